@@ -1,0 +1,3 @@
+"""Front ends: read models and calibration data."""
+
+from .. import __name__ as _root  # refuses a bare import  # noqa: F401

@@ -1,0 +1,159 @@
+"""Calibration data from ``.npz`` files, folders of them, Python functions or arrays, checked against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..ir.errors import CalibrationError
+from ..ir.feeds import Calibration, batch_size, length
+from ..ir.graph import Array, Graph, Tensor
+from .scripts import function, is_script, said
+
+Pieces = Iterable[Mapping[str, Array]]
+Data = str | Path | Mapping[str, Array] | Pieces | Callable[[], Pieces] | Calibration
+_Placed = Callable[[], Iterator[tuple[str, Mapping[str, Array]]]]
+
+
+def calibration(
+    spec: Data, graph: Graph, *, samples: int | None = None, extra: Collection[str] = frozenset()
+) -> Calibration:
+    """Read calibration data for ``graph`` and check all of it.
+
+    ``spec`` is an ``.npz`` file whose keys are the model's inputs (samples first), a folder of such files,
+    ``script.py:function`` or a function that yields dicts (each a batch of samples), a dict of arrays, or a list of
+    dicts. The first ``samples`` samples are taken, cut to whole batches when the model fixes its batch size. ``extra``
+    names arrays that are no inputs, such as labels, and stay with the samples.
+
+    Raises CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
+    """
+    placed = _placed(spec, graph, samples)
+
+    def source() -> Iterator[Mapping[str, Array]]:
+        first: dict[str, tuple[int, ...]] = {}
+        for place, piece in placed():
+            _check_names(piece, place, [t.name for t in graph.inputs], extra)
+            for tensor in graph.inputs:
+                _check_array(piece[tensor.name], tensor, place)
+                _check_alike(piece[tensor.name], first, tensor.name, place)
+            yield piece
+
+    return _counted(source, graph, samples, str(spec) if isinstance(spec, str | Path) else "the calibration data")
+
+
+def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, called: str) -> Calibration:
+    count = 0
+    for piece in source():
+        count += length(piece)
+        if samples is not None and count >= samples:
+            count = samples
+            break
+    step = batch_size(graph, 1)
+    if count < step:
+        hint = f"the model takes {step} at a time" if step > 1 else "give at least one"
+        raise CalibrationError(f"{called} holds {count} samples", hint=hint)
+    return Calibration(source, count - count % step)
+
+
+def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
+    """Return a function that starts the stream anew; each piece comes with the name of where it was found."""
+    if isinstance(spec, Calibration):
+        whole = spec
+        return lambda: (("a batch", batch) for batch in whole.batches(batch_size(graph, 64)))
+    if isinstance(spec, str | Path):
+        return _from_text(str(spec), samples)
+    if isinstance(spec, Mapping):
+        arrays = cast(Mapping[str, Array], spec)
+        return lambda: iter([("the calibration data", arrays)])
+    if callable(spec):
+        return _from_function(cast(Callable[[], Pieces], spec), "the function")
+    if isinstance(spec, Iterator) or not isinstance(spec, Iterable):
+        raise CalibrationError("calibration data must be readable twice", hint="give a list, or the generator function itself")
+    pieces = cast(Pieces, spec)
+    return lambda: ((f"batch {place}", piece) for place, piece in enumerate(pieces))
+
+
+def _from_text(spec: str, samples: int | None) -> _Placed:
+    path = Path(spec)
+    if is_script(spec):
+        return _from_function(function(spec), spec)
+    if path.is_dir():
+        files = sorted(path.glob("*.npz"))
+        if not files:
+            raise CalibrationError(f"no .npz file lies in '{path}'")
+        return lambda: ((f"'{file}'", _arrays(file)) for file in files)
+    # One file is read once: decompressing it again for every pass over the data would cost more than its arrays.
+    held = {name: array[:samples] if array.ndim else array for name, array in _arrays(path).items()}
+    return lambda: iter([(f"'{path}'", held)])
+
+
+def _from_function(made: Callable[[], Pieces], called: str) -> _Placed:
+    def placed() -> Iterator[tuple[str, Mapping[str, Array]]]:
+        try:
+            for place, piece in enumerate(made()):
+                yield f"batch {place} of {called}", piece
+        except CalibrationError:
+            raise
+        except Exception as error:
+            raise CalibrationError(f"{called} failed", why=said(error)) from error
+
+    return placed
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    if not path.is_file():
+        raise CalibrationError(f"cannot read '{path}'", why="no such file", hint="give an .npz file, a folder or script.py:function")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (AttributeError, BadZipFile, EOFError, OSError, TypeError, ValueError) as error:
+        raise CalibrationError(
+            f"cannot read '{path}'", why="it is not an .npz file of plain arrays, or is cut short", hint="write it with numpy.savez"
+        ) from error
+
+
+def _check_names(piece: Mapping[str, Array], place: str, inputs: Collection[str], extra: Collection[str]) -> None:
+    if not isinstance(piece, Mapping) or not all(isinstance(array, np.ndarray) for array in piece.values()):
+        raise CalibrationError(f"{place} is no dict of numpy arrays", hint="yield {input name: array}")
+    listed = ", ".join(f"'{name}'" for name in inputs)
+    for name in (*inputs, *extra):
+        if name not in piece:
+            found = ", ".join(f"'{key}'" for key in piece) or "nothing"
+            raise CalibrationError(f"{place} has no array '{name}'", why=f"it has {found}", hint=f"the model's inputs are {listed}")
+    unknown = [name for name in piece if name not in inputs and name not in extra]
+    if unknown:
+        hint = f"the model's inputs are {listed}; labels are named with --labels"
+        raise CalibrationError(f"{place} has an array '{unknown[0]}' that is no input of the model", hint=hint)
+    length(piece)
+
+
+def _check_array(array: Array, tensor: Tensor, place: str) -> None:
+    where = f"array '{tensor.name}' in {place}"
+    declared = tensor.shape or ()
+    fixed = list(declared[1:])
+    fits = array.ndim == len(declared) and all(
+        not isinstance(dim, int) or dim in (0, size) for dim, size in zip(fixed, array.shape[1:], strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(["samples", *(str(dim or "any") for dim in fixed)])
+        raise CalibrationError(f"{where} has the wrong shape", why=f"{list(array.shape)} where the model takes [{wanted}]")
+    if array.dtype != tensor.dtype:
+        kind = np.dtype(cast(Any, tensor.dtype)).name
+        raise CalibrationError(
+            f"{where} is {array.dtype.name}, the model takes {kind}", hint=f"prepare it as the model expects, then .astype('{kind}')"
+        )
+    if array.dtype.kind in "fV" and not np.isfinite(array).all():
+        raise CalibrationError(f"{where} holds NaN or Inf", hint="check how the samples are made")
+
+
+def _check_alike(array: Array, first: dict[str, tuple[int, ...]], name: str, place: str) -> None:
+    shape = first.setdefault(name, array.shape[1:])
+    if array.shape[1:] != shape:
+        raise CalibrationError(
+            f"array '{name}' in {place} has samples of shape {list(array.shape[1:])}, earlier ones have {list(shape)}",
+            hint="bring all samples to one shape",
+        )

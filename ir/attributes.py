@@ -1,0 +1,23 @@
+"""Operator attributes with the defaults of the operator's own schema at the model's opset."""
+
+from functools import lru_cache
+from typing import Any
+
+import onnx
+import onnx.defs
+import onnx.helper
+
+
+@lru_cache(maxsize=None)
+def defaults(op: str, opset: int, domain: str) -> dict[str, Any]:
+    """Return the default of every attribute that has one; empty for operators without a schema."""
+    try:
+        schema = onnx.defs.get_schema(op, opset, domain)
+    except onnx.defs.SchemaError:
+        return {}
+    found = {}
+    for name, attribute in schema.attributes.items():
+        if attribute.default_value.name:
+            value = onnx.helper.get_attribute_value(attribute.default_value)
+            found[name] = value.decode() if isinstance(value, bytes) else value
+    return found

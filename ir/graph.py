@@ -1,0 +1,344 @@
+"""A small typed view of an ``onnx_graphsurgeon`` graph: the only room that touches that library.
+
+A :class:`Tensor` or :class:`Node` is a light handle; two handles are equal when they stand for the same object.
+Arrays of constants are never changed in place: an edit puts a new array there, so copies may share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from .attributes import defaults
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Dim = int | str | None
+
+
+class _Handle:
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Handle) and other._raw is self._raw
+
+    def __hash__(self) -> int:
+        return id(self._raw)
+
+
+class Tensor(_Handle):
+    """A value in the graph: a constant with an array, or the output of a node or the graph's input."""
+
+    @property
+    def name(self) -> str:
+        """Unique name; empty for an omitted optional input or output."""
+        return str(self._raw.name)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the value is stored in the model."""
+        return isinstance(self._raw, gs.Constant)
+
+    @property
+    def array(self) -> Array:
+        """The value of a constant."""
+        values: Array = self._raw.values
+        return values
+
+    @property
+    def dtype(self) -> Any:
+        """The numpy dtype, or None when unknown."""
+        return self._raw.dtype
+
+    @property
+    def shape(self) -> tuple[Dim, ...] | None:
+        """Declared dimensions: known for constants, graph inputs and outputs only."""
+        return None if self._raw.shape is None else tuple(self._raw.shape)
+
+    @property
+    def producer(self) -> Node | None:
+        """The node whose output this is."""
+        return Node(self._raw.inputs[0]) if self._raw.inputs else None
+
+    @property
+    def consumers(self) -> list[Node]:
+        """Every node that reads this tensor, nodes inside subgraphs included; a node that reads it twice counts twice."""
+        return [Node(node) for node in self._raw.outputs]
+
+
+class Node(_Handle):
+    """One operator."""
+
+    @property
+    def op(self) -> str:
+        """Operator type."""
+        return str(self._raw.op)
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+        return str(self._raw.name)
+
+    @property
+    def domain(self) -> str:
+        """Operator domain, '' for the ONNX standard."""
+        return "" if self._raw.domain in (None, "ai.onnx") else str(self._raw.domain)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """Inputs in order; an omitted optional one has an empty name."""
+        return [Tensor(t) for t in self._raw.inputs]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """Outputs in order."""
+        return [Tensor(t) for t in self._raw.outputs]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes as written, tensors as arrays; subgraphs left out."""
+        return {key: _plain(value) for key, value in self._raw.attrs.items() if not isinstance(value, gs.Graph)}
+
+    def attribute(self, name: str, opset: int, default: Any = None) -> Any:
+        """Return an attribute, else its schema default at ``opset``, else ``default``."""
+        if name in self._raw.attrs:
+            return _plain(self._raw.attrs[name])
+        return defaults(self.op, opset, self.domain).get(name, default)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute; None removes it."""
+        if value is None:
+            self._raw.attrs.pop(name, None)
+        else:
+            self._raw.attrs[name] = value
+
+    def set_op(self, op: str) -> None:
+        """Change the operator type."""
+        self._raw.op = op
+
+    def set_input(self, index: int, tensor: Tensor) -> None:
+        """Replace one input."""
+        self._raw.inputs[index] = tensor._raw
+
+    def set_inputs(self, tensors: Sequence[Tensor]) -> None:
+        """Replace all inputs."""
+        self._raw.inputs = [tensor._raw for tensor in tensors]
+
+    def set_outputs(self, tensors: Sequence[Tensor]) -> None:
+        """Replace all outputs."""
+        self._raw.outputs = [tensor._raw for tensor in tensors]
+
+    @property
+    def has_subgraphs(self) -> bool:
+        """Whether an attribute holds a graph (If, Loop, Scan)."""
+        return any(isinstance(value, gs.Graph) for value in self._raw.attrs.values())
+
+    def captures(self) -> list[Tensor]:
+        """Tensors read inside this node's subgraphs, the ones of outer scopes among them."""
+        return [Tensor(t) for inner in self._raw.subgraphs(recursive=True) for node in inner.nodes for t in node.inputs]
+
+
+def _plain(value: Any) -> Any:
+    return value.values if isinstance(value, gs.Constant) else value
+
+
+class Graph:
+    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface."""
+
+    def __init__(self, raw: gs.Graph, base: onnx.ModelProto) -> None:
+        self._raw = raw
+        self._base = base
+
+    @staticmethod
+    def of(model: onnx.ModelProto) -> Graph:
+        """Import a model without local functions. Node names are made unique; declared inner shapes are dropped."""
+        raw = gs.import_onnx(model)
+        base = onnx.ModelProto()
+        base.CopyFrom(_shell(model))
+        graph = Graph(raw, base)
+        graph._name_nodes()
+        keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
+        for tensor in raw.tensors().values():
+            if isinstance(tensor, gs.Variable) and id(tensor) not in keep:
+                tensor.shape = None
+        return graph
+
+    def _name_nodes(self) -> None:
+        taken: set[str] = {node.name for node in self._raw.nodes}
+        seen: set[str] = set()
+        for index, node in enumerate(self._raw.nodes):
+            if not node.name or node.name in seen:
+                node.name = _fresh(f"{node.op}_{index}", taken)
+            seen.add(node.name)
+            taken.add(node.name)
+
+    @property
+    def opset(self) -> int:
+        """Version of the standard operator set."""
+        return int(self._raw.opset)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Nodes in topological order."""
+        return [Node(node) for node in self._raw.nodes]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """Graph inputs in order."""
+        return [Tensor(t) for t in self._raw.inputs]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """Graph outputs in order."""
+        return [Tensor(t) for t in self._raw.outputs]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of the outer graph by name."""
+        return {name: Tensor(t) for name, t in self._raw.tensors().items()}
+
+    def constants(self) -> Iterator[Tensor]:
+        """Every constant of the outer graph, once, in order of first use."""
+        seen: set[int] = set()
+        for node in self._raw.nodes:
+            for tensor in node.inputs:
+                if isinstance(tensor, gs.Constant) and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield Tensor(tensor)
+
+    def node(self, name: str) -> Node:
+        """Find a node by name; KeyError when absent."""
+        for node in self._raw.nodes:
+            if node.name == name:
+                return Node(node)
+        raise KeyError(name)
+
+    def constant(self, name: str, array: Array) -> Tensor:
+        """Make a new constant under a name like ``name``."""
+        return Tensor(gs.Constant(_fresh(name, set(self._raw.tensors())), np.ascontiguousarray(array)))
+
+    def variable(self, name: str, dtype: Any = None) -> Tensor:
+        """Make a new tensor under a name like ``name``, to be some node's output."""
+        return Tensor(gs.Variable(_fresh(name, set(self._raw.tensors())), dtype=dtype))
+
+    def set_array(self, tensor: Tensor, array: Array) -> None:
+        """Give a constant another value; every reader sees it."""
+        tensor._raw.values = np.ascontiguousarray(array)
+
+    def make_constant(self, tensor: Tensor, array: Array) -> None:
+        """Turn a computed tensor into a stored one; its producer is left without that output's readers."""
+        raw = tensor._raw
+        raw.inputs.clear()
+        raw.to_constant(np.ascontiguousarray(array))
+
+    def insert(
+        self,
+        op: str,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        attributes: dict[str, Any] | None = None,
+        *,
+        before: Node | None = None,
+    ) -> Node:
+        """Add a node, before another one or at the end (call :meth:`sort` when order is unsure)."""
+        name = _fresh(f"{outputs[0].name}_{op}", {node.name for node in self._raw.nodes})
+        raw = gs.Node(op, name, dict(attributes or {}), [t._raw for t in inputs], [t._raw for t in outputs])
+        place = len(self._raw.nodes) if before is None else self._position(before)
+        self._raw.nodes.insert(place, raw)
+        return Node(raw)
+
+    def _position(self, node: Node) -> int:
+        return next(i for i, raw in enumerate(self._raw.nodes) if raw is node._raw)
+
+    def remove(self, node: Node) -> None:
+        """Take a node out and cut its links."""
+        del self._raw.nodes[self._position(node)]
+        node._raw.inputs.clear()
+        node._raw.outputs.clear()
+
+    def replace_uses(self, old: Tensor, new: Tensor) -> None:
+        """Let every reader of ``old`` read ``new``; a graph output keeps its own name and is not replaced."""
+        for reader in list(old._raw.outputs):
+            for index, tensor in enumerate(reader.inputs):
+                if tensor is old._raw:
+                    reader.inputs[index] = new._raw
+
+    def is_output(self, tensor: Tensor) -> bool:
+        """Whether the tensor is one of the graph's outputs."""
+        return any(t is tensor._raw for t in self._raw.outputs)
+
+    def set_outputs(self, tensors: Sequence[Tensor]) -> None:
+        """Declare other outputs (for probing inner tensors); the written interface follows."""
+        self._raw.outputs = [t._raw for t in tensors]
+
+    def set_inputs(self, tensors: Sequence[Tensor]) -> None:
+        """Declare other inputs (for running a part of the graph)."""
+        self._raw.inputs = [t._raw for t in tensors]
+
+    def sort(self) -> None:
+        """Bring nodes into topological order."""
+        self._raw.toposort()
+
+    def clean(self) -> None:
+        """Drop nodes and constants that no output needs."""
+        self._raw.cleanup(remove_unused_graph_inputs=False)
+
+    def copy(self) -> Graph:
+        """Copy the structure; arrays are shared."""
+        base = onnx.ModelProto()
+        base.CopyFrom(self._base)
+        return Graph(self._raw.copy(), base)
+
+    def to_model(self) -> onnx.ModelProto:
+        """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
+        exported = gs.export_onnx(self._raw, do_type_check=False)
+        model = onnx.ModelProto()
+        model.CopyFrom(self._base)
+        graph = exported.graph
+        _declare(graph.input, self._base.graph.input)
+        _declare(graph.output, self._base.graph.output)
+        del graph.value_info[:]
+        graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
+        model.graph.CopyFrom(graph)
+        return model
+
+
+def _declare(written: Any, declared: Any) -> None:
+    by_name = {value.name: value for value in declared}
+    values = [by_name.get(value.name, value) for value in written]
+    kept = []
+    for value in values:
+        copy = onnx.ValueInfoProto()
+        copy.CopyFrom(value)
+        kept.append(copy)
+    del written[:]
+    written.extend(kept)
+
+
+def _shell(model: onnx.ModelProto) -> onnx.ModelProto:
+    shell = onnx.ModelProto(
+        ir_version=model.ir_version,
+        producer_name=model.producer_name,
+        producer_version=model.producer_version,
+        domain=model.domain,
+        model_version=model.model_version,
+        doc_string=model.doc_string,
+    )
+    shell.opset_import.extend(model.opset_import)
+    shell.metadata_props.extend(model.metadata_props)
+    shell.graph.name, shell.graph.doc_string = model.graph.name, model.graph.doc_string
+    shell.graph.input.extend(model.graph.input)
+    shell.graph.output.extend(model.graph.output)
+    return shell
+
+
+def _fresh(wanted: str, taken: set[str]) -> str:
+    name, count = wanted, 1
+    while name in taken:
+        name, count = f"{wanted}_{count}", count + 1
+    return name

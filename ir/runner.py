@@ -1,0 +1,20 @@
+"""How a pass that must *run* a model sees a backend: tools hand it one, passes import none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from .graph import Array, Graph
+
+
+class Session(Protocol):
+    """A model ready to run."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every declared output by name."""
+
+
+class Runner(Protocol):
+    """Makes sessions. ``exact`` switches the backend's own graph optimisation off."""
+
+    def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> Session:
+        """Prepare ``graph``; ``outputs`` names inner tensors to return instead of the declared outputs."""

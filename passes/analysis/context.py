@@ -1,0 +1,218 @@
+"""What a rule may say: labels of tensors, ties, births, pins, equal counts, and how constants are sliced.
+
+Every tensor carries one int64 array of *atoms* that broadcasts to its shape. Along an axis of size 1 all indices
+behave alike. Atom 0 stands for what can never be removed. ``Labels.shrink`` names the axis that gets shorter
+when atoms go; further axes along which atoms differ only number *blocks* that keep equally many each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...ir.graph import Array, Graph, Node, Tensor
+from ...ir.shapes import Shape
+
+FIXED = 0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Atoms of one tensor (array broadcasts to its shape) and the axis that shrinks, None when nothing can go."""
+
+    atoms: Array
+    shrink: int | None = None
+
+    @property
+    def varying(self) -> list[int]:
+        """Axes along which the atoms differ."""
+        return [axis for axis, size in enumerate(self.atoms.shape) if size > 1]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Why atoms stay: the node and operator that need them, the cause, and what would help."""
+
+    node: str
+    op: str
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Atoms first made on one axis of one tensor."""
+
+    node: str
+    tensor: str
+    atoms: Array
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A place where atoms end: input ``operand`` of ``node`` is summed over them."""
+
+    node: str
+    operand: int
+    labels: Labels
+
+
+@dataclass
+class Context:
+    """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds."""
+
+    graph: Graph
+    shapes: dict[str, Shape]
+    classes: Array
+    labels: dict[str, Labels] = field(default_factory=dict)
+    slices: dict[str, list[Labels]] = field(default_factory=dict)
+    ties: list[tuple[Array, Array]] = field(default_factory=list)
+    pins: list[tuple[Array, Pin]] = field(default_factory=list)
+    births: list[Birth] = field(default_factory=list)
+    contractions: list[Contraction] = field(default_factory=list)
+    blocks: list[Array] = field(default_factory=list)
+    sliced_by: dict[str, str] = field(default_factory=dict)
+    registry: dict[tuple[str, Shape], int] = field(default_factory=dict)
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """Concrete shape of a tensor; KeyError when inference could not tell."""
+        return self.shapes[tensor.name]
+
+    def of(self, tensor: Tensor) -> Labels:
+        """Labels of an activation: nothing removable when never set, as for graph inputs and constants."""
+        rank = len(self.shapes.get(tensor.name, ()))
+        return self.labels.get(tensor.name) or Labels(np.zeros((1,) * rank, np.int64))
+
+    def set(self, tensor: Tensor, atoms: Array, shrink: int | None = None) -> None:
+        """Give an output its labels; axes that do not vary are squeezed to size 1, the shrinking axis is inferred."""
+        small = squeeze_alike(atoms)
+        varying = [axis for axis, size in enumerate(small.shape) if size > 1]
+        if not varying:
+            self._pin_single(tensor, small)
+            return
+        labels = Labels(small, shrink if shrink in varying else varying[-1])
+        if len(varying) > 1:
+            self._balance(tensor, labels)
+        self.labels[tensor.name] = labels
+
+    def _pin_single(self, tensor: Tensor, atoms: Array) -> None:
+        if tensor.producer is not None:
+            self.pin(atoms, tensor.producer, "all channels of its output could only go together")
+
+    def _balance(self, tensor: Tensor, labels: Labels) -> None:
+        blocks = rows(labels)
+        if (blocks != FIXED).all():
+            self.blocks.append(blocks)
+        elif tensor.producer is not None:
+            self.pin(blocks, tensor.producer, "one block of its output cannot shrink, so no other may")
+
+    def born(self, node: Node, tensor: Tensor, axes: Sequence[int]) -> Array:
+        """Make new atoms on ``axes`` of ``tensor``; return them shaped to broadcast to it."""
+        shape = self.shape(tensor)
+        form = tuple(size if axis in axes else 1 for axis, size in enumerate(shape))
+        number = int(np.prod(form))
+        start = self.registry.setdefault((tensor.name, form), self.registry_size())
+        atoms = self.resolve(np.arange(start, start + number)).reshape(form)
+        self.births.append(Birth(node.name, tensor.name, atoms.ravel()))
+        return atoms
+
+    def resolve(self, atoms: Array) -> Array:
+        """Replace atoms by the representative of their class, where an earlier round has found one."""
+        known = atoms < len(self.classes)
+        return np.where(known, self.classes[np.where(known, atoms, 0)], atoms)
+
+    def registry_size(self) -> int:
+        """Return the first unused atom: every birth has its own range, the same in every round."""
+        return 1 + sum(int(np.prod(form)) for _, form in self.registry)
+
+    def tie(self, left: Array, right: Array, node: Node, why: str, hint: str = "") -> None:
+        """Tie two broadcastable arrays element by element; what meets atom 0 is pinned with this reason."""
+        a, b = (part.ravel() for part in np.broadcast_arrays(left, right))
+        different = a != b
+        a, b = a[different], b[different]
+        fixed = (a == FIXED) | (b == FIXED)
+        if fixed.any():
+            self.pin(np.maximum(a, b)[fixed], node, why, hint)
+        if not fixed.all():
+            self.ties.append((a[~fixed], b[~fixed]))
+
+    def pin(self, atoms: Array, node: Node, why: str, hint: str = "") -> None:
+        """Keep atoms for good, and say why."""
+        some = np.unique(atoms[atoms != FIXED])
+        if some.size:
+            self.pins.append((some, Pin(node.name, node.op, why, hint)))
+
+    def alike(self, labels: Array, axes: Sequence[int], node: Node) -> Array:
+        """Return the array with ``axes`` squeezed to size 1, tying along them; pin when nothing else would vary."""
+        vary = [axis for axis in axes if labels.shape[axis] > 1]
+        if not vary:
+            return labels
+        first = labels[tuple(slice(0, 1) if axis in vary else slice(None) for axis in range(labels.ndim))]
+        if first.size == 1:
+            self.pin(labels, node, "it works across the axis these channels lie on", "prune before this node")
+            return np.zeros_like(first)
+        self.tie(labels, first, node, "positions must be removed together")
+        return first
+
+    def contract(self, node: Node, operand: int, labels: Labels) -> None:
+        """Record that ``node`` sums over these atoms of its input."""
+        if labels.atoms.any():
+            self.contractions.append(Contraction(node.name, operand, labels))
+
+    def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node) -> None:
+        """Say how a constant is sliced when atoms go: one layer an axis. Every reader must agree, or atoms tie or stay."""
+        wanted = [Labels(squeeze_alike(layer.atoms), layer.shrink) for layer in layers]
+        wanted = [layer for layer in wanted if layer.atoms.any() and layer.shrink is not None]
+        producer = tensor.producer
+        if not tensor.is_constant and producer is not None and producer.op in ("DequantizeLinear", "Cast", "Identity"):
+            self._through(producer, wanted, node)
+            return
+        if not tensor.is_constant:
+            for layer in wanted:
+                self.pin(layer.atoms, node, f"its operand '{tensor.name}' is computed, not stored", "fold constants first")
+            return
+        if tensor.name not in self.sliced_by:
+            self.sliced_by[tensor.name] = node.name
+            self.slices[tensor.name] = wanted
+            return
+        self._agree(tensor, wanted, node)
+
+    def _through(self, producer: Node, wanted: Sequence[Labels], node: Node) -> None:
+        self.demand(producer.inputs[0], wanted, node)
+        axis = producer.attribute("axis", self.graph.opset, 1)
+        rank = len(self.shape(producer.inputs[0]))
+        for scale in producer.inputs[1:]:
+            if scale.name and scale.is_constant and scale.array.size > 1:
+                flat = [squeeze_to(layer.atoms, axis % rank) for layer in wanted if layer.shrink == axis % rank]
+                self.demand(scale, [Labels(vector, 0) for vector in flat], node)
+
+    def _agree(self, tensor: Tensor, wanted: Sequence[Labels], node: Node) -> None:
+        why = f"the constant '{tensor.name}' is shared with '{self.sliced_by[tensor.name]}', which needs it whole"
+        present = {layer.shrink: layer for layer in self.slices[tensor.name]}
+        coming = {layer.shrink: layer for layer in wanted}
+        for axis in present.keys() | coming.keys():
+            if axis in present and axis in coming:
+                self.tie(present[axis].atoms, coming[axis].atoms, node, why)
+            else:
+                self.pin((present.get(axis) or coming[axis]).atoms, node, why, "give each reader its own copy")
+
+
+def squeeze_alike(atoms: Array) -> Array:
+    """Shrink to size 1 every axis along which the array does not vary."""
+    for axis in range(atoms.ndim):
+        if atoms.shape[axis] > 1:
+            first = np.take(atoms, [0], axis)
+            if (atoms == first).all():
+                atoms = first
+    return atoms
+
+
+def squeeze_to(atoms: Array, axis: int) -> Array:
+    """Return the vector along one axis, the first entry of every other."""
+    return np.moveaxis(atoms, axis, 0).reshape(atoms.shape[axis], -1)[:, 0]
+
+
+def rows(labels: Labels) -> Array:
+    """Return the blocks of a tensor, shape (blocks, block size): they must keep equally many atoms each."""
+    assert labels.shrink is not None
+    return np.moveaxis(labels.atoms, labels.shrink, -1).reshape(-1, labels.atoms.shape[labels.shrink])

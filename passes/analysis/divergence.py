@@ -1,0 +1,32 @@
+"""How far one model's outputs are from another's, in one number per sample, without labels (arrays only)."""
+
+import numpy as np
+
+from ...ir.graph import Array
+
+_FEWEST, _MOST = 2, 100_000
+
+
+def divergence(reference: Array, other: Array, *, logits: bool) -> float:
+    """Return the mean Kullback-Leibler divergence of softmax outputs (nats), or the relative squared error.
+
+    ``reference`` and ``other``: (n, ...) float outputs of the original and the changed model; ``logits`` says that
+    rows are class scores. The relative error is ``|other - reference|^2 / |reference - mean|^2``.
+    """
+    a, b = reference.astype(np.float64), other.astype(np.float64)
+    if logits:
+        a, b = (v - v.max(-1, keepdims=True) for v in (a, b))
+        a, b = (v - np.log(np.exp(v).sum(-1, keepdims=True)) for v in (a, b))
+        return float(np.maximum((np.exp(a) * (a - b)).sum(-1), 0).mean())
+    spread = float(((a - a.mean(0, keepdims=True)) ** 2).sum()) or 1.0
+    return float(((a - b) ** 2).sum()) / spread
+
+
+def looks_like_logits(reference: Array, produced_by: str) -> bool:
+    """Whether an output is a row of class scores a sample: rank 2, two classes or more, made by a linear layer."""
+    return reference.ndim == 2 and _FEWEST <= reference.shape[1] <= _MOST and produced_by in ("Gemm", "MatMul", "Add")
+
+
+def as_logits(values: Array) -> Array:
+    """Turn probabilities into scores whose softmax they are."""
+    return np.log(np.maximum(values.astype(np.float64), 1e-12))

@@ -1,0 +1,83 @@
+"""The layers that read a group's channels, as matrices over its units: what every criterion scores with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir.graph import Array, Graph
+from .channels import Channels, Group
+from .context import Labels
+from .linear import Linear, stored_weight
+from .statistics import InputMoments
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One group of one layer: ``weight`` (d, m), ``unit`` (d,) the unit a row belongs to or -1, its input moments.
+
+    ``cov`` is (d, d), or (d,) where only variances are known; None without calibration data.
+    """
+
+    node: str
+    part: int
+    weight: Array
+    unit: Array
+    mean: Array | None
+    cov: Array | None
+
+
+def units_of(channels: Channels, group: Group) -> Array:
+    """Return, for every class id, its unit's number in ``group.cells.ravel()`` order, -1 elsewhere."""
+    units = np.full(channels.context.registry_size(), -1)
+    units[group.cells.ravel()] = np.arange(group.cells.size)
+    return units
+
+
+def readers(
+    graph: Graph,
+    channels: Channels,
+    group: Group,
+    layers: dict[str, Linear],
+    moments: dict[str, InputMoments],
+    weights: dict[str, Array],
+) -> list[Reader]:
+    """List every layer that sums over some channel of the group. Sums without weights count as reading with 1."""
+    units = units_of(channels, group)
+    found = []
+    for end in channels.context.contractions:
+        if not (units[end.labels.atoms] >= 0).any():
+            continue
+        layer = layers.get(end.node)
+        if layer is None:
+            found.append(_unweighted(end.node, end.labels, units))
+            continue
+        if end.node not in weights:
+            weights[end.node] = layer.matrix(stored_weight(graph, graph.node(end.node), layer))
+        matrix = weights[end.node]
+        rows = np.repeat(units[np.broadcast_to(row_atoms(end.labels), (_inputs(matrix, layer),))], _taps(layer))
+        for part, unit in enumerate(rows.reshape(len(matrix), -1)):
+            if (unit >= 0).any():
+                known = moments.get(end.node)
+                mean, cov = (None, None) if known is None else (known.mean[part], known.cov[part])
+                found.append(Reader(end.node, part, matrix[part], unit, mean, cov))
+    return found
+
+
+def row_atoms(labels: Labels) -> Array:
+    """Return the atoms of a layer's input features, in the order of its weight's rows."""
+    assert labels.shrink is not None
+    return np.moveaxis(labels.atoms, labels.shrink, -1).reshape(-1, labels.atoms.shape[labels.shrink])[0]
+
+
+def _taps(layer: Linear) -> int:
+    return int(np.prod(layer.geometry.kernel)) if layer.geometry is not None else 1
+
+
+def _inputs(matrix: Array, layer: Linear) -> int:
+    return int(matrix.shape[0] * matrix.shape[1] // _taps(layer))
+
+
+def _unweighted(node: str, labels: Labels, units: Array) -> Reader:
+    flat = units[np.unique(labels.atoms)]
+    chosen = flat[flat >= 0]
+    return Reader(node, 0, np.ones((len(chosen), 1)), chosen, None, None)

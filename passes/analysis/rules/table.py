@@ -1,0 +1,88 @@
+"""The literal table of rules: what an operator ties, and how its numbers are rewritten."""
+
+from collections.abc import Callable
+
+from ....ir.graph import Node
+from ..context import Context
+from ..surgery import Rewrite
+from . import contraction, convolution, elementwise, joining, movement, normalisation, whole
+
+Rule = Callable[[Context, Node], None]
+
+_ELEMENTWISE = """Add And Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or PRelu Pow Sub Sum
+Where Xor BitShift BitwiseAnd BitwiseOr BitwiseXor""".split()
+
+_UNARY = """Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh Dropout Elu Erf Exp Floor Gelu
+HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign
+Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu""".split()
+
+_POOLS = "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool".split()
+
+_REDUCTIONS = """ArgMax ArgMin ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
+ReduceSum ReduceSumSquare""".split()
+
+_OVER_TRAILING = "Hardmax LayerNormalization LogSoftmax LpNormalization RMSNormalization Softmax CumSum".split()
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_ELEMENTWISE, elementwise.elementwise),
+    **dict.fromkeys(_UNARY, elementwise.unary),
+    **dict.fromkeys(_POOLS, normalisation.pooling),
+    **dict.fromkeys(_REDUCTIONS, normalisation.reduction),
+    **dict.fromkeys(_OVER_TRAILING, normalisation.over_trailing),
+    "BatchNormalization": normalisation.per_channel,
+    "Concat": joining.concat,
+    "Conv": convolution.convolution,
+    "ConvTranspose": convolution.convolution,
+    "DepthToSpace": movement.depth_to_space,
+    "DequantizeLinear": normalisation.quantise,
+    "Einsum": contraction.einsum,
+    "Expand": movement.expand,
+    "Flatten": movement.reshape,
+    "GRU": whole.recurrent,
+    "Gather": joining.gather,
+    "Gemm": contraction.gemm,
+    "GroupNormalization": normalisation.over_groups,
+    "InstanceNormalization": normalisation.per_channel,
+    "LRN": normalisation.over_groups,
+    "LSTM": whole.recurrent,
+    "MatMul": contraction.matmul,
+    "Pad": joining.pad,
+    "QuantizeLinear": normalisation.quantise,
+    "RNN": whole.recurrent,
+    "Reshape": movement.reshape,
+    "Resize": movement.resize,
+    "Shape": whole.shape,
+    "Size": whole.shape,
+    "Slice": joining.slice_,
+    "SpaceToDepth": movement.space_to_depth,
+    "Split": joining.split,
+    "Squeeze": movement.squeeze,
+    "Tile": movement.expand,
+    "Transpose": movement.transpose,
+    "Unsqueeze": movement.squeeze,
+    "Upsample": movement.resize,
+}
+
+REWRITES: dict[str, Rewrite] = {
+    "Conv": convolution.resize_group,
+    "ConvTranspose": convolution.resize_group,
+    "Expand": movement.resize_shape,
+    "Gather": joining.gather_indices,
+    "Pad": joining.pad_amounts,
+    "Reshape": movement.resize_shape,
+    "Resize": movement.resize_sizes,
+    "Slice": joining.slice_bounds,
+    "Split": joining.split_sizes,
+}
+
+
+def propagate(ctx: Context, node: Node) -> None:
+    """Apply the node's rule; without one, or inside another domain, its operands stay whole."""
+    if node.op not in RULES or node.domain or node.has_subgraphs:
+        whole.whole(ctx, node)
+    elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
+        whole.whole(ctx, node, "its shapes are unknown")
+    elif node.op == "CumSum" and not node.inputs[1].is_constant:
+        whole.whole(ctx, node, "its axis is computed at run time")
+    else:
+        RULES[node.op](ctx, node)

@@ -1,0 +1,68 @@
+"""What a pass is: a frozen dataclass whose fields are its options, and a ``run`` that may rewrite a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+
+from ..ir.feeds import Calibration
+from ..ir.graph import Graph
+from ..ir.runner import Runner
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a pass did: whether the graph changed, notes a person reads, and figures for the report."""
+
+    changed: bool
+    notes: tuple[str, ...] = ()
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Context:
+    """What passes share during one pipeline run.
+
+    ``original`` is the graph as it was before any lossy pass: reconstruction aims at it. ``decisions`` carries what one
+    pass decides for a later one (widths, kept channels). ``cached`` holds analyses, dropped when the graph changes.
+    """
+
+    runner: Runner
+    original: Graph
+    calibration: Calibration | None = None
+    seed: int = 0
+    verify: bool = True
+    decisions: dict[str, Any] = field(default_factory=dict)
+    progress: Callable[[str, float], None] = lambda _text, _share: None
+    cached: dict[Hashable, Any] = field(default_factory=dict)
+
+    def analysis(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return a cached analysis of the current graph, making it when needed."""
+        if key not in self.cached:
+            self.cached[key] = make()
+        found: T = self.cached[key]
+        return found
+
+    def rng(self) -> np.random.Generator:
+        """Return a fresh generator of this run's seed."""
+        return np.random.default_rng(self.seed)
+
+
+class Pass(Protocol):
+    """One step of a pipeline."""
+
+    name: ClassVar[str]
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite ``graph`` in place, or say that nothing changed."""
+
+
+def text(step: Any) -> str:
+    """Print a pass as it parses: ``name{option=value,…}``, defaults left out."""
+    given = [f"{f.name.replace('_', '-')}={getattr(step, f.name)}" for f in fields(step) if getattr(step, f.name) != f.default]
+    return step.name + (f"{{{','.join(given)}}}" if given else "")

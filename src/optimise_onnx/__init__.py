@@ -1,0 +1,3 @@
+"""Make trained ONNX networks smaller and faster."""
+
+__version__ = "0.1.0"

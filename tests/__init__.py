@@ -1,0 +1,1 @@
+"""The tests mirror the folders; `tests.zoo` holds the models they share."""

@@ -1,0 +1,1 @@
+"""Whole networks, by family; halving each of their free channel groups leaves near a quarter of the parameters."""
