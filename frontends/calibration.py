@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..ir.errors import CalibrationError
-from ..ir.feeds import Calibration, batch_size, length
+from ..ir.feeds import Calibration, batch_size, fixed_batches, length
 from ..ir.graph import Array, Graph, Tensor
 from .scripts import function, is_script, said
 
@@ -46,6 +46,9 @@ def calibration(
 
 
 def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, called: str) -> Calibration:
+    if len(fixed_batches(graph)) > 1:
+        why = f"its inputs fix different leading dimensions: {sorted(fixed_batches(graph))}"
+        raise CalibrationError("this model takes no calibration data", why=why, hint="export it with one batch size")
     count = 0
     for piece in source():
         count += length(piece)

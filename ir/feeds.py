@@ -85,14 +85,14 @@ def length(arrays: Mapping[str, Array]) -> int:
 
 
 def batch_size(graph: Graph, wanted: int) -> int:
-    """Return how many samples one run takes: ``wanted``, or what the model fixes.
+    """Return how many samples one run takes: ``wanted``, or what the model fixes."""
+    fixed = fixed_batches(graph)
+    return fixed.pop() if len(fixed) == 1 else wanted
 
-    Raises InvalidModelError when the inputs fix different first dimensions, so that none of them counts samples.
-    """
-    fixed = {shape[0] for t in graph.inputs if (shape := t.shape) and isinstance(shape[0], int) and shape[0] > 0}
-    if len(fixed) > 1:
-        raise InvalidModelError(f"the inputs fix different batch sizes {sorted(fixed)}", hint="export the model with one batch size")
-    return fixed.pop() if fixed else wanted
+
+def fixed_batches(graph: Graph) -> set[int]:
+    """Return the leading dimensions that the inputs fix; with several, none of them counts samples."""
+    return {shape[0] for t in graph.inputs if (shape := t.shape) and isinstance(shape[0], int) and shape[0] > 0}
 
 
 def random_feeds(graph: Graph, rng: np.random.Generator, batch: int, side: int = 32) -> Feeds:

@@ -6,7 +6,7 @@ Arrays of constants are never changed in place: an edit puts a new array there, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -293,6 +293,21 @@ class Graph:
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
         return Graph(self._raw.copy(), base)
+
+    def part(self, nodes: set[str], inputs: Mapping[str, Array], outputs: Sequence[str]) -> Graph:
+        """Copy some nodes into a graph of their own; ``inputs`` gives an example value of every tensor they may read."""
+        piece = self.copy()
+        raw = piece._raw
+        raw.nodes = [node for node in raw.nodes if node.name in nodes]
+        tensors = raw.tensors()
+        for name in inputs:
+            if name in tensors:
+                tensors[name].inputs.clear()
+                tensors[name].dtype = inputs[name].dtype
+                tensors[name].shape = [None] * inputs[name].ndim
+        raw.inputs = [tensors[name] for name in inputs if name in tensors]
+        raw.outputs = [tensors[name] for name in outputs]
+        return piece
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""

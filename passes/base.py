@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -60,9 +60,3 @@ class Pass(Protocol):
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` in place, or say that nothing changed."""
-
-
-def text(step: Any) -> str:
-    """Print a pass as it parses: ``name{option=value,…}``, defaults left out."""
-    given = [f"{f.name.replace('_', '-')}={getattr(step, f.name)}" for f in fields(step) if getattr(step, f.name) != f.default]
-    return step.name + (f"{{{','.join(given)}}}" if given else "")

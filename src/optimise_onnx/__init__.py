@@ -1,3 +1,38 @@
 """Make trained ONNX networks smaller and faster."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .ir.feeds import Calibration as Calibration
+    from .passes.allocate.targets import Target as Target
+    from .passes.manager import PassManager as PassManager
+    from .tools.api import CompressResult as CompressResult
+    from .tools.api import analyse as analyse
+    from .tools.api import compress as compress
+    from .tools.api import load as load
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Calibration": "ir.feeds",
+    "CompressResult": "tools.api",
+    "PassManager": "passes.manager",
+    "Target": "passes.allocate.targets",
+    "analyse": "tools.api",
+    "compress": "tools.api",
+    "load": "tools.api",
+}
+
+__all__ = [*_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package stays quick."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'optimise_onnx' has no attribute '{name}'")
+    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PUBLIC]

@@ -158,7 +158,8 @@ def test_patches_refuse_what_does_not_fit() -> None:
 def test_sampled_positions_are_different_sorted_uniform_and_repeatable() -> None:
     drawn = sample_positions(np.random.default_rng(0), 2000, 7, 3)
     again = sample_positions(np.random.default_rng(0), 2000, 7, 3)
-    assert drawn is not None and again is not None
+    assert drawn is not None
+    assert again is not None
     np.testing.assert_array_equal(drawn, again)
     assert drawn.shape == (2000, 3)
     assert (np.diff(drawn, axis=1) > 0).all()

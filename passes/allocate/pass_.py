@@ -1,0 +1,127 @@
+"""``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, gcd
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir.cost import cost, total
+from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.graph import Array, Graph
+from ..analysis.channels import Channels, Group
+from ..analysis.cost_terms import Product, cost_products
+from ..analysis.outputs import judge
+from ..analysis.ranking import Ranking
+from ..analysis.removal import remove
+from ..base import Context, Outcome
+from .greedy import Cost, Term, allocate
+from .probe import Probe
+from .targets import Target
+
+_TRIES = 4
+_TIE_BREAK = 1e-9
+
+
+@dataclass(frozen=True)
+class Allocate:
+    """Meet ``target``. ``align``: widths stay multiples of this many channels; ``max_ratio``: the largest share a group
+    may lose; ``samples``: calibration samples on which the outputs' divergence is measured.
+    """
+
+    target: str = "macs=0.5x"
+    align: int = 1
+    max_ratio: float = 1.0
+    samples: int = 128
+    name: ClassVar[str] = "allocate"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Leave the widths in the decisions. Raises UsageError without a ranking, TargetNotMetError when out of reach."""
+        ranking: Ranking | None = context.decisions.get("ranking")
+        if ranking is None:
+            raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
+        target = Target.parse(self.target)
+        before = total(cost(context.original))
+        budget = target.budget(before)
+        if target.measure(total(cost(graph))) <= budget:
+            context.decisions["removed"] = {}
+            return Outcome(False, (f"{target} is met already",))
+        curves = self._curves(graph, context, ranking)
+        removed = self._decide(graph, ranking, curves, target, budget)
+        context.decisions["removed"] = removed
+        return Outcome(False, (f"widths chosen for {target}",), {"error_predicted": _predicted(ranking, curves, removed)})
+
+    def _curves(self, graph: Graph, context: Context, ranking: Ranking) -> list[Array]:
+        groups = ranking.channels.groups
+        plain = [_proxy(ranking, group) for group in groups]
+        if context.calibration is None:
+            return plain
+        chosen = judge(graph, context.calibration, context.runner, self.samples)
+        probe = Probe(graph, ranking, context.decisions["moments"], chosen)
+        weights: dict[str, Array] = {}
+        curves = []
+        for place, (group, curve) in enumerate(zip(groups, plain, strict=True)):
+            context.progress("measuring sensitivity", place / len(groups))
+            curves.append(probe.curve(group, weights) if group.name in ranking.groups else curve)
+        return curves
+
+    def _decide(
+        self, graph: Graph, ranking: Ranking, curves: Sequence[Array], target: Target, budget: float
+    ) -> dict[str, int]:
+        """Solve with the cost written over widths; check it on the really rewritten graph."""
+        channels = ranking.channels
+        model = Cost.of([_term(p) for p in cost_products(graph, channels, target.kind)], len(channels.groups))
+        minimum = [self._minimum(group, ranking) for group in channels.groups]
+        step = [self._step(group) for group in channels.groups]
+        aim = budget
+        for _ in range(_TRIES):
+            kept = allocate(curves, model, aim, minimum, step)
+            if kept is None:
+                break
+            removed = _lost(channels, kept)
+            real = target.measure(total(cost(_pruned(graph, ranking, removed))))
+            if real <= budget:
+                return removed
+            aim -= real - budget
+        best = model(np.asarray(minimum, float))
+        raise TargetNotMetError(
+            f"{target} cannot be reached",
+            why=f"with every free channel removed that may go, {best:,.0f} of {budget:,.0f} {target.kind} are left",
+            hint="allow more with --max-ratio or fewer --keep; `analyse` lists what is pinned and why",
+        )
+
+    def _minimum(self, group: Group, ranking: Ranking) -> int:
+        if group.name not in ranking.groups:
+            return group.width
+        return max(1, ceil(round((1 - self.max_ratio) * group.width, 9)))
+
+    def _step(self, group: Group) -> int:
+        return min(self.align // gcd(self.align, len(group.cells)), group.width)
+
+
+def _proxy(ranking: Ranking, group: Group) -> Array:
+    """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
+    if group.name not in ranking.groups:
+        return np.zeros(group.width + 1)
+    return np.asarray(ranking.groups[group.name].curve) + _TIE_BREAK * np.arange(group.width + 1)
+
+
+def _term(product: Product) -> Term:
+    return Term(product.factor, product.left.per_unit, product.left.fixed, product.right.per_unit, product.right.fixed)
+
+
+def _lost(channels: Channels, kept: Array) -> dict[str, int]:
+    lost = {group.name: group.width - int(stay) for group, stay in zip(channels.groups, kept, strict=True)}
+    return {name: count for name, count in lost.items() if count}
+
+
+def _pruned(graph: Graph, ranking: Ranking, removed: dict[str, int]) -> Graph:
+    copy = graph.copy()
+    remove(copy, ranking.channels, ranking.kept(removed))
+    return copy
+
+
+def _predicted(ranking: Ranking, curves: Sequence[Array], removed: dict[str, int]) -> float:
+    names = [group.name for group in ranking.channels.groups]
+    return float(sum(curve[removed.get(name, 0)] for name, curve in zip(names, curves, strict=True)))

@@ -1,0 +1,102 @@
+"""Walk a graph layer by layer over all samples: every node runs once, only live tensors are held, large ones on disk."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ...ir.feeds import Calibration, batch_size
+from ...ir.graph import Array, Graph
+from ...ir.runner import Runner
+
+_IN_MEMORY = 512 * 2**20
+
+
+class Stepper:
+    """Values of chosen tensors, computed in the order asked for. Use as a context manager: it may hold files.
+
+    Between two steps the caller may edit nodes that have not run yet.
+    """
+
+    def __init__(self, graph: Graph, calibration: Calibration, runner: Runner, batch: int) -> None:
+        self._graph, self._runner = graph, runner
+        self._folder = tempfile.TemporaryDirectory(prefix="optimise-onnx-")
+        self._values: dict[str, list[Array]] = {}
+        self._done: set[str] = set()
+        self._files = 0
+        names = [tensor.name for tensor in graph.inputs]
+        for number, feeds in enumerate(calibration.batches(batch_size(graph, batch))):
+            for name in names:
+                self._values.setdefault(name, []).append(feeds[name])
+            self._pieces = number + 1
+
+    def __enter__(self) -> "Stepper":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._values.clear()
+        self._folder.cleanup()
+
+    def advance(self, names: Sequence[str]) -> None:
+        """Run every node that the named tensors need and that has not run yet."""
+        todo = self._needed(names)
+        if todo:
+            self._run(todo, self._live(todo, names))
+            self._done |= todo
+        self._forget(names)
+
+    def has(self, name: str) -> bool:
+        """Whether a tensor's values are at hand."""
+        return name in self._values
+
+    def pieces(self, name: str) -> Iterator[Array]:
+        """Yield a tensor batch by batch. It must be an input, or named in a step and still needed or just computed."""
+        yield from self._values[name]
+
+    def _needed(self, names: Sequence[str]) -> set[str]:
+        tensors = self._graph.tensors()
+        todo: set[str] = set()
+        stack = [tensors[name] for name in names if name not in self._values]
+        while stack:
+            producer = stack.pop().producer
+            if producer is None or producer.name in self._done or producer.name in todo:
+                continue
+            todo.add(producer.name)
+            reads = (*producer.inputs, *producer.captures())
+            stack += [t for t in reads if not t.is_constant and t.name not in self._values]
+        return todo
+
+    def _live(self, todo: set[str], names: Sequence[str]) -> list[str]:
+        """Name what this step must return: what was asked for, and what nodes of later steps read."""
+        after = self._done | todo
+        made = [t for node in self._graph.nodes if node.name in todo for t in node.outputs if t.name]
+        return [t.name for t in made if t.name in names or any(c.name not in after for c in t.consumers)]
+
+    def _run(self, todo: set[str], live: list[str]) -> None:
+        known = {name: pieces[0] for name, pieces in self._values.items()}
+        part = self._graph.part(todo, known, live)
+        session = self._runner.session(part)
+        reads = [tensor.name for tensor in part.inputs]
+        for piece in range(self._pieces):
+            feeds = {name: np.asarray(self._values[name][piece]) for name in reads}
+            for name, value in session.run(feeds).items():
+                self._values.setdefault(name, []).append(self._stored(value))
+
+    def _stored(self, value: Array) -> Array:
+        """Keep a batch in memory, or on disk when all batches of its tensor would be large."""
+        if value.nbytes * self._pieces <= _IN_MEMORY:
+            return value
+        self._files += 1
+        path = Path(self._folder.name) / f"{self._files}.npy"
+        np.save(path, value)
+        spilled: Array = np.load(path, mmap_mode="r")
+        return spilled
+
+    def _forget(self, names: Sequence[str]) -> None:
+        tensors = self._graph.tensors()
+        for name in list(self._values):
+            readers = tensors[name].consumers if name in tensors else []
+            if name not in names and all(reader.name in self._done for reader in readers):
+                del self._values[name]

@@ -1,0 +1,115 @@
+"""Runs a pipeline: checks the graph after every change, drops stale analyses, and explains failures."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..ir.errors import OptimiseOnnxError, PassError, VerificationError
+from ..ir.graph import Graph
+from ..ir.verify import verify
+from .base import Context, Outcome, Pass
+from .observers import Observer, Record
+from .pipelines import known_passes
+from .syntax import join, parse, text
+
+_PACKAGES = ("optimise-onnx", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class PassManager:
+    """A pipeline ready to run.
+
+    ``reproducers`` is where a failure leaves its reproducer (a temporary folder by default). With ``fingerprint`` a
+    pass that changes the graph and does not say so fails; this serialises the model twice a pass and is for tests.
+    """
+
+    passes: tuple[Pass, ...]
+    observers: tuple[Observer, ...] = ()
+    reproducers: Path | None = None
+    fingerprint: bool = False
+
+    @staticmethod
+    def parse(pipeline: str, observers: Sequence[Observer] = (), reproducers: Path | None = None) -> PassManager:
+        """Build a manager from ``name{option=value},name2``. Raises UsageError for what it does not know."""
+        return PassManager(parse(pipeline, known_passes()), tuple(observers), reproducers)
+
+    def __str__(self) -> str:
+        return join(self.passes)
+
+    def run(self, graph: Graph, context: Context) -> list[Record]:
+        """Run every pass in order on ``graph``, in place, and return what each did.
+
+        Raises PassError when a pass fails unexpectedly, VerificationError when it leaves a broken graph, both with
+        its place and a reproducer; errors that a pass raises on purpose go through as they are.
+        """
+        records = []
+        entry = graph.copy()
+        for place, step in enumerate(self.passes, 1):
+            before = graph.copy()
+            try:
+                record = self._step(step, graph, context, entry)
+            except OptimiseOnnxError as error:
+                raise self._explained(error, place, before) from error.__cause__
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise self._explained(PassError("unexpected failure", why=said), place, before) from error
+            records.append(record)
+            for observer in self.observers:
+                observer.after(place, record, graph)
+        return records
+
+    def _step(self, step: Pass, graph: Graph, context: Context, entry: Graph) -> Record:
+        context.progress(step.name, 0.0)
+        print_before = _fingerprint(graph) if self.fingerprint else ""
+        start = time.perf_counter()
+        outcome = step.run(graph, context)
+        seconds = time.perf_counter() - start
+        if self.fingerprint and not outcome.changed and _fingerprint(graph) != print_before:
+            raise PassError("the graph changed and the pass says it did not")
+        if outcome.changed:
+            context.cached.clear()
+            verify(graph, entry)
+        return _record(step, outcome, seconds)
+
+    def _explained(self, error: OptimiseOnnxError, place: int, before: Graph) -> OptimiseOnnxError:
+        where = f"pass {place} of {len(self.passes)}, {text(self.passes[place - 1])}"
+        if not isinstance(error, PassError | VerificationError):
+            error.add_note(f"in {where}")
+            return error
+        folder = _reproducer(self.reproducers, before, join(self.passes[place - 1 :]))
+        explained = type(error)(f"{where}: {error}")
+        explained.add_note(f"reproducer: {folder}")
+        return explained
+
+
+def _record(step: Pass, outcome: Outcome, seconds: float) -> Record:
+    return Record(step.name, text(step), outcome.changed, seconds, outcome.notes, outcome.figures)
+
+
+def _fingerprint(graph: Graph) -> str:
+    return hashlib.sha256(graph.to_model().SerializeToString(deterministic=True)).hexdigest()
+
+
+def _reproducer(folder: Path | None, before: Graph, rest: str) -> str:
+    """Write the graph before the pass, the rest of the pipeline and the versions; say where, or why not."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="optimise-onnx-", dir=folder))
+        (place / "before.onnx").write_bytes(before.to_model().SerializeToString(deterministic=True))
+        (place / "pipeline.txt").write_text(rest + "\n", encoding="utf-8")
+        (place / "versions.txt").write_text("".join(f"{name} {_version(name)}\n" for name in _PACKAGES), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return f"not written ({error})"
+    return str(place)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

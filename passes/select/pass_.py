@@ -1,0 +1,84 @@
+"""``select-channels``: rank every group's channels by a criterion; with ``keep``, also decide how many stay."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...ir.errors import UsageError
+from ...ir.graph import Array, Graph
+from ..analysis.channels import Channels, Group, analyse
+from ..analysis.linear import linear_layers
+from ..analysis.ranking import GroupRanking, Ranking
+from ..analysis.readers import readers
+from ..analysis.statistics import input_moments
+from ..base import Context, Outcome
+from .criteria import CRITERIA, NEEDS_DATA
+
+
+@dataclass(frozen=True)
+class SelectChannels:
+    """Rank channels. ``keep``: share of each group that stays (0: leave that to ``allocate``); ``keep_nodes``: regular
+    expression of nodes or tensors whose channels all stay; ``keep_types``: operators likewise, separated by ``|``.
+    """
+
+    criterion: str = "obs"
+    keep: float = 0.0
+    keep_nodes: str = ""
+    keep_types: str = ""
+    name: ClassVar[str] = "select-channels"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Leave a :class:`Ranking` in the decisions, and widths when ``keep`` is given. Raises UsageError."""
+        if self.criterion not in CRITERIA:
+            raise UsageError(f"no criterion is called '{self.criterion}'", hint=f"one of {', '.join(sorted(CRITERIA))}")
+        if not 0 <= self.keep <= 1:
+            raise UsageError(f"keep={self.keep} is not a share between 0 and 1")
+        channels = context.analysis("channels", lambda: analyse(graph))
+        groups = self._free_groups(graph, channels)
+        ranking = self._rank(graph, context, channels, groups)
+        context.decisions["ranking"] = ranking
+        if self.keep:
+            widths = {g.name: g.width - max(1, round(self.keep * g.width)) for g in groups}
+            context.decisions["removed"] = widths
+        held = len(channels.groups) - len(groups)
+        notes = (f"{len(groups)} groups ranked by {ranking.criterion}", *([f"{held} groups kept as asked"] if held else []))
+        return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)})
+
+    def _rank(self, graph: Graph, context: Context, channels: Channels, groups: list[Group]) -> Ranking:
+        criterion = self.criterion
+        if context.calibration is None and criterion in NEEDS_DATA:
+            criterion = "magnitude"
+        shapes = channels.context.shapes
+        layers = linear_layers(graph, shapes)
+        if context.calibration is not None:
+            read = {end.node for end in channels.context.contractions}
+            chosen = [layer for name, layer in layers.items() if name in read]
+            context.decisions["moments"] = input_moments(
+                graph, chosen, shapes, context.calibration, context.runner, context.rng()
+            )
+        moments = context.decisions.get("moments", {})
+        weights: dict[str, Array] = {}
+        found = {}
+        for place, group in enumerate(groups):
+            context.progress("ranking channels", place / len(groups))
+            reading = readers(graph, channels, group, layers, moments, weights)
+            order, curve = CRITERIA[criterion](reading, group.cells.shape)
+            found[group.name] = GroupRanking(group.cells.ravel()[order], curve)
+        return Ranking(criterion, channels, found)
+
+    def _free_groups(self, graph: Graph, channels: Channels) -> list[Group]:
+        """Leave out groups that touch a node the user wants to keep."""
+        held: set[int] = set()
+        pattern = re.compile(self.keep_nodes) if self.keep_nodes else None
+        types = set(filter(None, self.keep_types.split("|")))
+        matched = False
+        for node in graph.nodes:
+            names = [node.name, *(t.name for t in (*node.inputs, *node.outputs))]
+            hit = pattern is not None and any(pattern.search(name) for name in names)
+            matched = matched or hit
+            if hit or node.op in types:
+                for tensor in node.outputs:
+                    held.update(channels.context.of(tensor).atoms.ravel().tolist())
+        if pattern is not None and not matched:
+            raise UsageError(f"--keep '{self.keep_nodes}' matches no node and no tensor")
+        return [g for g in channels.groups if g.width > 1 and not held & set(g.cells.ravel().tolist())]

@@ -1,0 +1,84 @@
+"""``remove-channels``: carry out what selection and allocation decided, and prove it with the zero-mask oracle."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir.errors import UsageError, VerificationError
+from ...ir.feeds import batch_size, random_feeds
+from ...ir.graph import Array, Graph
+from ..analysis.mask import masked
+from ..analysis.ranking import Ranking
+from ..analysis.removal import keep_mask, remove
+from ..base import Context, Outcome
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class RemoveChannels:
+    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs."""
+
+    tolerance: float = TOLERANCE
+    name: ClassVar[str] = "remove-channels"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite the graph. Raises UsageError without a selection before it, VerificationError when the oracle fails."""
+        ranking: Ranking | None = context.decisions.get("ranking")
+        removed: dict[str, int] | None = context.decisions.get("removed")
+        if ranking is None or removed is None:
+            raise UsageError(
+                "remove-channels has nothing decided to carry out", hint="put select-channels{keep=…} or allocate before it"
+            )
+        kept = with_floors(ranking.kept(removed), ranking)
+        if not kept:
+            return Outcome(False, ("nothing to remove",))
+        reference = masked(graph, ranking.channels, kept) if context.verify else None
+        context.decisions["dense"] = graph.copy()
+        context.decisions["keep"] = keep_mask(ranking.channels, kept)
+        remove(graph, ranking.channels, kept)
+        error = self._prove(reference, graph, context) if reference is not None else None
+        gone = sum(int(count) * len(g.cells) for g in ranking.channels.groups if (count := removed.get(g.name, 0)))
+        note = f"{gone} channels removed from {sum(bool(v) for v in removed.values())} groups"
+        proof = [f"oracle: removing equals masking to {error:.1e}"] if error is not None else []
+        return Outcome(True, (note, *proof), {"channels_removed": gone, "oracle_error": error})
+
+    def _prove(self, reference: Graph, graph: Graph, context: Context) -> float:
+        if context.calibration is not None:
+            feeds = next(iter(context.calibration.batches(batch_size(graph, 2))))
+        else:
+            feeds = random_feeds(graph, context.rng(), batch_size(graph, 2))
+        wanted = context.runner.session(reference, exact=True).run(feeds)
+        got = context.runner.session(graph, exact=True).run(feeds)
+        worst = max((_difference(wanted[name], got[name]) for name in wanted), default=0.0)
+        if not worst <= self.tolerance:
+            raise VerificationError(
+                f"the pruned graph differs from the masked one by {worst:.1e}",
+                why="removing these channels is not the same as zeroing them",
+                hint="please report this model; --keep the layers named by analyse to go on without them",
+            )
+        return worst
+
+
+def _difference(wanted: Array, got: Array) -> float:
+    """Largest difference relative to the largest value; infinite when shapes or the place of NaNs differ."""
+    if wanted.shape != got.shape:
+        return float("inf")
+    a, b = wanted.astype(np.float64), got.astype(np.float64)
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return float("inf")
+    scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a[finite] - b[finite]).max(initial=0.0)) / scale
+
+
+def with_floors(kept: dict[str, Array], ranking: Ranking) -> dict[str, Array]:
+    """Leave a group whole when its choice would empty some tensor that consists of a part of its channels."""
+    keep = keep_mask(ranking.channels, kept)
+    emptied = [floor for floor in ranking.channels.floors if not keep[floor].any()]
+    if not emptied:
+        return kept
+    bad = set(np.concatenate(emptied).tolist())
+    whole = {g.name for g in ranking.channels.groups if bad & set(g.cells.ravel().tolist())}
+    return {name: classes for name, classes in kept.items() if name not in whole}

@@ -1,0 +1,44 @@
+"""What ``analyse`` finds: groups of coupled channels, pins with reasons, and the cost of every layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..backends.ort import OrtRunner
+from ..ir.cost import Cost, cost, total
+from ..ir.graph import Graph
+from ..passes.analysis.channels import Channels, analyse
+from ..passes.base import Context
+from ..passes.manager import PassManager
+from .report import PinLine, pin_lines
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A graph with its shape arithmetic folded, its channels and its costs by node name."""
+
+    graph: Graph
+    channels: Channels
+    costs: dict[str, Cost]
+
+    @staticmethod
+    def of(graph: Graph) -> Analysis:
+        """Analyse a copy; ``graph`` stays as it is. Raises InvalidModelError when input shapes are unknown."""
+        copy = graph.copy()
+        PassManager.parse("fold-constants").run(copy, Context(OrtRunner(), graph))
+        return Analysis(copy, analyse(copy), cost(copy))
+
+    @property
+    def pins(self) -> tuple[PinLine, ...]:
+        """What has to stay, with reasons."""
+        return pin_lines(self.channels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a JSON file."""
+        groups = [
+            {"name": g.name, "width": g.width, "cells": len(g.cells), "tensors": list(g.tensors)} for g in self.channels.groups
+        ]
+        layers = [{"node": n.name, "op": n.op, **asdict(self.costs[n.name])} for n in self.graph.nodes]
+        pins = [line.to_json() for line in self.pins]
+        return {"groups": groups, "pins": pins, "layers": layers, "total": asdict(total(self.costs))}

@@ -1,0 +1,163 @@
+"""The whole path from a loaded graph to a smaller one that is proved, measured and reported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..ir.cost import Cost, cost, total
+from ..ir.errors import TargetNotMetError, UnsupportedOpError, UsageError
+from ..ir.feeds import Calibration
+from ..ir.graph import Graph
+from ..ir.runner import Runner
+from ..ir.verify import verify
+from ..passes.allocate.targets import Target
+from ..passes.analysis.channels import Channels, analyse
+from ..passes.analysis.rules.table import RULES
+from ..passes.base import Context
+from ..passes.manager import PassManager
+from ..passes.observers import Record
+from ..passes.pipelines import EXACT, lossy_pipeline
+from . import probe
+from .bench import latency
+from .measure import Metric, measure
+from .report import PinLine, Report, pin_lines
+
+_BENCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; the names are those of the command's options."""
+
+    target: Target
+    criterion: str
+    keep: tuple[str, ...] = ()
+    keep_type: tuple[str, ...] = ()
+    max_ratio: float | None = None
+    align: int = 1
+    seed: int = 0
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A smaller graph, what each pass did, and what had to stay."""
+
+    graph: Graph
+    records: tuple[Record, ...]
+    pins: tuple[PinLine, ...]
+
+
+def rewrite(
+    original: Graph,
+    settings: Settings,
+    calibration: Calibration | None,
+    runner: Runner,
+    progress: Callable[[str, float], None],
+) -> Rewritten:
+    """Run the exact passes, then the lossy ones, on a copy of ``original``.
+
+    Raises UsageError when ``keep`` or ``keep_type`` matches nothing, TargetNotMetError, UnsupportedOpError under
+    ``strict``, and whatever a pass raises.
+    """
+    _check_keep(original, settings)
+    graph = original.copy()
+    context = Context(runner, original, calibration, settings.seed, progress=progress)
+    records = PassManager.parse(EXACT).run(graph, context)
+    context.original = graph.copy()
+    channels = context.analysis("channels", lambda: analyse(graph))
+    if settings.strict:
+        _check_supported(graph, channels)
+    before = total(cost(original))
+    budget = Target(settings.target.kind, settings.target.budget(before), relative=False)
+    if budget.measure(total(cost(graph))) > budget.amount:
+        records += PassManager.parse(_lossy(original, graph, settings, budget)).run(graph, context)
+    verify(graph, original)
+    _check_target(settings.target, before, total(cost(graph)))
+    return Rewritten(graph, tuple(records), pin_lines(channels))
+
+
+def report(
+    original: Graph,
+    rewritten: Rewritten,
+    settings: Settings,
+    runner: Runner,
+    calibration: Calibration | None,
+    samples: probe.Samples | None = None,
+    metric: Metric | None = None,
+) -> Report:
+    """Measure both models. Without ``samples`` random inputs are drawn. Raises what :func:`measure` raises."""
+    before, after = runner.session(original), runner.session(rewritten.graph)
+    samples = samples or probe.at_random(original, before, settings.seed)
+    fidelity = measure(before, after, samples, metric)
+    feeds = probe.first(original, samples)
+    return Report(
+        target=str(settings.target),
+        before=total(cost(original)),
+        after=total(cost(rewritten.graph)),
+        fidelity=fidelity,
+        latency=latency([before, after], [feeds, feeds], _BENCH_SECONDS),
+        calibration=calibration.samples if calibration else 0,
+        seed=settings.seed,
+        pins=rewritten.pins,
+        records=rewritten.records,
+    )
+
+
+def _lossy(original: Graph, graph: Graph, settings: Settings, budget: Target) -> str:
+    return lossy_pipeline(
+        str(budget),
+        criterion=settings.criterion,
+        keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings.keep)),
+        keep_types="|".join(settings.keep_type),
+        align=settings.align,
+        max_ratio=settings.max_ratio,
+    )
+
+
+def _check_keep(graph: Graph, settings: Settings) -> None:
+    for pattern in settings.keep:
+        if not _matches(graph, pattern):
+            raise UsageError(f"--keep '{pattern}' matches no node and no tensor", hint="analyse lists their names")
+    ops = {node.op for node in graph.nodes}
+    for op in settings.keep_type:
+        if op not in ops:
+            raise UsageError(f"--keep-type '{op}' matches no node", hint=f"the model has {', '.join(sorted(ops))}")
+
+
+def _matches(graph: Graph, pattern: str) -> list[str]:
+    """Return the output tensors of every node that the pattern meets, by its name or by a tensor of it."""
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--keep '{pattern}' is no regular expression", why=str(error)) from error
+    found = []
+    for node in graph.nodes:
+        if any(regex.search(name) for name in (node.name, *(t.name for t in (*node.inputs, *node.outputs)))):
+            found += [tensor.name for tensor in node.outputs if tensor.name]
+    return found
+
+
+def _still_there(original: Graph, graph: Graph, patterns: Sequence[str]) -> list[str]:
+    """Return the patterns, and by name the tensors they meant whose own nodes the exact passes have folded."""
+    names = graph.tensors().keys()
+    meant = {tensor for pattern in patterns for tensor in _matches(original, pattern) if tensor in names}
+    reached = {tensor for pattern in patterns for tensor in _matches(graph, pattern)}
+    return [*(p for p in patterns if _matches(graph, p)), *(f"^{re.escape(name)}$" for name in sorted(meant - reached))]
+
+
+def _check_supported(graph: Graph, channels: Channels) -> None:
+    nodes = {node.name: node for node in graph.nodes}
+    for _, pin in channels.pins:
+        node = nodes[pin.node]
+        if node.op not in RULES or node.domain or node.has_subgraphs:
+            raise UnsupportedOpError("the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint)
+
+
+def _check_target(target: Target, before: Cost, after: Cost) -> None:
+    reached, limit = target.measure(after), target.budget(before)
+    if reached > limit:
+        share = reached / max(target.measure(before), 1)
+        raise TargetNotMetError(f"the target {target} was not met", why=f"{target.kind} came to {reached} ({share:.3f}x), the limit is {limit:.0f}")

@@ -1,0 +1,68 @@
+"""Inputs on which a model can be tried: calibration samples, or random ones of a size that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir.errors import InvalidModelError
+from ..ir.feeds import Calibration, Feeds, batch_size, fixed_batches, random_feeds
+from ..ir.graph import Graph
+from ..ir.runner import Session
+
+_SIDES = (32, 64, 224, 16, 8)
+_BATCH = 16
+_RANDOM_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Batches to run models on, readable many times; ``origin`` says where they come from."""
+
+    batches: Callable[[], Iterable[Feeds]]
+    origin: str
+
+
+def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
+    """Take calibration data in batches that the model accepts."""
+    return Samples(lambda: data.batches(batch_size(graph, _BATCH)), f"{data.samples} {origin}")
+
+
+def at_random(graph: Graph, session: Session, seed: int) -> Samples:
+    """Draw the same random inputs every time. Raises InvalidModelError when the model runs on no size tried."""
+    side = _side(graph, session, seed)
+
+    def batches() -> Iterable[Feeds]:
+        rng = np.random.default_rng(seed)
+        return (random_feeds(graph, rng, _BATCH, side) for _ in range(_RANDOM_BATCHES))
+
+    count = _RANDOM_BATCHES * batch_size(graph, _BATCH)
+    return Samples(batches, f"{count} random inputs")
+
+
+def first(graph: Graph, samples: Samples) -> Feeds:
+    """Take one sample, or one batch where the model fixes its size."""
+    feeds = next(iter(samples.batches()))
+    return feeds if fixed_batches(graph) else {name: array[:1] for name, array in feeds.items()}
+
+
+def one(graph: Graph, session: Session, seed: int) -> Feeds:
+    """Draw a single random input. Raises InvalidModelError as :func:`at_random` does."""
+    return random_feeds(graph, np.random.default_rng(seed), 1, _side(graph, session, seed))
+
+
+def _side(graph: Graph, session: Session, seed: int) -> int:
+    """Find a size for the symbolic dimensions, other than the batch, with which the model runs."""
+    said = ""
+    for side in _SIDES:
+        try:
+            session.run(random_feeds(graph, np.random.default_rng(seed), 1, side))
+        except InvalidModelError:
+            raise
+        except Exception as error:  # noqa: BLE001  onnxruntime's own exceptions share no base class
+            said = str(error).splitlines()[0]
+        else:
+            return side
+    raise InvalidModelError("the model does not run on random inputs", why=said, hint="give --data")

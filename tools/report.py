@@ -1,0 +1,76 @@
+"""What a compression did, as data: costs, latency, agreement, pins, passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..ir.cost import Cost
+from ..passes.analysis.channels import Channels
+from ..passes.analysis.context import Pin
+from ..passes.observers import Record
+from .bench import Latency
+from .measure import Fidelity
+
+
+@dataclass(frozen=True)
+class PinLine:
+    """A pin as a person reads it: ``tensors`` are where the kept channels are made."""
+
+    pin: Pin
+    tensors: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**asdict(self.pin), "tensors": list(self.tensors)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode."""
+
+    target: str
+    before: Cost
+    after: Cost
+    fidelity: Fidelity
+    latency: Latency
+    calibration: int
+    seed: int
+    pins: tuple[PinLine, ...]
+    records: tuple[Record, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a JSON file."""
+        fidelity = self.fidelity
+        return {
+            "target": self.target,
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "agreement": {
+                "measured_on": fidelity.origin,
+                "outputs": {
+                    name: {"relative_error": found.error, "same_largest": found.same} for name, found in fidelity.outputs.items()
+                },
+            },
+            "metric": None if fidelity.metric is None else dict(zip(("before", "after"), fidelity.metric, strict=True)),
+            "latency": asdict(self.latency),
+            "calibration_samples": self.calibration,
+            "data_free": self.calibration == 0,
+            "seed": self.seed,
+            "pins": [line.to_json() for line in self.pins],
+            "passes": [asdict(record) for record in self.records],
+        }
+
+
+def pin_lines(channels: Channels) -> tuple[PinLine, ...]:
+    """Gather equal pins of several tensors in one line each, in order."""
+    found: dict[Pin, list[str]] = {}
+    for tensor, pin in channels.pins:
+        found.setdefault(pin, []).append(tensor)
+    return tuple(PinLine(pin, tuple(dict.fromkeys(tensors))) for pin, tensors in found.items())
+
+
+def notes(records: Iterable[Record]) -> list[str]:
+    """Return what the passes said, one line a pass."""
+    return [f"{record.name}: {'; '.join(record.notes)}" for record in records if record.notes]

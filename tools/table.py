@@ -1,0 +1,88 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from .bench import Latency
+from .report import PinLine, Report
+
+_SHOWN_OUTPUTS = 4
+
+
+def before_after(report: Report) -> Table:
+    """Show costs, latency, agreement and metric of the model before and after."""
+    table = _table("", "before", "after", "after / before")
+    for label, field, unit in (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B")):
+        was, now = getattr(report.before, field), getattr(report.after, field)
+        table.add_row(label, short(was) + unit, short(now) + unit, share(now, was))
+    was_ms, now_ms = report.latency.milliseconds[0], report.latency.milliseconds[-1]
+    table.add_row("latency, one sample", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(report.latency))
+    for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
+        if found.same is not None:
+            table.add_row(f"agreement of '{name}'", "", percent(found.same), "")
+        table.add_row(f"relative error of '{name}'", "", f"{found.error:.3g}", "")
+    if report.fidelity.metric is not None:
+        was, now = report.fidelity.metric
+        table.add_row("metric", f"{was:.4f}", f"{now:.4f}", f"{now - was:+.4f}")
+    return table
+
+
+def bench(names: Sequence[str], result: Latency) -> Table:
+    """Show medians, and the ratio when there are two models."""
+    table = _table("model", "median", "ratio (quartiles)")
+    for place, (name, milliseconds) in enumerate(zip(names, result.milliseconds, strict=True)):
+        table.add_row(name, f"{milliseconds:.4g} ms", spread(result) if place else "")
+    return table
+
+
+def pins(lines: Sequence[PinLine]) -> Table:
+    """Show what has to stay and why."""
+    table = _table("kept channels of", "because of", "why", "what would help")
+    for line in lines:
+        rest = f" and {len(line.tensors) - 1} more" if len(line.tensors) > 1 else ""
+        table.add_row(line.tensors[0] + rest, f"{line.pin.op} '{line.pin.node}'", line.pin.why, line.pin.hint)
+    return table
+
+
+def plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Show rows of text."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def short(number: float) -> str:
+    """Write a count with three digits or more and a unit: 125.5 M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{number / limit:.4g} {unit}"
+    return f"{number:g} "
+
+
+def share(now: float, was: float) -> str:
+    """Write a ratio, empty when there was nothing."""
+    return f"{now / was:.3f}" if was else ""
+
+
+def percent(value: float) -> str:
+    """Write a share in percent."""
+    return f"{100 * value:.2f} %"
+
+
+def spread(result: Latency) -> str:
+    """Write the ratio and its quartiles."""
+    low, middle, high = result.ratio
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        numeric = column in ("before", "after", "after / before", "median", "MACs", "parameters", "bytes", "width")
+        table.add_column(column, justify="right" if numeric and place else "left", overflow="fold")
+    return table
