@@ -75,7 +75,9 @@ def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
     if callable(spec):
         return _from_function(cast(Callable[[], Pieces], spec), "the function")
     if isinstance(spec, Iterator) or not isinstance(spec, Iterable):
-        raise CalibrationError("calibration data must be readable twice", hint="give a list, or the generator function itself")
+        raise CalibrationError(
+            "calibration data must be readable twice", hint="give a list, or the generator function itself"
+        )
     pieces = cast(Pieces, spec)
     return lambda: ((f"batch {place}", piece) for place, piece in enumerate(pieces))
 
@@ -109,13 +111,17 @@ def _from_function(made: Callable[[], Pieces], called: str) -> _Placed:
 
 def _arrays(path: Path) -> dict[str, Array]:
     if not path.is_file():
-        raise CalibrationError(f"cannot read '{path}'", why="no such file", hint="give an .npz file, a folder or script.py:function")
+        raise CalibrationError(
+            f"cannot read '{path}'", why="no such file", hint="give an .npz file, a folder or script.py:function"
+        )
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (AttributeError, BadZipFile, EOFError, OSError, TypeError, ValueError) as error:
         raise CalibrationError(
-            f"cannot read '{path}'", why="it is not an .npz file of plain arrays, or is cut short", hint="write it with numpy.savez"
+            f"cannot read '{path}'",
+            why="it is not an .npz file of plain arrays, or is cut short",
+            hint="write it with numpy.savez",
         ) from error
 
 
@@ -126,7 +132,9 @@ def _check_names(piece: Mapping[str, Array], place: str, inputs: Collection[str]
     for name in (*inputs, *extra):
         if name not in piece:
             found = ", ".join(f"'{key}'" for key in piece) or "nothing"
-            raise CalibrationError(f"{place} has no array '{name}'", why=f"it has {found}", hint=f"the model's inputs are {listed}")
+            raise CalibrationError(
+                f"{place} has no array '{name}'", why=f"it has {found}", hint=f"the model's inputs are {listed}"
+            )
     unknown = [name for name in piece if name not in inputs and name not in extra]
     if unknown:
         hint = f"the model's inputs are {listed}; labels are named with --labels"
@@ -143,11 +151,14 @@ def _check_array(array: Array, tensor: Tensor, place: str) -> None:
     )
     if not fits:
         wanted = ", ".join(["samples", *(str(dim or "any") for dim in fixed)])
-        raise CalibrationError(f"{where} has the wrong shape", why=f"{list(array.shape)} where the model takes [{wanted}]")
+        raise CalibrationError(
+            f"{where} has the wrong shape", why=f"{list(array.shape)} where the model takes [{wanted}]"
+        )
     if array.dtype != tensor.dtype:
         kind = np.dtype(cast(Any, tensor.dtype)).name
         raise CalibrationError(
-            f"{where} is {array.dtype.name}, the model takes {kind}", hint=f"prepare it as the model expects, then .astype('{kind}')"
+            f"{where} is {array.dtype.name}, the model takes {kind}",
+            hint=f"prepare it as the model expects, then .astype('{kind}')",
         )
     if array.dtype.kind in "fV" and not np.isfinite(array).all():
         raise CalibrationError(f"{where} holds NaN or Inf", hint="check how the samples are made")

@@ -61,7 +61,9 @@ class Calibration:
         """Keep these arrays of each sample."""
         wanted = tuple(names)
         source = self.source
-        return Calibration(lambda: ({name: piece[name] for name in wanted} for piece in source()), self.samples, self.first)
+        return Calibration(
+            lambda: ({name: piece[name] for name in wanted} for piece in source()), self.samples, self.first
+        )
 
     def _pieces(self) -> Iterator[Feeds]:
         begin, end, place = self.first, self.first + self.samples, 0
@@ -80,7 +82,9 @@ def length(arrays: Mapping[str, Array]) -> int:
     counts = {name: array.shape[:1] for name, array in arrays.items()}
     if len(set(counts.values())) != 1 or () in counts.values():
         found = ", ".join(f"'{name}' {list(arrays[name].shape)}" for name in arrays)
-        raise CalibrationError("the arrays do not hold equally many samples", why=found, hint="the first axis counts samples")
+        raise CalibrationError(
+            "the arrays do not hold equally many samples", why=found, hint="the first axis counts samples"
+        )
     return next(iter(counts.values()))[0]
 
 

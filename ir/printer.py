@@ -19,7 +19,11 @@ def text(graph: Graph) -> str:
     """
     inputs = ", ".join(_declared(tensor) for tensor in graph.inputs)
     outputs = ", ".join(_declared(tensor) for tensor in graph.outputs)
-    lines = [f"graph({inputs})  # opset {graph.opset}", *(f"  {_node(node)}" for node in graph.nodes), f"  return {outputs}"]
+    lines = [
+        f"graph({inputs})  # opset {graph.opset}",
+        *(f"  {_node(node)}" for node in graph.nodes),
+        f"  return {outputs}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -31,9 +31,7 @@ def verify(graph: Graph, original: Graph | None = None) -> None:
 
 def interface(graph: Graph) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     """Return name, type and declared shape of every input and of every output, in order."""
-    inputs, outputs = (
-        [(t.name, str(t.dtype), t.shape) for t in tensors] for tensors in (graph.inputs, graph.outputs)
-    )
+    inputs, outputs = ([(t.name, str(t.dtype), t.shape) for t in tensors] for tensors in (graph.inputs, graph.outputs))
     return inputs, outputs
 
 
@@ -75,8 +73,12 @@ def _unknown(tensor: Tensor, node: Node, outer: set[Node]) -> VerificationError:
 def _check_interface(graph: Graph, original: Graph) -> None:
     for kind, now, before in zip(("inputs", "outputs"), interface(graph), interface(original), strict=True):
         if now != before:
-            raise VerificationError(f"the {kind} of the model changed", why=f"{_listed(now)} instead of {_listed(before)}")
+            raise VerificationError(
+                f"the {kind} of the model changed", why=f"{_listed(now)} instead of {_listed(before)}"
+            )
 
 
 def _listed(tensors: list[tuple[object, ...]]) -> str:
-    return ", ".join(f"'{name}' {kind} {list(shape) if isinstance(shape, tuple) else '?'}" for name, kind, shape in tensors)
+    return ", ".join(
+        f"'{name}' {kind} {list(shape) if isinstance(shape, tuple) else '?'}" for name, kind, shape in tensors
+    )

@@ -102,7 +102,9 @@ def _reproducer(folder: Path | None, before: Graph, rest: str) -> str:
         place = Path(tempfile.mkdtemp(prefix="optimise-onnx-", dir=folder))
         (place / "before.onnx").write_bytes(before.to_model().SerializeToString(deterministic=True))
         (place / "pipeline.txt").write_text(rest + "\n", encoding="utf-8")
-        (place / "versions.txt").write_text("".join(f"{name} {_version(name)}\n" for name in _PACKAGES), encoding="utf-8")
+        (place / "versions.txt").write_text(
+            "".join(f"{name} {_version(name)}\n" for name in _PACKAGES), encoding="utf-8"
+        )
     except (OSError, ValueError) as error:
         return f"not written ({error})"
     return str(place)

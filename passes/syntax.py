@@ -26,7 +26,9 @@ _WORDS = {"true": True, "false": False}
 def text(step: Any) -> str:
     """Print a pass as it parses, options that have their default left out."""
     given = [
-        f"{_dashed(f.name)}={_printed(getattr(step, f.name))}" for f in fields(step) if getattr(step, f.name) != _default(f)
+        f"{_dashed(f.name)}={_printed(getattr(step, f.name))}"
+        for f in fields(step)
+        if getattr(step, f.name) != _default(f)
     ]
     return str(step.name) + (f"{{{','.join(given)}}}" if given else "")
 

@@ -9,8 +9,7 @@ from ..backends.ort import OrtRunner
 from ..ir.cost import Cost, cost, total
 from ..ir.graph import Graph
 from ..passes.analysis.channels import Channels, analyse
-from ..passes.base import Context
-from ..passes.manager import PassManager
+from .compression import baseline
 from .report import PinLine, pin_lines
 
 
@@ -25,9 +24,8 @@ class Analysis:
     @staticmethod
     def of(graph: Graph) -> Analysis:
         """Analyse a copy; ``graph`` stays as it is. Raises InvalidModelError when input shapes are unknown."""
-        copy = graph.copy()
-        PassManager.parse("fold-constants").run(copy, Context(OrtRunner(), graph))
-        return Analysis(copy, analyse(copy), cost(copy))
+        folded = baseline(graph, OrtRunner())
+        return Analysis(folded, analyse(folded), cost(folded))
 
     @property
     def pins(self) -> tuple[PinLine, ...]:
@@ -37,7 +35,8 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
         groups = [
-            {"name": g.name, "width": g.width, "cells": len(g.cells), "tensors": list(g.tensors)} for g in self.channels.groups
+            {"name": g.name, "width": g.width, "cells": len(g.cells), "members": list(g.members)}
+            for g in self.channels.groups
         ]
         layers = [{"node": n.name, "op": n.op, **asdict(self.costs[n.name])} for n in self.graph.nodes]
         pins = [line.to_json() for line in self.pins]

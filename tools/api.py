@@ -13,7 +13,7 @@ from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
 from ..frontends.scripts import metric as metric_function
 from ..ir.errors import UsageError
-from ..ir.feeds import Calibration
+from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
 from ..passes.allocate.targets import Target
 from ..passes.observers import Record
@@ -76,8 +76,6 @@ def compress(
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    if samples is not None and samples < 1:
-        raise UsageError(f"samples={samples} leaves nothing to calibrate with", hint="give 1 or more")
     if data is None and (labels or metric or samples is not None):
         raise UsageError("samples, labels and metric need data", hint="give --data")
     wanted = target if isinstance(target, Target) else Target.parse(target)
@@ -103,9 +101,12 @@ def compress(
 
 def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, probe.Samples]:
     """Return the samples to calibrate with and those to measure on, labels with them."""
-    limit = None if samples is None else samples + _MEASURED
+    step = batch_size(graph, 1)
+    if samples is not None and samples < step:
+        raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
+    limit = None if samples is None else samples + max(_MEASURED, step)
     read = calibration(data, graph, samples=limit, extra={labels} if labels else set())
-    used = read if samples is None else read.head(samples)
+    used = read if samples is None else read.head(samples - samples % step)
     rest = read.tail(used.samples)
     inputs = used.only(t.name for t in graph.inputs)
     if rest.samples:

@@ -43,11 +43,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A smaller graph, what each pass did, and what had to stay."""
+    """A smaller graph, the cost before, what each pass did, and what had to stay."""
 
     graph: Graph
+    before: Cost
     records: tuple[Record, ...]
     pins: tuple[PinLine, ...]
+
+
+def baseline(graph: Graph, runner: Runner) -> Graph:
+    """Return a copy with its constants folded: costs before count from here, where every shape and weight is known."""
+    folded = graph.copy()
+    PassManager.parse("fold-constants").run(folded, Context(runner, graph))
+    return folded
 
 
 def rewrite(
@@ -63,20 +71,18 @@ def rewrite(
     ``strict``, and whatever a pass raises.
     """
     _check_keep(original, settings)
-    graph = original.copy()
-    context = Context(runner, original, calibration, settings.seed, progress=progress)
+    graph, start = original.copy(), baseline(original, runner)
+    context = Context(runner, start, calibration, settings.seed, progress=progress)
     records = PassManager.parse(EXACT).run(graph, context)
-    context.original = graph.copy()
     channels = context.analysis("channels", lambda: analyse(graph))
     if settings.strict:
         _check_supported(graph, channels)
-    before = total(cost(original))
-    budget = Target(settings.target.kind, settings.target.budget(before), relative=False)
-    if budget.measure(total(cost(graph))) > budget.amount:
-        records += PassManager.parse(_lossy(original, graph, settings, budget)).run(graph, context)
+    target, before = settings.target, total(cost(start))
+    if target.measure(total(cost(graph))) > target.budget(before):
+        records += PassManager.parse(_lossy(original, graph, settings)).run(graph, context)
     verify(graph, original)
-    _check_target(settings.target, before, total(cost(graph)))
-    return Rewritten(graph, tuple(records), pin_lines(channels))
+    _check_target(target, before, total(cost(graph)))
+    return Rewritten(graph, before, tuple(records), pin_lines(channels))
 
 
 def report(
@@ -95,7 +101,7 @@ def report(
     feeds = probe.first(original, samples)
     return Report(
         target=str(settings.target),
-        before=total(cost(original)),
+        before=rewritten.before,
         after=total(cost(rewritten.graph)),
         fidelity=fidelity,
         latency=latency([before, after], [feeds, feeds], _BENCH_SECONDS),
@@ -106,9 +112,9 @@ def report(
     )
 
 
-def _lossy(original: Graph, graph: Graph, settings: Settings, budget: Target) -> str:
+def _lossy(original: Graph, graph: Graph, settings: Settings) -> str:
     return lossy_pipeline(
-        str(budget),
+        str(settings.target),
         criterion=settings.criterion,
         keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings.keep)),
         keep_types="|".join(settings.keep_type),
@@ -153,11 +159,16 @@ def _check_supported(graph: Graph, channels: Channels) -> None:
     for _, pin in channels.pins:
         node = nodes[pin.node]
         if node.op not in RULES or node.domain or node.has_subgraphs:
-            raise UnsupportedOpError("the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint)
+            raise UnsupportedOpError(
+                "the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint
+            )
 
 
 def _check_target(target: Target, before: Cost, after: Cost) -> None:
     reached, limit = target.measure(after), target.budget(before)
     if reached > limit:
         share = reached / max(target.measure(before), 1)
-        raise TargetNotMetError(f"the target {target} was not met", why=f"{target.kind} came to {reached} ({share:.3f}x), the limit is {limit:.0f}")
+        raise TargetNotMetError(
+            f"the target {target} was not met",
+            why=f"{target.kind} came to {reached} ({share:.3f}x), the limit is {limit:.0f}",
+        )

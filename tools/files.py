@@ -26,6 +26,14 @@ def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
         raise UsageError(f"cannot write into the folder of '{path}'", why=error.strerror or str(error)) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there. Raises UsageError."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder '{path}'", why=error.strerror or str(error)) from error
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a file under a temporary name in the same folder and rename it. Raises UsageError, leaving nothing behind."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -45,11 +45,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Agreement by output name, what it was measured on, and the metric before and after, None when not asked for."""
+    """Agreement by output name, what it was measured on, and the metric before and after by its name, if asked for."""
 
     outputs: dict[str, Agreement]
     origin: str
-    metric: tuple[float, float] | None = None
+    metric: dict[str, tuple[float, float]]
 
 
 def measure(before: Session, after: Session, samples: Samples, metric: Metric | None = None) -> Fidelity:
@@ -68,13 +68,16 @@ def measure(before: Session, after: Session, samples: Samples, metric: Metric | 
             size = len(next(iter(batch.values())))
             totals += [size * _called(metric, wanted, batch), size * _called(metric, got, batch)]
             count += size
-    return Fidelity(outputs, samples.origin, None if metric is None else (totals[0] / count, totals[1] / count))
+    if metric is None:
+        return Fidelity(outputs, samples.origin, {})
+    was, now = (totals / count).tolist()
+    return Fidelity(outputs, samples.origin, {getattr(metric, "__name__", "metric"): (was, now)})
 
 
 def accuracy(label: str) -> Metric:
     """Return the share of samples whose largest entry, in the first 2-D output, lies at the label."""
 
-    def share(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> float:
+    def accuracy(outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> float:
         truth = batch[label]
         scores = next((array for array in outputs.values() if array.ndim == 2 and array.dtype.kind == "f"), None)
         if scores is None or truth.shape != (len(scores),):
@@ -82,7 +85,7 @@ def accuracy(label: str) -> Metric:
             raise UsageError("--labels needs one class number a sample and a 2-D output", why=why, hint="use --metric")
         return float((scores.argmax(1) == truth).mean())
 
-    return share
+    return accuracy
 
 
 def _hits(before: Array, after: Array) -> Array | None:

@@ -50,10 +50,11 @@ class Report:
             "agreement": {
                 "measured_on": fidelity.origin,
                 "outputs": {
-                    name: {"relative_error": found.error, "same_largest": found.same} for name, found in fidelity.outputs.items()
+                    name: {"relative_error": found.error, "same_largest": found.same}
+                    for name, found in fidelity.outputs.items()
                 },
             },
-            "metric": None if fidelity.metric is None else dict(zip(("before", "after"), fidelity.metric, strict=True)),
+            "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": asdict(self.latency),
             "calibration_samples": self.calibration,
             "data_free": self.calibration == 0,

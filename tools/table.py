@@ -16,7 +16,11 @@ _SHOWN_OUTPUTS = 4
 def before_after(report: Report) -> Table:
     """Show costs, latency, agreement and metric of the model before and after."""
     table = _table("", "before", "after", "after / before")
-    for label, field, unit in (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B")):
+    for label, field, unit in (
+        ("MACs", "macs", ""),
+        ("parameters", "parameters", ""),
+        ("bytes of weights", "bytes", "B"),
+    ):
         was, now = getattr(report.before, field), getattr(report.after, field)
         table.add_row(label, short(was) + unit, short(now) + unit, share(now, was))
     was_ms, now_ms = report.latency.milliseconds[0], report.latency.milliseconds[-1]
@@ -25,9 +29,8 @@ def before_after(report: Report) -> Table:
         if found.same is not None:
             table.add_row(f"agreement of '{name}'", "", percent(found.same), "")
         table.add_row(f"relative error of '{name}'", "", f"{found.error:.3g}", "")
-    if report.fidelity.metric is not None:
-        was, now = report.fidelity.metric
-        table.add_row("metric", f"{was:.4f}", f"{now:.4f}", f"{now - was:+.4f}")
+    for name, (worth, left) in report.fidelity.metric.items():
+        table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}")
     return table
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+_FILE_WIDTH = 140
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
 
@@ -49,4 +50,7 @@ class Terminal:
 
     def _console(self, stderr: bool) -> Console:
         plain = not self.colour or "NO_COLOR" in os.environ
-        return Console(stderr=stderr, no_color=plain, color_system=None if plain else "auto")
+        console = Console(stderr=stderr, no_color=plain, color_system=None if plain else "auto")
+        if not console.is_terminal:
+            console.width = _FILE_WIDTH
+        return console

@@ -31,6 +31,7 @@ MOVES = (-8, -4, -2, -1, 1, 2, 4, 8)
 IMPROVED = 2
 PASSES = 4
 ENOUGH = 0.999
+LADDER = np.unique(np.concatenate([np.arange(1, 17), np.geomspace(16, 2**20, 50).astype(np.int64)]))  # steps tried
 NEARLY = 0.99  # a longer raise is taken when its gain a unit of cost is within this share of the best
 
 
@@ -180,26 +181,29 @@ def _descend(table: _Table, price: float, start: Ints) -> Ints:
     return choice
 
 
-def _steps(table: _Table, choice: Ints) -> tuple[Floats, Floats]:
-    """Cost added and error removed by moving one group to any of its levels: both (G, K)."""
-    kept = table.kept(choice)[:, None]
+def _steps(table: _Table, choice: Ints, ladder: Ints) -> tuple[Ints, Floats, Floats]:
+    """Move each group alone by the J offsets of ``ladder``: levels reached, cost added, error removed, all (G, J)."""
+    rows, now = np.arange(len(choice))[:, None], choice[:, None]
+    level = now + ladder
+    level = np.where((level >= 0) & (level <= table.last[:, None]), level, now)
+    kept, target = table.levels[rows, now], table.levels[rows, level]
     own = np.diagonal(table.cost.quadratic)[:, None]
-    extra = (table.slopes(kept[:, 0])[:, None] + own * (table.levels + kept)) * (table.levels - kept)
-    return extra, table.errors[np.arange(len(choice)), choice][:, None] - table.errors
+    extra = (table.slopes(kept[:, 0])[:, None] + own * (target + kept)) * (target - kept)
+    return level, extra, table.errors[rows, now] - table.errors[rows, level]
 
 
 def _fill(table: _Table, budget: float, choice: Ints) -> Ints:
     """Raise one group at a time, by the error gained a unit of cost, as long as the budget allows."""
     while True:
-        extra, gain = _steps(table, choice)
+        level, extra, gain = _steps(table, choice, LADDER)
         fits = (gain > 0) & (extra <= budget - table.cost(table.kept(choice)))
-        rate = np.divide(gain, extra, out=np.full(gain.shape, np.inf), where=extra > 0)
-        rate = np.where(fits, rate, -1.0)
         if not fits.any():
             return choice
+        rate = np.divide(gain, extra, out=np.full(gain.shape, np.inf), where=extra > 0)
+        rate = np.where(fits, rate, -1.0)
         group = int(rate.max(axis=1).argmax())
         raised = choice.copy()
-        raised[group] = np.flatnonzero(rate[group] >= NEARLY * rate[group].max())[-1]
+        raised[group] = level[group, rate[group] >= NEARLY * rate[group].max()].max()
         if table.cost(table.kept(raised)) > budget:  # by rounding only
             return choice
         choice = raised
@@ -208,14 +212,14 @@ def _fill(table: _Table, budget: float, choice: Ints) -> Ints:
 def _drain(table: _Table, budget: float, choice: Ints, locked: int) -> Ints:
     """Lower one group at a time, by the error lost a unit of cost saved, until the budget is met; not ``locked``."""
     while table.cost(table.kept(choice)) > budget:
-        extra, gain = _steps(table, choice)
-        rate = np.divide(-gain, -extra, out=np.full(gain.shape, np.inf), where=(extra < 0) & np.isfinite(gain))
+        level, extra, gain = _steps(table, choice, -LADDER)
+        rate = np.divide(gain, extra, out=np.full(gain.shape, np.inf), where=extra < 0)
         rate[locked] = np.inf
-        group, level = np.unravel_index(rate.argmin(), rate.shape)
-        if rate[group, level] == np.inf:
+        group, move = np.unravel_index(rate.argmin(), rate.shape)
+        if rate[group, move] == np.inf:
             break
         choice = choice.copy()
-        choice[group] = level
+        choice[group] = level[group, move]
     return choice
 
 

@@ -41,7 +41,9 @@ class Target:
             raise UsageError(f"the target '{text}' has the unknown unit '{match['unit']}'", hint=_HINT)
         amount = number * (_SHARES[unit] if relative else _UNITS[kind][unit])
         if amount <= 0 or (relative and amount > 1):
-            raise UsageError(f"the target '{text}' is out of range", hint="a share lies above 0 and up to 1x, an amount above 0")
+            raise UsageError(
+                f"the target '{text}' is out of range", hint="a share lies above 0 and up to 1x, an amount above 0"
+            )
         return Target(cast(Kind, kind), amount, relative)
 
     def budget(self, cost: Cost) -> float:

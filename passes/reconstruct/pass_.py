@@ -20,6 +20,9 @@ from ..analysis.writing import writable, write_bias, write_weight
 from ..base import Context, Outcome
 from .paired import PairedMoments
 from .targets import Target, target_of
+from .weight_only import repair
+
+WEIGHT_ONLY_RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,18 @@ class Reconstruct:
     name: ClassVar[str] = "reconstruct"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Rewrite weights and biases; without calibration data or a removal before it, do nothing."""
+        """Rewrite weights and biases; without a removal before it, do nothing."""
         if "dense" not in context.decisions:
             return Outcome(False, ("nothing was removed, so nothing to reconstruct",))
         if context.calibration is None:
-            return Outcome(False, ("no calibration data: weights stay as they are",))
+            repaired = repair(
+                graph,
+                context.decisions["dense"],
+                context.decisions["ranking"].channels,
+                context.decisions["keep"],
+                WEIGHT_ONLY_RIDGE,
+            )
+            return Outcome(repaired > 0, (f"no calibration data: {repaired} layers repaired from weights alone",))
         solver = _Solver(graph, context, self.ridge)
         solved = solver.solve()
         return Outcome(solved > 0, (f"{solved} layers re-solved",), {"layers_solved": solved})

@@ -101,7 +101,9 @@ def test_factor_gives_up_with_a_clear_line() -> None:
         factor(np.array([[1.0, np.nan], [np.nan, 1.0]]), 1.0)
 
 
-def _slow_patches(x, kernel, strides, begin, end, dilations):  # type: ignore[no-untyped-def]
+def _slow_patches(
+    x: np.ndarray, kernel: list[int], strides: list[int], begin: list[int], end: list[int], dilations: list[int]
+) -> tuple[np.ndarray, int]:
     """Every patch by loops over images, positions, channels and taps."""
     x = np.pad(x, [(0, 0), (0, 0), *zip(begin, end, strict=True)])
     dims = range(len(kernel))

@@ -4,23 +4,32 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from optimise_onnx.ir.errors import NumericalError
 from optimise_onnx.passes.reconstruct.ridge import Solution, solve, solve_batched
 
+Floats = NDArray[np.float64]
+Moments = tuple[Floats, Floats, Floats, Floats]
 
-def _moments(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+
+def _moments(x: Floats, y: Floats) -> Moments:
     xc, yc = x - x.mean(0), y - y.mean(0)
     return xc.T @ xc / len(x), xc.T @ yc / len(x), x.mean(0), y.mean(0)
 
 
-def _fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray | None = None, ridge: float = 0.0) -> Solution:
+def _fit(x: Floats, y: Floats, prior: Floats | None = None, ridge: float = 0.0) -> Solution:
     start = np.zeros((x.shape[1], y.shape[1])) if prior is None else prior
     return solve(*_moments(x, y), start, ridge=ridge)
 
 
-def _lstsq(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.linalg.lstsq(np.c_[x, np.ones(len(x))], y)[0]
+def _lstsq(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.linalg.lstsq(np.c_[x, np.ones(len(x))], y)[0])
+
+
+def _stacked(problems: list[Moments]) -> Moments:
+    xx, xy, x, y = (np.stack(parts) for parts in zip(*problems, strict=True))
+    return xx, xy, x, y
 
 
 def _features(rng: np.random.Generator, samples: int, inputs: int) -> np.ndarray:
@@ -108,14 +117,15 @@ def test_degenerate_samples_give_finite_weights_that_fit(ridge: float) -> None:
 
 def test_hopeless_or_broken_statistics_are_refused() -> None:
     args = np.ones((2, 1)), np.zeros(2), np.zeros(1), np.zeros((2, 1))
+    batched = np.ones((1, 2, 1)), np.zeros((1, 2)), np.zeros((1, 1)), np.zeros((1, 2, 1))
     with pytest.raises(NumericalError, match="badly conditioned"):
         solve(np.diag([1.0, -9.0]), *args, ridge=0.0)
     with pytest.raises(NumericalError, match="badly conditioned"):
-        solve_batched(np.diag([1.0, -9.0])[None], *(part[None] for part in args), ridge=0.0)
+        solve_batched(np.diag([1.0, -9.0])[None], *batched, ridge=0.0)
     with pytest.raises(NumericalError, match="NaN or Inf"):
         solve(np.full((2, 2), np.nan), *args, ridge=0.0)
     with pytest.raises(NumericalError, match="NaN or Inf"):
-        solve_batched(np.full((1, 2, 2), np.inf), *(part[None] for part in args), ridge=0.0)
+        solve_batched(np.full((1, 2, 2), np.inf), *batched, ridge=0.0)
     with pytest.raises(NumericalError, match="reconstructed"):
         solve(np.eye(2), np.full((2, 1), np.nan), *args[1:], ridge=0.0)
 
@@ -126,7 +136,7 @@ def test_batched_is_solve_for_each(seed: int, ridge: float, outputs: int) -> Non
     rng = np.random.default_rng(seed)
     problems = [_moments(rng.standard_normal((40, 5)) + 2, rng.standard_normal((40, outputs))) for _ in range(4)]
     prior = rng.standard_normal((4, 5, outputs))
-    found = solve_batched(*(np.stack(part) for part in zip(*problems, strict=True)), prior, ridge=ridge)
+    found = solve_batched(*_stacked(problems), prior, ridge=ridge)
     for index, problem in enumerate(problems):
         single = solve(*problem, prior[index], ridge=ridge)
         np.testing.assert_allclose(found.weight[index], single.weight, atol=1e-10)
@@ -141,8 +151,8 @@ def test_batched_survives_dead_and_duplicated_rows(ridge: float) -> None:
     twin, dead = x.copy(), np.full_like(x, 3.0)
     twin[:, 1] = twin[:, 0]
     y = rng.standard_normal((30, 1))
-    parts = [np.stack(part) for part in zip(*(_moments(each, y) for each in (x, twin, dead)), strict=True)]
-    found = solve_batched(*parts, np.ones((3, 4, 1)), ridge=ridge)
+    problems = [_moments(each, y) for each in (x, twin, dead)]
+    found = solve_batched(*_stacked(problems), np.ones((3, 4, 1)), ridge=ridge)
     assert np.isfinite(found.weight).all()
     np.testing.assert_array_equal(found.weight[2], 1.0)
     error = ((twin @ found.weight[1] + found.bias[1] - y) ** 2).mean()

@@ -1,0 +1,76 @@
+"""``fold-constants``: compute before deployment what does not depend on the inputs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...ir.graph import Graph, Node
+from ..base import Context, Outcome
+from .evaluate import evaluate
+from .shape_targets import fold_shapes
+
+
+
+@dataclass(frozen=True)
+class FoldConstants:
+    """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
+
+    Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
+    """
+
+    name: ClassVar[str] = "fold-constants"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
+        before = _count(graph)
+        graph.clean()
+        passed = _remove_passing(graph)
+        computed = known = 0
+        while True:
+            evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
+            if not evaluated and not shapes:
+                break
+            computed, known = computed + evaluated, known + shapes
+        after = _count(graph)
+        changed = bool(passed or computed or known) or after != before
+        if not changed:
+            return Outcome(False)
+        context.cached.clear()
+        notes = (f"{before[0] - after[0]} of {before[0]} nodes went",)
+        return Outcome(True, notes, {"evaluated": computed, "shapes": known, "identities": passed, "nodes": after[0]})
+
+
+def _count(graph: Graph) -> tuple[int, int]:
+    return len(graph.nodes), sum(1 for _ in graph.constants())
+
+
+def _remove_passing(graph: Graph) -> int:
+    """Take out every node that hands its input on unchanged."""
+    return sum(_bypass(graph, node) for node in graph.nodes if _passes_on(graph, node))
+
+
+def _passes_on(graph: Graph, node: Node) -> bool:
+    if node.domain or not node.inputs or not node.outputs:
+        return False
+    if node.op == "Identity":
+        return True
+    if node.op != "Dropout" or any(mask.consumers or graph.is_output(mask) for mask in node.outputs[1:]):
+        return False
+    training = node.inputs[2] if len(node.inputs) > 2 and node.inputs[2].name else None
+    return training is None or (training.is_constant and not training.array.any())
+
+
+def _bypass(graph: Graph, node: Node) -> bool:
+    """Let readers read the node's input; for an output of the model, let the producer write it instead."""
+    source, result = node.inputs[0], node.outputs[0]
+    if not graph.is_output(result):
+        graph.replace_uses(result, source)
+        graph.remove(node)
+        return True
+    producer = source.producer
+    if producer is None or graph.is_output(source) or producer not in graph.nodes:
+        return False
+    outputs = [result if tensor == source else tensor for tensor in producer.outputs]
+    graph.remove(node)
+    graph.replace_uses(source, result)
+    producer.set_outputs(outputs)
+    return True

@@ -1,0 +1,83 @@
+"""The zero-mask oracle for tests: what removal must reproduce, run exactly in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from optimise_onnx.frontends.normalise import normalise
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis.channels import Channels
+from optimise_onnx.passes.analysis.mask import masked
+from optimise_onnx.passes.analysis.removal import keep_mask, remove
+
+Array = NDArray[Any]
+Kept = dict[str, Array]
+
+
+def graph_of(model: onnx.ModelProto) -> Graph:
+    """Import a model as the front end does, without its checks."""
+    return Graph.of(normalise(model)[0])
+
+
+def run(graph: Graph, feeds: Mapping[str, Array]) -> list[Array]:
+    """Return the outputs with onnxruntime's own graph optimisation off, on one thread."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    model = graph.to_model().SerializeToString()
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return [np.asarray(array) for array in session.run(None, dict(feeds))]
+
+
+def half(channels: Channels, rng: np.random.Generator) -> Kept:
+    """Keep a random half of every cell, at least one unit."""
+    return _chosen(channels, {group.name: max(1, group.width // 2) for group in channels.groups}, rng)
+
+
+def some(channels: Channels, rng: np.random.Generator) -> Kept:
+    """Keep a random number of units of every group, at least one."""
+    counts = {group.name: int(rng.integers(1, group.width + 1)) for group in channels.groups}
+    return _chosen(channels, counts, rng)
+
+
+def _chosen(channels: Channels, counts: Mapping[str, int], rng: np.random.Generator) -> Kept:
+    """Draw the units of every cell on its own; groups without which a tensor would be empty stay whole."""
+    kept = {
+        group.name: np.concatenate([rng.choice(cell, counts[group.name], replace=False) for cell in group.cells])
+        for group in channels.groups
+    }
+    for floor in channels.floors:
+        if not keep_mask(channels, kept)[floor].any():
+            group = next(group for group in channels.groups if np.isin(floor, group.cells).any())
+            kept[group.name] = group.cells.ravel()
+    return kept
+
+
+def removed(graph: Graph, channels: Channels, kept: Mapping[str, Array]) -> Graph:
+    """Return a copy without the channels that do not stay."""
+    copy = graph.copy()
+    remove(copy, channels, kept)
+    return copy
+
+
+def distance(graph: Graph, other: Graph, feeds: Mapping[str, Array]) -> float:
+    """Return the largest difference between two graphs' outputs, relative to the largest entry of each output."""
+    worst = 0.0
+    for one, two in zip(run(graph, feeds), run(other, feeds), strict=True):
+        assert one.shape == two.shape
+        if one.size:
+            a, b = one.astype(np.float64), two.astype(np.float64)
+            worst = max(worst, float(np.abs(a - b).max() / (np.abs(a).max() + 1e-9)))
+    return worst
+
+
+def oracle_error(graph: Graph, channels: Channels, kept: Mapping[str, Array], feeds: Mapping[str, Array]) -> float:
+    """Return how far the pruned graph is from the one whose removed channels read as zero."""
+    return distance(masked(graph, channels, kept), removed(graph, channels, kept), feeds)

@@ -1,0 +1,61 @@
+"""The command line: wires the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from ..ir.errors import OptimiseOnnxError
+from .commands.analyse import analyse
+from .commands.bench import bench
+from .commands.compress import compress
+from .commands.demo import demo
+from .commands.passes import passes
+from .commands.run import run
+from .commands.verify import verify
+from .terminal import Terminal
+
+OUR_BUG, USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Make trained ONNX networks smaller and faster.",
+)
+for command in (compress, analyse, verify, bench, demo, run, passes):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    0 done, 1 our bug, 2 wrong usage, 3 unreadable or invalid model or data, 4 target not met, 5 verification failed,
+    6 operator without a rule under ``--strict``, 130 interrupted.
+    """
+    terminal = Terminal()
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(given, prog_name="optimise-onnx", standalone_mode=False, obj=terminal)
+    except OptimiseOnnxError as error:
+        terminal.fail(str(error), error)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        terminal.fail("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        return _explain(error, terminal)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception, terminal: Terminal) -> int:
+    # Typer's usage errors come from its own click or the installed one, by version: they share this method only.
+    message = getattr(error, "format_message", None)
+    if message is not None:
+        terminal.fail(message(), error)
+        return USAGE
+    terminal.fail(f"internal error: {type(error).__name__}: {error}; please report it, with -vv", error)
+    return OUR_BUG
