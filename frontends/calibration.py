@@ -73,12 +73,12 @@ def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
         arrays = cast(Mapping[str, Array], spec)
         return lambda: iter([("the calibration data", arrays)])
     if callable(spec):
-        return _from_function(cast(Callable[[], Pieces], spec), "the function")
+        return _from_function(spec, "the function")
     if isinstance(spec, Iterator) or not isinstance(spec, Iterable):
         raise CalibrationError(
             "calibration data must be readable twice", hint="give a list, or the generator function itself"
         )
-    pieces = cast(Pieces, spec)
+    pieces = spec
     return lambda: ((f"batch {place}", piece) for place, piece in enumerate(pieces))
 
 

@@ -85,7 +85,8 @@ def length(arrays: Mapping[str, Array]) -> int:
         raise CalibrationError(
             "the arrays do not hold equally many samples", why=found, hint="the first axis counts samples"
         )
-    return next(iter(counts.values()))[0]
+    ((count,),) = set(counts.values())
+    return int(count)
 
 
 def batch_size(graph: Graph, wanted: int) -> int:

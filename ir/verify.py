@@ -22,17 +22,30 @@ def verify(graph: Graph, original: Graph | None = None) -> None:
         if tensor not in known and not tensor.is_constant:
             raise VerificationError(f"output '{tensor.name}' is not computed by any node")
     if original is not None:
-        _check_interface(graph, original)
+        check_interface(graph, original)
     try:
         onnx.checker.check_model(skeleton(graph))
     except onnx.checker.ValidationError as error:
         raise VerificationError("the onnx checker refuses the graph", why=str(error).splitlines()[0]) from error
 
 
-def interface(graph: Graph) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-    """Return name, type and declared shape of every input and of every output, in order."""
-    inputs, outputs = ([(t.name, str(t.dtype), t.shape) for t in tensors] for tensors in (graph.inputs, graph.outputs))
-    return inputs, outputs
+def check_interface(graph: Graph, original: Graph) -> None:
+    """Raise VerificationError unless inputs and outputs agree in name, order, type and fixed dimensions."""
+    for kind in ("inputs", "outputs"):
+        now, before = (_declared(getattr(each, kind)) for each in (graph, original))
+        if now != before:
+            raise VerificationError(f"the {kind} of the model changed", why=f"{now} instead of {before}")
+
+
+def _declared(tensors: list[Tensor]) -> str:
+    """Write names, types and shapes; the names of symbolic dimensions do not count."""
+    return ", ".join(f"'{t.name}' {t.dtype}[{_shape(t)}]" for t in tensors)
+
+
+def _shape(tensor: Tensor) -> str:
+    if tensor.shape is None:
+        return "…"
+    return ", ".join(str(dim) if isinstance(dim, int) and dim > 0 else "?" for dim in tensor.shape)
 
 
 def _check_names(graph: Graph) -> None:
@@ -68,17 +81,3 @@ def _check_order(graph: Graph) -> set[Tensor]:
 def _unknown(tensor: Tensor, node: Node, outer: set[Node]) -> VerificationError:
     why = "it is computed later" if tensor.producer in outer else "no node computes it"
     return VerificationError(f"'{tensor.name}' is read too early", node_name=node.name, op_type=node.op, why=why)
-
-
-def _check_interface(graph: Graph, original: Graph) -> None:
-    for kind, now, before in zip(("inputs", "outputs"), interface(graph), interface(original), strict=True):
-        if now != before:
-            raise VerificationError(
-                f"the {kind} of the model changed", why=f"{_listed(now)} instead of {_listed(before)}"
-            )
-
-
-def _listed(tensors: list[tuple[object, ...]]) -> str:
-    return ", ".join(
-        f"'{name}' {kind} {list(shape) if isinstance(shape, tuple) else '?'}" for name, kind, shape in tensors
-    )

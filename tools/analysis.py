@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..backends.ort import OrtRunner
 from ..ir.cost import Cost, cost, total
 from ..ir.graph import Graph
+from ..ir.runner import Runner
 from ..passes.analysis.channels import Channels, analyse
 from .compression import baseline
 from .report import PinLine, pin_lines
@@ -22,9 +22,9 @@ class Analysis:
     costs: dict[str, Cost]
 
     @staticmethod
-    def of(graph: Graph) -> Analysis:
+    def of(graph: Graph, runner: Runner) -> Analysis:
         """Analyse a copy; ``graph`` stays as it is. Raises InvalidModelError when input shapes are unknown."""
-        folded = baseline(graph, OrtRunner())
+        folded = baseline(graph, runner)
         return Analysis(folded, analyse(folded), cost(folded))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from ..ir.errors import UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
 from ..passes.allocate.targets import Target
+from ..passes.base import Context
+from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import probe
 from .analysis import Analysis
-from .compression import Settings, report, rewrite
+from .compression import Progress, Settings, baseline, report, rewrite, silent
 from .measure import Metric, accuracy
 from .report import Report
 
-Source = str | Path | bytes | onnx.ModelProto
+Source = str | Path | bytes | onnx.ModelProto | Graph
 
 _MEASURED = 1024
 
@@ -39,16 +41,16 @@ class CompressResult:
 
 def load(source: Source) -> Graph:
     """Read a model that the checker and onnxruntime accept. Raises InvalidModelError."""
-    return frontend.load(source, OrtRunner())[0]
+    return source if isinstance(source, Graph) else frontend.load(source, OrtRunner())[0]
 
 
-def analyse(source: Source | Graph) -> Analysis:
-    """Find groups of coupled channels, what has to stay and why, and the cost of every layer. Raises InvalidModelError."""
-    return Analysis.of(source if isinstance(source, Graph) else load(source))
+def analyse(source: Source) -> Analysis:
+    """Find groups of coupled channels, pins with reasons, and the cost of every layer. Raises InvalidModelError."""
+    return Analysis.of(load(source), OrtRunner())
 
 
 def compress(
-    source: Source | Graph,
+    source: Source,
     *,
     target: str | Target,
     data: Data | None = None,
@@ -62,7 +64,7 @@ def compress(
     strict: bool = False,
     labels: str | None = None,
     metric: str | Metric | None = None,
-    progress: Callable[[str, float], None] = lambda _text, _share: None,
+    progress: Progress = silent,
 ) -> CompressResult:
     """Make a model smaller: to ``target``, or fail.
 
@@ -76,27 +78,62 @@ def compress(
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
+    settings = Settings.parse(target, criterion, keep, keep_type, max_ratio, align, seed, strict)
+    return compress_with(source, settings, data, samples, labels, metric, progress)
+
+
+def compress_with(
+    source: Source,
+    settings: Settings,
+    data: Data | None = None,
+    samples: int | None = None,
+    labels: str | None = None,
+    metric: str | Metric | None = None,
+    progress: Progress = silent,
+) -> CompressResult:
+    """Do what :func:`compress` does, with its options gathered in ``settings``."""
     if data is None and (labels or metric or samples is not None):
         raise UsageError("samples, labels and metric need data", hint="give --data")
-    wanted = target if isinstance(target, Target) else Target.parse(target)
-    settings = Settings(
-        wanted,
-        criterion or ("obs" if data is not None else "magnitude"),
-        tuple(keep),
-        tuple(keep_type),
-        max_ratio,
-        align,
-        seed,
-        strict,
-    )
-    runner = OrtRunner()
-    graph = source if isinstance(source, Graph) else load(source)
-    used, measured = _split(data, graph, samples, labels) if data is not None else (None, None)
+    graph = load(source)
+    used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
+    return compress_graph(graph, settings, used, measured, scored, progress)
+
+
+def compress_graph(
+    graph: Graph,
+    settings: Settings,
+    used: Calibration | None,
+    measured: probe.Samples | None,
+    metric: Metric | None = None,
+    progress: Progress = silent,
+) -> CompressResult:
+    """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
+    runner = OrtRunner()
     rewritten = rewrite(graph, settings, used, runner, progress)
     progress("measuring", 0.0)
-    found = report(graph, rewritten, settings, runner, used, measured, scored)
+    found = report(graph, rewritten, settings, runner, used, measured, metric)
     return CompressResult(rewritten.graph.to_model(), found, rewritten.records)
+
+
+def run_pipeline(
+    source: Source,
+    manager: PassManager,
+    data: Data | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    verify: bool = True,
+    progress: Progress = silent,
+) -> tuple[Graph, list[Record]]:
+    """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise."""
+    runner = OrtRunner()
+    original = load(source)
+    used = None if data is None else calibration(data, original, samples=samples)
+    graph = original.copy()
+    context = Context(runner, baseline(original, runner), used, seed, verify, progress=progress)
+    records = manager.run(graph, context)
+    runner.session(graph)
+    return graph, records
 
 
 def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, probe.Samples]:

@@ -13,7 +13,7 @@ from ..ir.graph import Array
 from ..ir.runner import Session
 
 _WARM_UP = 3
-_ROUNDS = (10, 500)
+_ROUNDS = (10, 10_000)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether two models compute the same: interfaces, then every output on the same inputs."""
+"""Whether two models compute the same: every output on the same inputs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.errors import VerificationError
-from ..ir.graph import Array, Graph
+from ..ir.graph import Array
 from ..ir.runner import Session
-from ..ir.verify import interface
 from .probe import Samples
 
 
@@ -25,13 +24,6 @@ class Difference:
         """Take the worse of both."""
         worst = max(self.absolute, other.absolute), max(self.relative, other.relative)
         return Difference(*worst, self.within and other.within)
-
-
-def check_interfaces(a: Graph, b: Graph) -> None:
-    """Raise VerificationError unless inputs and outputs agree in name, order, type and declared shape."""
-    for kind, of_a, of_b in zip(("inputs", "outputs"), interface(a), interface(b), strict=True):
-        if of_a != of_b:
-            raise VerificationError(f"the {kind} differ", why=f"{of_a} against {of_b}")
 
 
 def differences(a: Session, b: Session, samples: Samples, atol: float, rtol: float) -> dict[str, Difference]:

@@ -24,21 +24,46 @@ from .bench import latency
 from .measure import Metric, measure
 from .report import PinLine, Report, pin_lines
 
+Progress = Callable[[str, float], None]
+
 _BENCH_SECONDS = 1.0
+
+
+def silent(_text: str, _share: float) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for; the names are those of the command's options."""
+    """What the user asked for; the names are those of the command's options. No criterion: what suits the data."""
 
     target: Target
-    criterion: str
+    criterion: str | None = None
     keep: tuple[str, ...] = ()
     keep_type: tuple[str, ...] = ()
     max_ratio: float | None = None
     align: int = 1
     seed: int = 0
     strict: bool = False
+
+    @staticmethod
+    def parse(
+        target: str | Target,
+        criterion: str | None = None,
+        keep: Sequence[str] = (),
+        keep_type: Sequence[str] = (),
+        max_ratio: float | None = None,
+        align: int = 1,
+        seed: int = 0,
+        strict: bool = False,
+    ) -> Settings:
+        """Check and gather options. Raises UsageError for a wrong target, ``max_ratio`` or ``align``."""
+        wanted = target if isinstance(target, Target) else Target.parse(target)
+        if align < 1:
+            raise UsageError(f"align={align} is no width", hint="give 1 or more")
+        if max_ratio is not None and not 0 <= max_ratio <= 1:
+            raise UsageError(f"max_ratio={max_ratio} is no share between 0 and 1")
+        return Settings(wanted, criterion, tuple(keep), tuple(keep_type), max_ratio, align, seed, strict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,7 @@ def rewrite(
     settings: Settings,
     calibration: Calibration | None,
     runner: Runner,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> Rewritten:
     """Run the exact passes, then the lossy ones, on a copy of ``original``.
 
@@ -79,7 +104,7 @@ def rewrite(
         _check_supported(graph, channels)
     target, before = settings.target, total(cost(start))
     if target.measure(total(cost(graph))) > target.budget(before):
-        records += PassManager.parse(_lossy(original, graph, settings)).run(graph, context)
+        records += PassManager.parse(_lossy(original, graph, settings, calibration)).run(graph, context)
     verify(graph, original)
     _check_target(target, before, total(cost(graph)))
     return Rewritten(graph, before, tuple(records), pin_lines(channels))
@@ -112,10 +137,10 @@ def report(
     )
 
 
-def _lossy(original: Graph, graph: Graph, settings: Settings) -> str:
+def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calibration | None) -> str:
     return lossy_pipeline(
         str(settings.target),
-        criterion=settings.criterion,
+        criterion=settings.criterion or ("magnitude" if calibration is None else "obs"),
         keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings.keep)),
         keep_types="|".join(settings.keep_type),
         align=settings.align,

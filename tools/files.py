@@ -35,7 +35,7 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name in the same folder and rename it. Raises UsageError, leaving nothing behind."""
+    """Write a file under a temporary name in its folder and rename it. Raises UsageError, leaving nothing behind."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)

@@ -55,7 +55,8 @@ class Fidelity:
 def measure(before: Session, after: Session, samples: Samples, metric: Metric | None = None) -> Fidelity:
     """Run both models on every batch.
 
-    Raises VerificationError when a shape changed or a value is no longer finite, CalibrationError when the metric fails.
+    Raises VerificationError when a shape changed or a value is no longer finite, CalibrationError when the
+    metric fails.
     """
     outputs: dict[str, Agreement] = {}
     totals, count = np.zeros(2), 0
@@ -89,11 +90,12 @@ def accuracy(label: str) -> Metric:
 
 
 def _hits(before: Array, after: Array) -> Array | None:
+    hits: Array | None = None
     if before.dtype.kind != "f":
-        return before == after
-    if before.ndim == 2 and before.shape[1] > 1:
-        return before.argmax(1) == after.argmax(1)
-    return None
+        hits = before == after
+    elif before.ndim == 2 and before.shape[1] > 1:
+        hits = before.argmax(1) == after.argmax(1)
+    return hits
 
 
 def _check(name: str, before: Array, after: Array) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from ..ir.cost import Cost, total
+from .analysis import Analysis
 from .bench import Latency
 from .report import PinLine, Report
 
@@ -42,12 +44,25 @@ def bench(names: Sequence[str], result: Latency) -> Table:
     return table
 
 
+def costs(found: Analysis) -> Table:
+    """Show what each layer costs, and the total."""
+    layers = [(node.name, node.op, found.costs[node.name]) for node in found.graph.nodes]
+    shown = [layer for layer in layers if layer[2].macs or layer[2].parameters]
+    rows = [(name, op, *_figures(own)) for name, op, own in [*shown, ("total", "", total(found.costs))]]
+    return plain(("layer", "operator", "MACs", "parameters", "bytes"), rows)
+
+
+def groups(found: Analysis) -> Table:
+    """Show groups of coupled channels."""
+    rows = [(g.name, str(g.width), str(len(g.cells)), _first(g.members[1:])) for g in found.channels.groups]
+    return plain(("group of channels", "width", "cells", "coupled with"), rows)
+
+
 def pins(lines: Sequence[PinLine]) -> Table:
     """Show what has to stay and why."""
     table = _table("kept channels of", "because of", "why", "what would help")
     for line in lines:
-        rest = f" and {len(line.tensors) - 1} more" if len(line.tensors) > 1 else ""
-        table.add_row(line.tensors[0] + rest, f"{line.pin.op} '{line.pin.node}'", line.pin.why, line.pin.hint)
+        table.add_row(_first(line.tensors), f"{line.pin.op} '{line.pin.node}'", line.pin.why, line.pin.hint)
     return table
 
 
@@ -81,6 +96,16 @@ def spread(result: Latency) -> str:
     """Write the ratio and its quartiles."""
     low, middle, high = result.ratio
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _first(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return "".join(names[:1]) + rest
+
+
+def _figures(own: Cost) -> tuple[str, str, str]:
+    macs, parameters, size = (short(number).strip() for number in (own.macs, own.parameters, own.bytes))
+    return macs, parameters, size
 
 
 def _table(*columns: str) -> Table:

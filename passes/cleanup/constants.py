@@ -9,7 +9,6 @@ from .evaluate import evaluate
 from .shape_targets import fold_shapes
 
 
-
 @dataclass(frozen=True)
 class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.

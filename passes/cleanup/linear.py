@@ -51,7 +51,8 @@ class Linear:
         """Store another matrix of the same shape; a weight with other readers is copied. Return the weight."""
         old = self.weight
         parts = matrix.swapaxes(1, 2) if self.inputs_first else matrix
-        return own(self.graph, self.node, 1 - self.operand, parts.reshape(old.array.shape).astype(old.dtype, copy=False))
+        stored = parts.reshape(old.array.shape).astype(old.dtype, copy=False)
+        return own(self.graph, self.node, 1 - self.operand, stored)
 
     @property
     def outputs(self) -> int:
@@ -69,9 +70,11 @@ class Linear:
     def bias(self) -> Array | None:
         """What is added to each output channel (float64); None when it is computed or differs within a channel.
 
-        MatMul has no bias of its own: zeros.
+        MatMul has no bias of its own: zeros, or None for a matrix on the left, whose output may be a mere vector.
         """
         tensor = self._bias_tensor()
+        if tensor is None and self.axis_out == -2:
+            return None
         if tensor is None:
             return np.zeros(self.outputs)
         values = vector(tensor, -1, self.outputs, 2)
@@ -103,7 +106,7 @@ class Linear:
             self._insert_add(values)
             return
         add, index, present = following
-        own(self.graph, add, index, self._shaped(present + values))
+        own(self.graph, add, index, (present + values).astype(self.weight.dtype))
 
     def _beta(self) -> float:
         return float(self.node.attribute("beta", self.graph.opset, 1.0))
@@ -112,9 +115,6 @@ class Linear:
         given = self.node.inputs[2:]
         return given[0] if given and given[0].name else None
 
-    def _shaped(self, values: Array) -> Array:
-        return values.astype(self.weight.dtype).reshape((-1,) + (1,) * (-1 - self.axis_out))
-
     def _insert_add(self, values: Array) -> None:
         graph, node = self.graph, self.node
         result = node.outputs[0]
@@ -122,7 +122,7 @@ class Linear:
         node.set_outputs([product])
         nodes = graph.nodes
         behind = nodes.index(node) + 1
-        bias = graph.constant(f"{node.name}_bias", self._shaped(values))
+        bias = graph.constant(f"{node.name}_bias", values.astype(self.weight.dtype))
         graph.insert("Add", [product, bias], [result], before=nodes[behind] if behind < len(nodes) else None)
 
 

@@ -71,9 +71,8 @@ def shape_values(graph: Graph, shapes: Shapes) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for node in graph.nodes:
         for tensor in node.inputs:
-            if tensor.is_constant and tensor.name not in found and np.dtype(tensor.dtype).kind in "iub":
-                if tensor.array.size <= _SMALL:
-                    found[tensor.name] = known(tensor.array)
+            if tensor.is_constant and np.dtype(tensor.dtype).kind in "iub" and tensor.array.size <= _SMALL:
+                found.setdefault(tensor.name, known(tensor.array))
         if node.op in _RULES and not node.domain:
             call = _Call(node, graph.opset, shapes, [found.get(tensor.name) for tensor in node.inputs])
             try:

@@ -1,17 +1,23 @@
-"""Options that several commands share."""
+"""Options of the commands, and the ones that all of them have."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..terminal import QUIET, Terminal
-
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv also shows tracebacks.")]
-NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
+from ..terminal import DEBUG, QUIET, Terminal
 
 Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to read.", show_default=False)]
+First = Annotated[Path, typer.Argument(metavar="A.onnx", show_default=False)]
+Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
+MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
+Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
+
 Data = Annotated[
     str | None,
     typer.Option(
@@ -19,13 +25,59 @@ Data = Annotated[
     ),
 ]
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
+Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
+Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
+Target = Annotated[str, typer.Option(metavar="T", help="macs=0.5x, params=60%, macs=120M, bytes=4MB and the like.")]
+Criterion = Annotated[
+    str | None, typer.Option(metavar="NAME", help="How channels are ranked: obs with data and magnitude without.")
+]
+Keep = Annotated[
+    list[str] | None, typer.Option(metavar="REGEX", help="Keep all channels of these nodes or tensors (repeatable).")
+]
+KeepType = Annotated[list[str] | None, typer.Option(metavar="OP", help="Keep channels of this operator (repeatable).")]
+MaxRatio = Annotated[
+    float | None, typer.Option(min=0.0, max=1.0, metavar="R", help="Remove at most this share of a group.")
+]
+Align = Annotated[int, typer.Option(min=1, metavar="N", help="Keep widths multiples of N.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse operators without a rule (exit code 6).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and write nothing.")]
 
-def terminal(context: typer.Context, quiet: bool, verbose: int, no_colour: bool) -> Terminal:
-    """Set the run's terminal as asked and return it."""
-    found: Terminal = context.obj
-    found.verbosity = QUIET if quiet else min(verbose, 2)
-    found.colour = not no_colour
-    return found
+Atol = Annotated[float, typer.Option(min=0.0, help="Largest absolute difference.")]
+Rtol = Annotated[float, typer.Option(min=0.0, help="Largest difference relative to A.")]
+Seconds = Annotated[float, typer.Option(min=0.0, help="How long to measure, about.")]
+
+Passes = Annotated[str, typer.Option(metavar="TEXT", help="name{option=value,...},name2,... as `passes` lists them.")]
+DumpAfter = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the graph after every pass.")]
+PrintAfter = Annotated[bool, typer.Option("--print-after", help="Print the graph after every change.")]
+TimePasses = Annotated[bool, typer.Option("--time-passes", help="Show seconds by pass.")]
+VerifyEach = Annotated[bool, typer.Option(help="Prove every removal against the masked model.")]
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv also shows tracebacks.")]
+NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``-q``, ``-v`` and ``--no-colour``; it gets the terminal they ask for as its first argument."""
+    common = {"context": typer.Context, "quiet": Quiet, "verbose": Verbose, "no_colour": NoColour}
+    defaults = {"context": inspect.Parameter.empty, "quiet": False, "verbose": 0, "no_colour": False}
+
+    @wraps(function)
+    def run(context: typer.Context, quiet: bool, verbose: int, no_colour: bool, **options: object) -> None:
+        terminal: Terminal = context.obj
+        terminal.verbosity = QUIET if quiet else min(verbose, DEBUG)
+        terminal.colour = not no_colour
+        function(terminal, **options)
+
+    own = list(inspect.signature(function).parameters.values())[1:]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind)
+        for name, kind in common.items()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from optimise_onnx.ir.errors import NumericalError
 from optimise_onnx.passes.select.magnitude_math import Member, scores
 

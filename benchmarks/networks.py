@@ -1,0 +1,126 @@
+"""Compress trained networks and measure what they lose: the figures of docs/results.md.
+
+    python benchmarks/networks.py SHARED [NAME ...]
+
+SHARED is a folder with ``models/*.onnx``, ``data/*.npz`` and ``data/load.py``. Validation images are only measured on.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import optimise_onnx
+from optimise_onnx.backends.ort import OrtRunner, OrtSession
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Read = Callable[[Path], tuple[dict[str, Array], Array | None]]
+CIFAR = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network: its target, its calibration inputs, and labelled inputs to measure on (labels None: agreement)."""
+
+    model: str
+    target: str
+    calibration: Read
+    held_out: Read
+
+
+def images(name: str, mean: Any, std: Any, first: int, count: int, scale: float = 1.0) -> Read:
+    """Decode images through the reader that lies beside the data."""
+
+    def read(shared: Path) -> tuple[dict[str, Array], Array]:
+        spec = spec_from_file_location("load", shared / "data" / "load.py")
+        assert spec is not None and spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        x, y = module.images(name, mean, std, first, count)
+        return {"input": x * np.float32(scale)}, y
+
+    return read
+
+
+def cifar(samples: int = 512, raw: bool = False) -> tuple[Read, Read]:
+    """Training images to calibrate with and 5,000 validation images; ``raw`` gives pixels from 0 to 255."""
+    mean, std = ((0.0,) * 3, (1.0,) * 3) if raw else CIFAR
+    scale = 255.0 if raw else 1.0
+    return (
+        images("cifar10_train.npz", mean, std, 0, samples, scale),
+        images("cifar10_val.npz", mean, std, 0, 5000, scale),
+    )
+
+
+def imagenet() -> tuple[Read, Read]:
+    """250 images to calibrate with and 250 others to measure on."""
+    mean, std = (127 / 255,) * 3, (128 / 255,) * 3
+    return (
+        images("imagenet_sample.npz", mean, std, 0, 250),
+        images("imagenet_sample.npz", mean, std, 250, 250),
+    )
+
+
+def noise(name: str, *shape: int) -> tuple[Read, Read]:
+    """Seeded random inputs for networks whose data is not at hand: agreement on them says little about real data."""
+
+    def draw(seed: int) -> Read:
+        rng = np.random.default_rng(seed)
+        return lambda _shared: ({name: rng.standard_normal((512, *shape)).astype(np.float32)}, None)
+
+    return draw(0), draw(1)
+
+
+TASKS = {
+    "resnet56": Task("resnet56_cifar10", "macs=0.5x", *cifar()),
+    "resnet20": Task("resnet20_cifar10", "macs=0.5x", *cifar()),
+    "resnet8": Task("resnet8_cifar10", "macs=0.5x", *cifar(raw=True)),
+    "efficientnet": Task("efficientnet_lite0", "macs=0.8x", *imagenet()),
+    "dscnn": Task("dscnn_kws", "macs=0.5x", *noise("input_1", 49, 10, 1)),
+    "autoencoder": Task("autoencoder_toycar", "macs=0.5x", *noise("input", 640)),
+}
+
+
+def outputs(session: OrtSession, feeds: dict[str, Array], batch: int = 125) -> Array:
+    """Run all samples in batches; return the first output."""
+    count = len(next(iter(feeds.values())))
+    parts = [session.run({n: v[i : i + batch] for n, v in feeds.items()}) for i in range(0, count, batch)]
+    return np.concatenate([next(iter(part.values())) for part in parts])
+
+
+def score(name: str, task: Task, shared: Path) -> str:
+    """Compress one network and say what came out."""
+    original = optimise_onnx.load(shared / "models" / f"{task.model}.onnx")
+    start = time.perf_counter()
+    result = optimise_onnx.compress(original, target=task.target, data=task.calibration(shared)[0])
+    seconds = time.perf_counter() - start
+    feeds, labels = task.held_out(shared)
+    before = outputs(OrtRunner().session(original), feeds)
+    after = outputs(OrtRunner().session(optimise_onnx.load(result.model)), feeds)
+    oracle = [r.figures["oracle_error"] for r in result.records if "oracle_error" in r.figures]
+    report = result.report
+    line = f"{name:13s} {task.target:10s} MACs {report.after.macs / report.before.macs:.4f}x"
+    line += f" params {report.after.parameters / report.before.parameters:.3f}x"
+    line += f" agreement {(before.argmax(1) == after.argmax(1)).mean() * 100:.2f} %"
+    if labels is not None:
+        hits = [(y.argmax(1) == labels).mean() * 100 for y in (before, after)]
+        line += f" top-1 {hits[0]:.2f} -> {hits[1]:.2f} ({hits[1] - hits[0]:+.2f})"
+    else:
+        line += f" relative error {((before - after) ** 2).sum() / ((before - before.mean(0)) ** 2).sum():.2e}"
+    return f"{line} oracle {max(oracle, default=0.0):.1e} {seconds:.0f} s"
+
+
+def main() -> None:
+    """Run the named tasks, all by default."""
+    shared = Path(sys.argv[1])
+    for name in sys.argv[2:] or TASKS:
+        print(score(name, TASKS[name], shared), flush=True)
+
+
+if __name__ == "__main__":
+    main()

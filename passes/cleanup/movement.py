@@ -1,0 +1,155 @@
+"""Data movement, run literally on facts: the same few lines serve constants and value numbers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from ...ir.graph import Node
+from ...ir.shapes import Shape
+from ..analysis.context import Context
+from ..analysis.rules.joining import slices
+from ..analysis.rules.movement import axis_blocks
+from .facts import F
+
+
+@dataclass(frozen=True)
+class Move(Generic[F]):
+    """One node, and what is known of its inputs. ``old``, ``new``: shapes of the inputs and outputs."""
+
+    ctx: Context
+    node: Node
+    inputs: Sequence[F]
+    old: Sequence[Shape]
+    new: Sequence[Shape]
+
+    def axis(self, default: int) -> int:
+        """Return the node's axis, counted from the front."""
+        return int(self.node.attribute("axis", self.ctx.graph.opset, default)) % len(self.old[0])
+
+
+def moved(ctx: Context, node: Node, inputs: Sequence[F]) -> list[F]:
+    """Return the facts of a data-movement node's outputs; empty for other operators and computed indices."""
+    old = [ctx.shape(tensor) for tensor in node.inputs if tensor.name]
+    new = [ctx.shape(tensor) for tensor in node.outputs if tensor.name]
+    return MOVES[node.op](Move(ctx, node, inputs, old, new)) if node.op in MOVES else []
+
+
+def align(inputs: Sequence[F], shapes: Sequence[Shape]) -> list[F]:
+    """Bring facts to one rank, with an entry an index along every axis where any of them has."""
+    rank = max(len(shape) for shape in shapes)
+    extents = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    forms = [(1,) * (rank - len(facts.shape)) + facts.shape for facts in inputs]
+    varying = [axis for axis in range(rank) if any(form[axis] > 1 for form in forms)]
+    return [
+        facts.map(lambda array, form=form: array.reshape(form)).spread(extent, varying)  # type: ignore[misc]
+        for facts, form, extent in zip(inputs, forms, extents, strict=True)
+    ]
+
+
+def _reshape(move: Move[F]) -> list[F]:
+    facts, old, new = move.inputs[0], move.old[0], move.new[0]
+    target = [1] * len(new)
+    for mine, theirs in axis_blocks(old, new):
+        if any(facts.shape[axis] > 1 for axis in mine):
+            facts = facts.spread(old, mine)
+            for axis in theirs:
+                target[axis] = new[axis]
+    return [facts.map(lambda array: array.reshape(target))]
+
+
+def _transpose(move: Move[F]) -> list[F]:
+    rank = len(move.old[0])
+    perm = [int(axis) for axis in move.node.attribute("perm", move.ctx.graph.opset) or range(rank - 1, -1, -1)]
+    return [move.inputs[0].map(lambda array: array.transpose(perm))]
+
+
+def _slice(move: Move[F]) -> list[F]:
+    spans = slices(move.node, move.ctx.graph.opset)
+    if spans is None:
+        return []
+    facts, rank = move.inputs[0], len(move.old[0])
+    taken = [slice(None)] * rank
+    for axis, span in spans.items():
+        if facts.shape[axis % rank] > 1:
+            taken[axis % rank] = span
+    return [facts.map(lambda array: array[tuple(taken)])]
+
+
+def _split(move: Move[F]) -> list[F]:
+    facts, axis = move.inputs[0], move.axis(0)
+    if facts.shape[axis] == 1:
+        return [facts] * len(move.new)
+    ends = np.cumsum([shape[axis] for shape in move.new])
+    return [
+        facts.map(lambda array, span=range(end - shape[axis], end): array.take(span, axis))  # type: ignore[misc]
+        for end, shape in zip(ends, move.new, strict=True)
+    ]
+
+
+def _concat(move: Move[F]) -> list[F]:
+    axis = move.axis(1)
+    parts = [facts.spread(extent, [axis]) for facts, extent in zip(move.inputs, move.old, strict=True)]
+    rank = len(move.old[0])
+    varying = [a for a in range(rank) if a != axis and any(part.shape[a] > 1 for part in parts)]
+    parts = [part.spread(extent, varying) for part, extent in zip(parts, move.old, strict=True)]
+    return [parts[0].join(parts[1:], axis)]
+
+
+def _gather(move: Move[F]) -> list[F]:
+    axis, indices = move.axis(0), move.node.inputs[1]
+    facts, count = move.inputs[0], len(move.old[1])
+    if facts.shape[axis] > 1:
+        return [facts.map(lambda array: np.take(array, indices.array, axis))] if indices.is_constant else []
+    form = facts.shape[:axis] + (1,) * count + facts.shape[axis + 1 :]
+    return [facts.map(lambda array: array.reshape(form))]
+
+
+def _expand(move: Move[F]) -> list[F]:
+    """Copies along an axis of length 1 are equal, and each gets the same entry."""
+    old, new = move.old[0], move.new[0]
+    skipped = len(new) - len(old)
+    facts = move.inputs[0].map(lambda array: array.reshape((1,) * skipped + array.shape))
+    old = (1,) * skipped + old
+    form = [new[a] if old[a] == 1 and a == 1 else size for a, size in enumerate(facts.shape)]
+    return [facts.map(lambda array: np.broadcast_to(array, form))]
+
+
+def _tile(move: Move[F]) -> list[F]:
+    facts, old, new = move.inputs[0], move.old[0], move.new[0]
+    repeats = [new[a] // old[a] if size > 1 else 1 for a, size in enumerate(facts.shape)]
+    return [facts.map(lambda array: np.tile(array, repeats))]
+
+
+def _depth_to_space(move: Move[F]) -> list[F]:
+    opset = move.ctx.graph.opset
+    block = int(move.node.attribute("blocksize", opset)) ** 2
+    first = str(move.node.attribute("mode", opset, "DCR")) == "DCR"
+    facts = move.inputs[0].collapse([0, 2, 3]).spread(move.old[0], [1])
+    table = facts.map(lambda array: array.reshape((block, -1) if first else (-1, block)))
+    return [table.collapse([0 if first else 1]).map(lambda array: array.reshape(1, -1, 1, 1))]
+
+
+def _space_to_depth(move: Move[F]) -> list[F]:
+    block = int(move.node.attribute("blocksize", move.ctx.graph.opset)) ** 2
+    facts = move.inputs[0].collapse([0, 2, 3]).spread(move.old[0], [1])
+    table = facts.map(lambda array: array.reshape(1, -1)).spread((block, move.old[0][1]), [0])
+    return [table.map(lambda array: array.reshape(1, -1, 1, 1))]
+
+
+MOVES: dict[str, Callable[[Move[F]], list[F]]] = {  # type: ignore[valid-type]
+    "Concat": _concat,
+    "DepthToSpace": _depth_to_space,
+    "Expand": _expand,
+    "Flatten": _reshape,
+    "Gather": _gather,
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "SpaceToDepth": _space_to_depth,
+    "Split": _split,
+    "Squeeze": _reshape,
+    "Tile": _tile,
+    "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+}

@@ -1,0 +1,59 @@
+"""Targets: every spelling means what it says, nonsense is refused, and printing parses back."""
+
+import pytest
+from optimise_onnx.ir.cost import Cost
+from optimise_onnx.ir.errors import UsageError
+from optimise_onnx.passes.allocate.targets import Target
+
+COST = Cost(macs=1000, parameters=200, bytes=800, activations=50)
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("macs=0.5x", 500),
+        ("macs=.25x", 250),
+        ("macs=1x", 1000),
+        ("params=60%", 120),
+        ("PARAMS = 60 %", 120),
+        ("macs=120M", 120e6),
+        ("macs=1.5G", 1.5e9),
+        ("macs=300", 300),
+        ("params=3k", 3e3),
+        ("bytes=4MB", 4e6),
+        ("bytes=4MiB", 4 * 2**20),
+        ("bytes=0.25x", 200),
+        ("bytes=700", 700),
+    ],
+)
+def test_a_target_gives_its_budget(text: str, budget: float) -> None:
+    target = Target.parse(text)
+    assert target.budget(COST) == pytest.approx(budget)
+    assert Target.parse(str(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot read"),
+        ("0.5x", "cannot read"),
+        ("macs", "cannot read"),
+        ("macs=", "cannot read"),
+        ("macs=-1M", "cannot read"),
+        ("macs=half", "cannot read"),
+        ("macs=0x", "out of range"),
+        ("macs=1.5x", "out of range"),
+        ("params=101%", "out of range"),
+        ("bytes=0", "out of range"),
+        ("flops=0.5x", "unknown kind 'flops'"),
+        ("macs=4MB", "unknown unit 'MB'"),
+        ("bytes=4T", "unknown unit 'T'"),
+    ],
+)
+def test_nonsense_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Target.parse(text)
+
+
+def test_a_target_measures_its_own_kind() -> None:
+    assert [Target.parse(f"{kind}=0.5x").measure(COST) for kind in ("macs", "params", "bytes")] == [1000, 200, 800]
