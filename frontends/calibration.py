@@ -59,7 +59,7 @@ def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, ca
     if count < step:
         hint = f"the model takes {step} at a time" if step > 1 else "give at least one"
         raise CalibrationError(f"{called} holds {count} samples", hint=hint)
-    return Calibration(source, count - count % step)
+    return Calibration(source, count - count % step, step=step)
 
 
 def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,11 +21,13 @@ class Calibration:
 
     ``source`` starts the stream anew: it yields dicts of arrays whose first axis counts samples, in pieces of any
     length. ``samples`` is how many there are from sample ``first`` on; more that ``source`` would yield are not read.
+    A model of fixed batch size takes ``step`` samples at a time: every cut is made between such batches.
     """
 
     source: Source
     samples: int
     first: int = 0
+    step: int = 1
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> Calibration:
@@ -49,21 +51,23 @@ class Calibration:
             yield _joined(held)
 
     def head(self, count: int) -> Calibration:
-        """Keep the first ``count`` samples, or all when there are fewer."""
-        return Calibration(self.source, min(count, self.samples), self.first)
+        """Keep the first ``count`` samples, or all when there are fewer, in whole batches of ``step``, at least one."""
+        whole = max(self._whole(count), self.step) if count > 0 else 0
+        return replace(self, samples=min(whole, self.samples))
 
     def tail(self, count: int) -> Calibration:
-        """Leave the first ``count`` samples out."""
-        skipped = min(count, self.samples)
-        return Calibration(self.source, self.samples - skipped, self.first + skipped)
+        """Leave the first ``count`` samples out, or as many as make whole batches of ``step``."""
+        skipped = min(self._whole(count), self.samples)
+        return replace(self, samples=self.samples - skipped, first=self.first + skipped)
 
     def only(self, names: Iterable[str]) -> Calibration:
         """Keep these arrays of each sample."""
         wanted = tuple(names)
         source = self.source
-        return Calibration(
-            lambda: ({name: piece[name] for name in wanted} for piece in source()), self.samples, self.first
-        )
+        return replace(self, source=lambda: ({name: piece[name] for name in wanted} for piece in source()))
+
+    def _whole(self, count: int) -> int:
+        return count - count % self.step
 
     def _pieces(self) -> Iterator[Feeds]:
         begin, end, place = self.first, self.first + self.samples, 0

@@ -90,7 +90,7 @@ class Graph:
 
     def constant(self, name: str, array: Array) -> Tensor:
         """Make a new constant under a name like ``name``."""
-        return Tensor(gs.Constant(_fresh(name, set(self._raw.tensors())), np.ascontiguousarray(array)))
+        return Tensor(gs.Constant(_fresh(name, set(self._raw.tensors())), np.asarray(array, order="C")))
 
     def variable(self, name: str, dtype: Any = None) -> Tensor:
         """Make a new tensor under a name like ``name``, to be some node's output."""
@@ -98,13 +98,13 @@ class Graph:
 
     def set_array(self, tensor: Tensor, array: Array) -> None:
         """Give a constant another value; every reader sees it."""
-        tensor._raw.values = np.ascontiguousarray(array)
+        tensor._raw.values = np.asarray(array, order="C")
 
     def make_constant(self, tensor: Tensor, array: Array) -> None:
         """Turn a computed tensor into a stored one; its producer is left without that output's readers."""
         raw = tensor._raw
         raw.inputs.clear()
-        raw.to_constant(np.ascontiguousarray(array))
+        raw.to_constant(np.asarray(array, order="C"))
 
     def insert(
         self,

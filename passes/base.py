@@ -48,6 +48,20 @@ class Context:
         found: T = self.cached[key]
         return found
 
+    def fitting(self) -> Calibration:
+        """Samples to take statistics from: all but the quarter, at most 128, that judges. Needs calibration data."""
+        assert self.calibration is not None
+        return self.calibration.head(self.calibration.samples - self._judges())
+
+    def judging(self, most: int) -> Calibration:
+        """Samples that statistics have not seen, at most ``most``; all samples when there are fewer than four."""
+        assert self.calibration is not None
+        return self.calibration.tail(self.calibration.samples - self._judges()).head(most) if self._judges() else self.calibration
+
+    def _judges(self) -> int:
+        assert self.calibration is not None
+        return min(128, self.calibration.samples // 4)
+
     def rng(self) -> np.random.Generator:
         """Return a fresh generator of this run's seed."""
         return np.random.default_rng(self.seed)

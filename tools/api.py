@@ -143,7 +143,7 @@ def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) ->
         raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
     limit = None if samples is None else samples + max(_MEASURED, step)
     read = calibration(data, graph, samples=limit, extra={labels} if labels else set())
-    used = read if samples is None else read.head(samples - samples % step)
+    used = read if samples is None else read.head(samples)
     rest = read.tail(used.samples)
     inputs = used.only(t.name for t in graph.inputs)
     if rest.samples:

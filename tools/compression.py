@@ -141,7 +141,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
     return lossy_pipeline(
         str(settings.target),
         criterion=settings.criterion or ("magnitude" if calibration is None else "obs"),
-        keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings.keep)),
+        keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings)),
         keep_types="|".join(settings.keep_type),
         align=settings.align,
         max_ratio=settings.max_ratio,
@@ -171,12 +171,16 @@ def _matches(graph: Graph, pattern: str) -> list[str]:
     return found
 
 
-def _still_there(original: Graph, graph: Graph, patterns: Sequence[str]) -> list[str]:
-    """Return the patterns, and by name the tensors they meant whose own nodes the exact passes have folded."""
+def _still_there(original: Graph, graph: Graph, settings: Settings) -> list[str]:
+    """Return the ``keep`` patterns, and by name the tensors whose own nodes the exact passes have folded."""
     names = graph.tensors().keys()
-    meant = {tensor for pattern in patterns for tensor in _matches(original, pattern) if tensor in names}
-    reached = {tensor for pattern in patterns for tensor in _matches(graph, pattern)}
-    return [*(p for p in patterns if _matches(graph, p)), *(f"^{re.escape(name)}$" for name in sorted(meant - reached))]
+    meant, reached = (
+        {tensor for pattern in settings.keep for tensor in _matches(each, pattern)}
+        | {t.name for node in each.nodes if node.op in settings.keep_type for t in node.outputs}
+        for each in (original, graph)
+    )
+    folded = sorted((meant & names) - reached)
+    return [*(p for p in settings.keep if _matches(graph, p)), *(f"^{re.escape(name)}$" for name in folded)]
 
 
 def _check_supported(graph: Graph, channels: Channels) -> None:

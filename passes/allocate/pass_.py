@@ -57,7 +57,7 @@ class Allocate:
         plain = [_proxy(ranking, group) for group in groups]
         if context.calibration is None:
             return plain
-        chosen = judge(graph, context.calibration, context.runner, self.samples)
+        chosen = judge(graph, context.judging(self.samples), context.runner)
         probe = Probe(graph, ranking, context.decisions["moments"], chosen)
         weights: dict[str, Array] = {}
         curves = []

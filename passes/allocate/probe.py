@@ -60,7 +60,9 @@ def _edit(graph: Graph, layer: Linear, parts: Sequence[Reader], stays: Array, ri
     for reader in parts:
         if reader.cov is not None and reader.mean is not None:
             rows = np.where(reader.unit >= 0, stays[reader.unit], True)
-            matrix[reader.part], shift[reader.part] = compensated(reader.weight, reader.cov, reader.mean, rows, ridge)
+            matrix[reader.part], shift[reader.part] = compensated(
+                reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge)
+            )
     write_weight(graph, node, layer, layer.weight(matrix, stored))
     place = bias_place(node, layer)
     old = place[0].inputs[place[1]].array.ravel() if place is not None and place[0].inputs[place[1]].is_constant else 0.0

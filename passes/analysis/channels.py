@@ -16,9 +16,8 @@ from ...ir.errors import InvalidModelError
 from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape, concrete, input_sizes
 from .context import Context, Pin
+from .rules.elementwise import static
 from .rules.table import propagate
-
-_ROUNDS = 12
 
 
 @dataclass(frozen=True)
@@ -56,20 +55,26 @@ def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
     registry: dict[tuple[str, Shape], int] = {}
     classes = np.zeros(1, np.int64)
     history: list[tuple[Array, Pin]] = []
-    for _ in range(_ROUNDS):
+    while True:
         ctx = Context(graph, shapes, classes, registry=registry)
         for node in graph.nodes:
             propagate(ctx, node)
-        for tensor in graph.outputs:
-            producer = tensor.producer
-            if producer is not None:
-                ctx.pin(ctx.of(tensor).atoms, producer, f"'{tensor.name}' is an output of the model", "keep it, or cut the graph before it")
+        _keep_outputs(ctx)
         history.extend(ctx.pins)
         closed = _close(ctx, history)
-        if len(closed) == len(classes) and np.array_equal(closed, classes):
+        if np.array_equal(closed, classes):
             return _grouped(ctx, classes, history)
         classes = closed
-    raise InvalidModelError("channel analysis did not settle", hint="please report this model")
+
+
+def _keep_outputs(ctx: Context) -> None:
+    for tensor in ctx.graph.outputs:
+        producer = tensor.producer
+        if producer is not None:
+            why = f"'{tensor.name}' is an output of the model"
+            ctx.pin(ctx.of(tensor).atoms, producer, why, "keep it, or cut the graph before it")
+            if static(tensor):
+                ctx.demand(tensor, [], producer)
 
 
 def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
@@ -151,18 +156,18 @@ def _birth_name(ctx: Context, atoms: Array) -> str:
 
 def _cells(ctx: Context, names: list[str], own: Array) -> Group:
     """Cut a group's classes into cells of one size such that equal counts in all cells satisfy every constraint."""
-    keys: dict[int, list[int]] = {int(c): [] for c in own}
+    keys: dict[int, list[tuple[int, int, int]]] = {int(c): [] for c in own}
     for number, blocks in enumerate(ctx.blocks):
         for row, block in enumerate(blocks):
-            for member in set(block.tolist()) & keys.keys():
-                keys[member].append(number * 1_000_000 + row)
-    buckets: dict[tuple[int, ...], list[int]] = {}
+            members, times = np.unique(block, return_counts=True)
+            for member, count in zip(members.tolist(), times.tolist(), strict=True):
+                if member in keys:
+                    keys[member].append((number, row, count))
+    buckets: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
     for member in own.tolist():
         buckets.setdefault(tuple(keys[member]), []).append(member)
     size = int(np.gcd.reduce([len(bucket) for bucket in buckets.values()]))
     cells = np.concatenate([np.asarray(bucket).reshape(-1, size) for bucket in buckets.values()])
-    if len(buckets) == 1 and not next(iter(buckets)):
-        cells = own.reshape(1, -1)
     return Group(names[0], cells, tuple(names))
 
 

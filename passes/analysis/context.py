@@ -14,6 +14,7 @@ from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.shapes import Shape
 
 FIXED = 0
+SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class Contraction:
 
 @dataclass
 class Context:
-    """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds."""
+    """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds.
+
+    ``handled`` names the operands that the rule at work has looked at: labels it has read, constants it slices.
+    """
 
     graph: Graph
     shapes: dict[str, Shape]
@@ -73,6 +77,7 @@ class Context:
     blocks: list[Array] = field(default_factory=list)
     sliced_by: dict[str, str] = field(default_factory=dict)
     registry: dict[tuple[str, Shape], int] = field(default_factory=dict)
+    handled: set[str] = field(default_factory=set)
 
     def shape(self, tensor: Tensor) -> Shape:
         """Concrete shape of a tensor; KeyError when inference could not tell."""
@@ -80,6 +85,8 @@ class Context:
 
     def of(self, tensor: Tensor) -> Labels:
         """Labels of an activation: nothing removable when never set, as for graph inputs and constants."""
+        if not tensor.is_constant:
+            self.handled.add(tensor.name)
         rank = len(self.shapes.get(tensor.name, ()))
         return self.labels.get(tensor.name) or Labels(np.zeros((1,) * rank, np.int64))
 
@@ -91,20 +98,22 @@ class Context:
             self._pin_single(tensor, small)
             return
         labels = Labels(small, shrink if shrink in varying else varying[-1])
-        if len(varying) > 1:
-            self._balance(tensor, labels)
+        if tensor.producer is not None:
+            self.balance(tensor.producer, rows(labels), "one block of its output cannot shrink, so no other may")
         self.labels[tensor.name] = labels
 
     def _pin_single(self, tensor: Tensor, atoms: Array) -> None:
         if tensor.producer is not None:
             self.pin(atoms, tensor.producer, "all channels of its output could only go together")
 
-    def _balance(self, tensor: Tensor, labels: Labels) -> None:
-        blocks = rows(labels)
-        if (blocks != FIXED).all():
+    def balance(self, node: Node, blocks: Array, why: str) -> None:
+        """Let the blocks, shape (blocks, block size), keep equally many atoms each; pin them when one cannot shrink."""
+        if len(blocks) == 1:
+            return
+        if (blocks != FIXED).all() and blocks.shape[1] > 1:
             self.blocks.append(blocks)
-        elif tensor.producer is not None:
-            self.pin(blocks, tensor.producer, "one block of its output cannot shrink, so no other may")
+        else:
+            self.pin(blocks, node, why)
 
     def born(self, node: Node, tensor: Tensor, axes: Sequence[int]) -> Array:
         """Make new atoms on ``axes`` of ``tensor``; return them shaped to broadcast to it."""
@@ -161,33 +170,51 @@ class Context:
 
     def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node) -> None:
         """Say how a constant is sliced when atoms go: one layer an axis. Every reader must agree, or atoms tie or stay."""
-        wanted = [Labels(squeeze_alike(layer.atoms), layer.shrink) for layer in layers]
-        wanted = [layer for layer in wanted if layer.atoms.any() and layer.shrink is not None]
+        self.handled.add(tensor.name)
+        wanted = self._one_an_axis(layers, node)
         producer = tensor.producer
-        if not tensor.is_constant and producer is not None and producer.op in ("DequantizeLinear", "Cast", "Identity"):
+        if not tensor.is_constant and producer is not None and producer.op in SEEN_THROUGH:
             self._through(producer, wanted, node)
-            return
-        if not tensor.is_constant:
-            for layer in wanted:
-                self.pin(layer.atoms, node, f"its operand '{tensor.name}' is computed, not stored", "fold constants first")
-            return
-        if tensor.name not in self.sliced_by:
+        elif not tensor.is_constant:
+            why = f"its operand '{tensor.name}' is computed, not stored"
+            for layer in (*wanted, self.of(tensor)):
+                self.pin(layer.atoms, node, why, "fold constants first")
+        elif tensor.name not in self.sliced_by:
             self.sliced_by[tensor.name] = node.name
             self.slices[tensor.name] = wanted
-            return
-        self._agree(tensor, wanted, node)
+        else:
+            self._agree(tensor, wanted, node)
+
+    def _one_an_axis(self, layers: Sequence[Labels], node: Node) -> list[Labels]:
+        """Drop layers that remove nothing; tie two that lie on one axis."""
+        found: dict[int, Labels] = {}
+        for layer in layers:
+            atoms = squeeze_alike(layer.atoms)
+            if layer.shrink is None or not atoms.any():
+                continue
+            first = found.setdefault(layer.shrink, Labels(atoms, layer.shrink))
+            self.tie(first.atoms, atoms, node, "two of its operands share this axis, and one is kept whole")
+        return list(found.values())
 
     def _through(self, producer: Node, wanted: Sequence[Labels], node: Node) -> None:
+        """Slice what a dequantisation or cast reads: the values, and scales and zero points that lie along one axis."""
         self.demand(producer.inputs[0], wanted, node)
-        axis = producer.attribute("axis", self.graph.opset, 1)
         rank = len(self.shape(producer.inputs[0]))
-        for scale in producer.inputs[1:]:
-            if scale.name and scale.is_constant and scale.array.size > 1:
-                flat = [squeeze_to(layer.atoms, axis % rank) for layer in wanted if layer.shrink == axis % rank]
-                self.demand(scale, [Labels(vector, 0) for vector in flat], node)
+        axis = int(producer.attribute("axis", self.graph.opset, 1)) % max(rank, 1)
+        for extra in producer.inputs[1:]:
+            extent = self.shape(extra) if extra.name else ()
+            if len(extent) > 1:
+                for layer in wanted:
+                    self.pin(layer.atoms, node, "its scales are blocked along several axes")
+            if extra.name:
+                along = [layer for layer in wanted if layer.shrink == axis and len(extent) == 1 and extent[0] > 1]
+                others = [other for other in range(rank) if other != axis]
+                vectors = [self.alike(layer.atoms, others, node).ravel() for layer in along]
+                self.demand(extra, [Labels(vector, 0) for vector in vectors], node)
 
     def _agree(self, tensor: Tensor, wanted: Sequence[Labels], node: Node) -> None:
-        why = f"the constant '{tensor.name}' is shared with '{self.sliced_by[tensor.name]}', which needs it whole"
+        first = self.sliced_by[tensor.name]
+        why = f"the constant '{tensor.name}' is shared with '{first}', and the two cannot drop the same part of it"
         present = {layer.shrink: layer for layer in self.slices[tensor.name]}
         coming = {layer.shrink: layer for layer in wanted}
         for axis in present.keys() | coming.keys():
@@ -207,9 +234,10 @@ def squeeze_alike(atoms: Array) -> Array:
     return atoms
 
 
-def squeeze_to(atoms: Array, axis: int) -> Array:
-    """Return the vector along one axis, the first entry of every other."""
-    return np.moveaxis(atoms, axis, 0).reshape(atoms.shape[axis], -1)[:, 0]
+def collapses(atoms: Array, axis: int) -> bool:
+    """Whether atoms are alike along one axis but not along all."""
+    small = squeeze_alike(atoms)
+    return small.shape[axis] == 1 and small.size > 1
 
 
 def rows(labels: Labels) -> Array:

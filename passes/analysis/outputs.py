@@ -32,9 +32,9 @@ class Judge:
         return divergence(reference, values, logits=looks_like_logits(reference, self.producers[name]))
 
 
-def judge(graph: Graph, calibration: Calibration, runner: Runner, samples: int) -> Judge:
-    """Run ``graph`` on the first samples and remember its outputs."""
-    feeds = list(calibration.head(samples).batches(batch_size(graph, 64)))
+def judge(graph: Graph, samples: Calibration, runner: Runner) -> Judge:
+    """Run ``graph`` on samples and remember its outputs."""
+    feeds = list(samples.batches(batch_size(graph, 64)))
     outputs = run_all(graph, feeds, runner)
     floats = {name: values for name, values in outputs.items() if values.dtype.kind == "f"}
     made = {t.name: t.producer.op if t.producer is not None else "" for t in graph.outputs}

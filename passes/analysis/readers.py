@@ -15,7 +15,8 @@ from .statistics import InputMoments
 class Reader:
     """One group of one layer: ``weight`` (d, m), ``unit`` (d,) the unit a row belongs to or -1, its input moments.
 
-    ``cov`` is (d, d), or (d,) where only variances are known; None without calibration data.
+    ``cov`` is (d, d), or (d,) where only variances are known; None without calibration data. ``ridge`` is relative to the
+    mean variance.
     """
 
     node: str
@@ -24,6 +25,7 @@ class Reader:
     unit: Array
     mean: Array | None
     cov: Array | None
+    ridge: float = 0.0
 
 
 def units_of(channels: Channels, group: Group) -> Array:
@@ -58,8 +60,11 @@ def readers(
         for part, unit in enumerate(rows.reshape(len(matrix), -1)):
             if (unit >= 0).any():
                 known = moments.get(end.node)
-                mean, cov = (None, None) if known is None else (known.mean[part], known.cov[part])
-                found.append(Reader(end.node, part, matrix[part], unit, mean, cov))
+                if known is None:
+                    found.append(Reader(end.node, part, matrix[part], unit, None, None))
+                    continue
+                ridge = float(known.ridge[part])
+                found.append(Reader(end.node, part, matrix[part], unit, known.mean[part], known.cov[part], ridge))
     return found
 
 

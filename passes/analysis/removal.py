@@ -29,6 +29,8 @@ def keep_mask(channels: Channels, kept: Mapping[str, Array]) -> Array:
     for name, classes in kept.items():
         if name not in groups:
             raise PreconditionError(f"no channel group is called '{name}'")
+        if not np.isin(classes, groups[name].cells).all():
+            raise PreconditionError(f"some of the channels to keep are not in the group '{name}'")
         keep[groups[name].cells] = False
         keep[classes] = True
     return keep

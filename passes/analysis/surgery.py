@@ -89,6 +89,8 @@ def operate(graph: Graph, ctx: Context, keep: Array, rewrites: Mapping[str, Rewr
     for name in ctx.labels:
         if name in tensors:
             surgery.shapes(tensors[name])
+    for blocks in ctx.blocks:
+        kept_count(keep[blocks], 1, "a block")
     sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
     for node in graph.nodes:
         rewrite = rewrites.get(node.op)

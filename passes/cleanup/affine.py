@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node, Tensor
-from .linear import own, vector
+from .layer import own, vector
 
 AFFINE = {"Add", "BatchNormalization", "Div", "Mul", "Sub"}
 

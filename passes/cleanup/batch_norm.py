@@ -14,7 +14,7 @@ from ...ir.graph import Array, Dim, Graph, Node, Tensor
 from ...ir.shapes import symbolic
 from ..base import Context, Outcome
 from .affine import AFFINE, Axis, affine, inference_norm, rescale_norm, source_of
-from .linear import Linear, linear, own, vector
+from .layer import Layer, layer_of, own, vector
 
 Shapes = Mapping[str, tuple[Dim, ...]]
 
@@ -58,8 +58,8 @@ def _into_producer(graph: Graph, node: Node, shapes: Shapes) -> bool:
         return _into_norm(graph, node, producer, shapes)
     if producer.op == "Add":
         return _into_sum(graph, node, producer, shapes)
-    before = linear(graph, producer)
-    return before is not None and _into_linear(graph, node, before, shapes)
+    before = layer_of(graph, producer)
+    return before is not None and _into_layer(graph, node, before, shapes)
 
 
 def _read_once(graph: Graph, tensor: Tensor) -> bool:
@@ -70,7 +70,7 @@ def _rank(shapes: Shapes, tensor: Tensor) -> int | None:
     return len(shapes[tensor.name]) if tensor.name in shapes else None
 
 
-def _output_axis(before: Linear, shapes: Shapes) -> Axis:
+def _output_axis(before: Layer, shapes: Shapes) -> Axis:
     fixed = {"Gemm": 2, "MatMul": _rank(shapes, before.node.outputs[0])}
     return Axis(before.axis_out, before.outputs, fixed.get(before.node.op, before.weight.array.ndim))
 
@@ -82,7 +82,7 @@ def _take_over(graph: Graph, node: Node, producer: Node) -> None:
     producer.set_outputs([result])
 
 
-def _into_linear(graph: Graph, node: Node, before: Linear, shapes: Shapes) -> bool:
+def _into_layer(graph: Graph, node: Node, before: Layer, shapes: Shapes) -> bool:
     found = affine(graph, node, before.node.outputs[0], _output_axis(before, shapes))
     bias = before.bias
     if found is None or bias is None or (node.op == "Add" and before.node.op == "MatMul"):
@@ -99,7 +99,7 @@ def _into_linear(graph: Graph, node: Node, before: Linear, shapes: Shapes) -> bo
     return True
 
 
-def _scaled(owner: Linear, scale: Array, outputs: bool) -> Array | None:
+def _scaled(owner: Layer, scale: Array, outputs: bool) -> Array | None:
     """Return the matrix with one factor an output or an input; None when it leaves the range of its type."""
     groups, rows, columns, _ = owner.matrix.shape
     factors = scale.reshape((groups, rows, 1, 1) if outputs else (groups, 1, columns, 1))
@@ -109,7 +109,7 @@ def _scaled(owner: Linear, scale: Array, outputs: bool) -> Array | None:
     return product if _fits(product, owner) else None
 
 
-def _fits(values: Array, owner: Linear) -> bool:
+def _fits(values: Array, owner: Layer) -> bool:
     with np.errstate(over="ignore"):
         return bool(np.isfinite(values.astype(owner.weight.dtype)).all())
 
@@ -131,7 +131,7 @@ def _into_sum(graph: Graph, node: Node, add: Node, shapes: Shapes) -> bool:
     """Fold into a MatMul with its bias: the Add behind it keeps the shift."""
     product = source_of(add)
     producer = product.producer if product is not None else None
-    before = linear(graph, producer) if producer is not None else None
+    before = layer_of(graph, producer) if producer is not None else None
     if product is None or before is None or not _read_once(graph, product):
         return False
     if before.node.op != "MatMul" or before.bias is None:
@@ -174,22 +174,22 @@ def _into_readers(graph: Graph, node: Node, shapes: Shapes) -> bool:
     return True
 
 
-def _readers(graph: Graph, node: Node) -> list[Linear]:
-    """Return every reader of the node's output as a Linear; none when one of them is something else."""
+def _readers(graph: Graph, node: Node) -> list[Layer]:
+    """Return every reader of the node's output as a Layer; none when one of them is something else."""
     result = node.outputs[0]
-    found = [linear(graph, reader) for reader in result.consumers]
+    found = [layer_of(graph, reader) for reader in result.consumers]
     outer = graph.nodes
     known = [reader for reader in found if reader is not None and reader.source == result and reader.node in outer]
     return known if len(known) == len(found) else []
 
 
-def _absorbs(reader: Linear, scale: Array, shift: Array) -> bool:
+def _absorbs(reader: Layer, scale: Array, shift: Array) -> bool:
     if shift.any() and (reader.uneven or reader.bias is None or not _fits(_carried(reader, shift), reader)):
         return False
     return _scaled(reader, scale, outputs=False) is not None
 
 
-def _absorb(reader: Linear, scale: Array, shift: Array) -> None:
+def _absorb(reader: Layer, scale: Array, shift: Array) -> None:
     if shift.any():
         reader.add_bias(_carried(reader, shift))
     matrix = _scaled(reader, scale, outputs=False)
@@ -197,7 +197,7 @@ def _absorb(reader: Linear, scale: Array, shift: Array) -> None:
     reader.set_matrix(matrix)
 
 
-def _carried(reader: Linear, shift: Array) -> Array:
+def _carried(reader: Layer, shift: Array) -> Array:
     """Return what a shift of the inputs adds to each output."""
     groups, _, columns, _ = reader.matrix.shape
     added: Array = reader.gain * (reader.matrix * shift.reshape(groups, 1, columns, 1)).sum((2, 3)).ravel()

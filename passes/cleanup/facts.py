@@ -12,6 +12,8 @@ from ...ir.graph import Array, Node, Tensor
 from ...ir.shapes import Shape
 from ..analysis.context import Context
 
+_LARGEST = 2**20
+
 
 class Facts(Protocol):
     """What is known of one tensor. Along an axis of size 1, one entry speaks for all indices."""
@@ -62,9 +64,11 @@ class Sweep(ABC, Generic[F]):
 
     def of(self, tensor: Tensor) -> F:
         """Return what is known of a tensor."""
-        if tensor.is_constant:
+        if tensor.is_constant and tensor.array.size <= _LARGEST:
             return self.stored(tensor.array)
-        return self.facts.get(tensor.name) or self.unknown(len(self.ctx.shapes[tensor.name]))
+        if tensor.name not in self.facts:
+            self.facts[tensor.name] = self.unknown(len(self.ctx.shapes[tensor.name]))
+        return self.facts[tensor.name]
 
     def along(self, tensor: Tensor, axis: int) -> F:
         """Return the facts of each index of one axis (it may count from the back), in arrays of one dimension."""

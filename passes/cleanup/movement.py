@@ -9,8 +9,8 @@ import numpy as np
 from ...ir.graph import Node
 from ...ir.shapes import Shape
 from ..analysis.context import Context
-from ..analysis.rules.joining import slices
 from ..analysis.rules.movement import axis_blocks
+from ..analysis.rules.picking import slices
 from .facts import F
 
 
@@ -107,12 +107,13 @@ def _gather(move: Move[F]) -> list[F]:
 
 
 def _expand(move: Move[F]) -> list[F]:
-    """Copies along an axis of length 1 are equal, and each gets the same entry."""
-    old, new = move.old[0], move.new[0]
-    skipped = len(new) - len(old)
+    """Copies along the one axis that grows are equal, and each gets the same entry."""
+    new = move.new[0]
+    skipped = len(new) - len(move.old[0])
     facts = move.inputs[0].map(lambda array: array.reshape((1,) * skipped + array.shape))
-    old = (1,) * skipped + old
-    form = [new[a] if old[a] == 1 and a == 1 else size for a, size in enumerate(facts.shape)]
+    old = (1,) * skipped + move.old[0]
+    grown = [axis for axis in range(1, len(new)) if old[axis] < new[axis]]
+    form = [new[axis] if grown == [axis] else size for axis, size in enumerate(facts.shape)]
     return [facts.map(lambda array: np.broadcast_to(array, form))]
 
 

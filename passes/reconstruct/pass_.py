@@ -114,7 +114,7 @@ class _Solver:
         moments = PairedMoments(*prior.shape)
         for x, y in self._pairs(layer, target, old, new):
             spots = spots_for(layer, y.shape, len(x), samples, self.rng, prior.shape[1])
-            moments.update(layer.rows(x, spots), layer.outputs(y, spots))
+            moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
         matrix, bias = moments.solve(prior, self.ridge)
         write_weight(self.graph, node, layer, layer.weight(matrix, weight))
         write_bias(self.graph, self.graph.node(layer.node), layer, bias.ravel())

@@ -27,10 +27,17 @@ def obs(readers: Sequence[Reader], form: tuple[int, int]) -> tuple[Array, Array]
     known = [r for r in readers if r.cov is not None and r.cov.ndim == 2]
     if len(known) < len(readers) or not known:
         return activation(readers, form)
-    consumers = [Consumer(r.cov, r.weight, r.unit, _scale(r)) for r in known if r.cov is not None]
+    consumers = [Consumer(_shrunk(r), r.weight, r.unit, _scale(r)) for r in known]
     cells = np.repeat(np.arange(form[0]), form[1])
     result = eliminate(consumers, form[0] * form[1], cells=cells)
     return np.asarray(result.order).reshape(-1, form[0]), np.asarray(result.curve)
+
+
+def _shrunk(reader: Reader) -> Array:
+    """The covariance with the ridge that its samples call for."""
+    assert reader.cov is not None
+    level = float(np.diagonal(reader.cov).mean())
+    return reader.cov + np.eye(len(reader.cov)) * (reader.ridge * level)
 
 
 def _scale(reader: Reader) -> float:

@@ -54,7 +54,7 @@ class SelectChannels:
             read = {end.node for end in channels.context.contractions}
             chosen = [layer for name, layer in layers.items() if name in read]
             context.decisions["moments"] = input_moments(
-                graph, chosen, shapes, context.calibration, context.runner, context.rng()
+                graph, chosen, shapes, context.fitting(), context.runner, context.rng()
             )
         moments = context.decisions.get("moments", {})
         weights: dict[str, Array] = {}

@@ -58,6 +58,16 @@ def test_a_head_does_not_read_on() -> None:
     assert len(list(Calibration(source, 100).head(4).batches(2))) == 2
 
 
+@given(samples=st.integers(0, 6), count=st.integers(0, 30), step=st.integers(1, 5))
+def test_cuts_are_made_between_whole_batches(samples: int, count: int, step: int) -> None:
+    stream = Calibration(lambda: [{"x": np.arange(samples * step)}], samples * step, step=step)
+    head, tail = stream.head(count), stream.tail(count)
+    assert head.samples % step == tail.samples % step == 0
+    assert count == 0 or head.samples >= min(step, stream.samples)
+    assert count < step or head.samples + tail.samples == stream.samples
+    assert all(len(batch["x"]) == step for part in (head, tail) for batch in part.batches(step))
+
+
 def test_only_keeps_the_named_arrays() -> None:
     stream = Calibration.from_arrays({"x": np.zeros(3), "label": np.ones(3)})
     assert [sorted(batch) for batch in stream.only(["x"]).batches(2)] == [["x"], ["x"]]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ....ir.graph import Array, Node
-from ..context import FIXED, Context, Labels
+from ..context import Context, Labels
 from ..surgery import Surgery
 
 
@@ -44,7 +44,7 @@ def _grouped(ctx: Context, node: Node, incoming: Array, born: Array, group: int)
     rank = len(shape)
     blocks_in, blocks_out = incoming.reshape(group, -1), born.reshape(group, -1)
     for blocks in (blocks_in, blocks_out):
-        _balanced(ctx, node, blocks)
+        ctx.balance(node, blocks, "one group of this grouped convolution cannot shrink, so no other may")
     if node.op == "ConvTranspose":
         rows = Labels(incoming.reshape((-1,) + (1,) * (rank - 1)), 0)
         columns = np.repeat(blocks_out, blocks_in.shape[1], 0)
@@ -54,15 +54,6 @@ def _grouped(ctx: Context, node: Node, incoming: Array, born: Array, group: int)
     ctx.demand(weight, [Labels(columns.reshape(columns.shape + (1,) * (rank - 2)), 1), rows], node)
     _bias(ctx, node, born)
     return born
-
-
-def _balanced(ctx: Context, node: Node, blocks: Array) -> None:
-    if len(blocks) == 1 or not blocks.any():
-        return
-    if (blocks != FIXED).all() and blocks.shape[1] > 1:
-        ctx.blocks.append(blocks)
-    else:
-        ctx.pin(blocks, node, "one group of this grouped convolution cannot shrink, so no other may")
 
 
 def _bias(ctx: Context, node: Node, outgoing: Array) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....ir.graph import Array, Node, Tensor
-from ..context import Context, Labels
+from ..context import SEEN_THROUGH, Context, Labels
 
 
 def elementwise(ctx: Context, node: Node) -> None:
@@ -28,13 +28,11 @@ def merge(ctx: Context, node: Node, operands: Sequence[Tensor], shape: tuple[int
     """Tie operands that broadcast to ``shape``; return the common atoms and the shrinking axis."""
     rank = len(shape)
     live = [t for t in operands if not static(t)]
-    full, shrink = np.zeros((1,) * rank, np.int64), None
-    for tensor in live:
-        labels = ctx.of(tensor)
-        if labels.shrink is not None and shrink is None:
-            full, shrink = aligned(labels.atoms, rank), labels.shrink + rank - labels.atoms.ndim
-    if shrink is None:
-        return full, None
+    labelled = [labels for labels in map(ctx.of, live) if labels.shrink is not None]
+    if not labelled:
+        return np.zeros((1,) * rank, np.int64), None
+    simplest = min(labelled, key=lambda labels: len(labels.varying))
+    full, shrink = aligned(simplest.atoms, rank), (simplest.shrink or 0) + rank - simplest.atoms.ndim
     for tensor in live:
         full = _tie(ctx, node, tensor, full, shrink)
     for tensor in operands:
@@ -53,7 +51,7 @@ def static(tensor: Tensor) -> bool:
     producer = tensor.producer
     if tensor.is_constant or producer is None:
         return tensor.is_constant
-    return producer.op in ("DequantizeLinear", "Cast", "Identity") and static(producer.inputs[0])
+    return producer.op in SEEN_THROUGH and static(producer.inputs[0])
 
 
 def _shared_axes(ctx: Context, tensor: Tensor, rank: int) -> list[int]:

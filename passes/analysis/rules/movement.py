@@ -150,6 +150,9 @@ def resize(ctx: Context, node: Node) -> None:
     """Resize and Upsample over spatial axes; the channel axis must keep its length."""
     x, out = node.inputs[0], node.outputs[0]
     labels = ctx.of(x)
+    if any(tensor.name and not tensor.is_constant for tensor in node.inputs[3:]):
+        ctx.pin(labels.atoms, node, "its sizes are computed at run time", "export with scales, or with static sizes")
+        return
     old, new = ctx.shape(x), ctx.shape(out)
     changed = [axis for axis in range(len(old)) if old[axis] != new[axis]]
     atoms = ctx.alike(labels.atoms, changed, node)
@@ -164,9 +167,10 @@ def resize_shape(node: Node, surgery: Surgery) -> None:
         return
     values = [int(v) for v in node.inputs[1].array.ravel()]
     skipped = len(new) - len(values)
-    kept = [v if v in (-1, 0) or old[skipped + i] == new[skipped + i] or v == 1 else new[skipped + i] for i, v in enumerate(values)]
-    if kept != values:
-        surgery.set_ints(node, 1, "shape", kept)
+    for place, value in enumerate(values):
+        if value > 1 and old[skipped + place] != new[skipped + place]:
+            values[place] = new[skipped + place]
+    surgery.set_ints(node, 1, "shape", values)
 
 
 def resize_sizes(node: Node, surgery: Surgery) -> None:

@@ -30,6 +30,9 @@ def over_trailing(ctx: Context, node: Node) -> None:
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
+    if node.op == "CumSum" and not node.inputs[1].is_constant:
+        ctx.pin(labels.atoms, node, "its axis is computed at run time", "export with a static axis")
+        return
     rank = labels.atoms.ndim
     axis = _axis(ctx, node) % rank
     several = "Normalization" in node.op and node.op != "LpNormalization"
@@ -52,8 +55,10 @@ def _keep_whole(ctx: Context, node: Node, labels: Labels, axes: list[int]) -> No
 
 
 def over_groups(ctx: Context, node: Node) -> None:
-    """GroupNormalization and LRN look across channels: the channel axis is kept whole."""
-    _keep_whole(ctx, node, ctx.of(node.inputs[0]), [1])
+    """GroupNormalization and LRN look across channels: the channel axis is kept whole, and the first looks at all pixels."""
+    labels = ctx.of(node.inputs[0])
+    rank = labels.atoms.ndim
+    _keep_whole(ctx, node, labels, list(range(1, rank)) if node.op == "GroupNormalization" else [1])
 
 
 def reduction(ctx: Context, node: Node) -> None:
@@ -85,10 +90,12 @@ def reduced_axes(ctx: Context, node: Node, rank: int) -> list[int] | None:
     if node.op in ("ArgMax", "ArgMin"):
         return [int(node.attribute("axis", opset, 0)) % rank]
     if len(node.inputs) > 1 and node.inputs[1].name:
-        table = node.inputs[1]
-        return [int(a) % rank for a in table.array.ravel()] if table.is_constant else None
-    axes = node.attribute("axes", opset)
-    if axes is None and node.attribute("noop_with_empty_axes", opset, 0):
+        if not node.inputs[1].is_constant:
+            return None
+        axes = node.inputs[1].array.ravel().tolist()
+    else:
+        axes = node.attribute("axes", opset)
+    if not axes and node.attribute("noop_with_empty_axes", opset, 0):
         return []
     return [int(a) % rank for a in axes] if axes else list(range(rank))
 
@@ -114,7 +121,7 @@ def quantise(ctx: Context, node: Node) -> None:
         axis = int(node.attribute("axis", ctx.graph.opset, 1)) % labels.atoms.ndim
         atoms = _along(ctx, node, labels.atoms, axis)
         for tensor in node.inputs[1:]:
-            ctx.demand(tensor, [Labels(np.ascontiguousarray(atoms.ravel()), 0)], node)
+            ctx.demand(tensor, [Labels(atoms.ravel(), 0)], node)
         ctx.set(node.outputs[0], atoms, axis)
         return
     if ctx.shape(scale) and ctx.shape(scale) != (1,):

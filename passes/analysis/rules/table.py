@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ....ir.graph import Node
 from ..context import Context
 from ..surgery import Rewrite
-from . import contraction, convolution, elementwise, joining, movement, normalisation, whole
+from . import contraction, convolution, elementwise, joining, movement, normalisation, padding, picking, whole
 
 Rule = Callable[[Context, Node], None]
 
@@ -23,6 +23,9 @@ ReduceSum ReduceSumSquare""".split()
 
 _OVER_TRAILING = "Hardmax LayerNormalization LogSoftmax LpNormalization RMSNormalization Softmax CumSum".split()
 
+# Statistics of a normalisation and indices of a pooling have no rule.
+_ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, elementwise.elementwise),
     **dict.fromkeys(_UNARY, elementwise.unary),
@@ -39,21 +42,21 @@ RULES: dict[str, Rule] = {
     "Expand": movement.expand,
     "Flatten": movement.reshape,
     "GRU": whole.recurrent,
-    "Gather": joining.gather,
+    "Gather": picking.gather,
     "Gemm": contraction.gemm,
     "GroupNormalization": normalisation.over_groups,
     "InstanceNormalization": normalisation.per_channel,
     "LRN": normalisation.over_groups,
     "LSTM": whole.recurrent,
     "MatMul": contraction.matmul,
-    "Pad": joining.pad,
+    "Pad": padding.pad,
     "QuantizeLinear": normalisation.quantise,
     "RNN": whole.recurrent,
     "Reshape": movement.reshape,
     "Resize": movement.resize,
     "Shape": whole.shape,
     "Size": whole.shape,
-    "Slice": joining.slice_,
+    "Slice": picking.slice_,
     "SpaceToDepth": movement.space_to_depth,
     "Split": joining.split,
     "Squeeze": movement.squeeze,
@@ -67,22 +70,24 @@ REWRITES: dict[str, Rewrite] = {
     "Conv": convolution.resize_group,
     "ConvTranspose": convolution.resize_group,
     "Expand": movement.resize_shape,
-    "Gather": joining.gather_indices,
-    "Pad": joining.pad_amounts,
+    "Gather": picking.gather_indices,
+    "Pad": padding.pad_amounts,
     "Reshape": movement.resize_shape,
     "Resize": movement.resize_sizes,
-    "Slice": joining.slice_bounds,
+    "Slice": picking.slice_bounds,
     "Split": joining.split_sizes,
 }
 
 
 def propagate(ctx: Context, node: Node) -> None:
     """Apply the node's rule; without one, or inside another domain, its operands stay whole."""
+    ctx.handled.clear()
     if node.op not in RULES or node.domain or node.has_subgraphs:
         whole.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
         whole.whole(ctx, node, "its shapes are unknown")
-    elif node.op == "CumSum" and not node.inputs[1].is_constant:
-        whole.whole(ctx, node, "its axis is computed at run time")
+    elif node.op in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
+        whole.whole(ctx, node, "its further outputs change with every channel")
     else:
         RULES[node.op](ctx, node)
+    whole.rest(ctx, node)

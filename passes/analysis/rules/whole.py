@@ -2,6 +2,7 @@
 
 from ....ir.graph import Node
 from ..context import Context, Labels
+from .elementwise import static
 
 _REASONS = {
     "If": "channels do not cross into its branches",
@@ -17,8 +18,21 @@ def whole(ctx: Context, node: Node, cause: str = "") -> None:
     for tensor in (*node.inputs, *node.captures()):
         if tensor.name in ctx.shapes:
             ctx.pin(ctx.of(tensor).atoms, node, why, "keep these channels, or rewrite the operator with basic ones")
-            if tensor.is_constant:
+            if static(tensor):
                 ctx.demand(tensor, [], node)
+
+
+def rest(ctx: Context, node: Node) -> None:
+    """Keep whole what a rule has not looked at: computed operands keep their channels, no reader may slice stored ones."""
+    if any(static(tensor) for tensor in node.outputs):
+        return
+    for tensor in node.inputs:
+        if not tensor.name or tensor.name in ctx.handled:
+            continue
+        if static(tensor):
+            ctx.demand(tensor, [], node)
+        else:
+            ctx.pin(ctx.of(tensor).atoms, node, f"it reads '{tensor.name}' as a whole")
 
 
 def shape(ctx: Context, node: Node) -> None:
@@ -40,8 +54,6 @@ def recurrent(ctx: Context, node: Node) -> None:
     for tensor in node.inputs[2:]:
         if tensor.name:
             ctx.pin(ctx.of(tensor).atoms, node, "the hidden size of a recurrent layer is kept whole")
-            if tensor.is_constant:
-                ctx.demand(tensor, [], node)
     atoms = ctx.alike(labels.atoms, [0, 1], node)
     layer = Labels(atoms.reshape(1, 1, -1), 2)
     ctx.demand(weight, [layer] if labels.shrink is not None else [], node)

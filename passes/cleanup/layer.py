@@ -11,7 +11,7 @@ from ...ir.graph import Array, Graph, Node, Tensor
 
 
 @dataclass(frozen=True)
-class Linear:
+class Layer:
     """Conv, ConvTranspose, Gemm, or MatMul with a stored matrix: ``gain * matrix`` over channels, plus ``bias``.
 
     ``operand``: which input is the activation. ``axis_in``, ``axis_out``: channel axes of the activation and of the
@@ -166,8 +166,8 @@ def added_constant(
     return None if values is None or add not in graph.nodes else (add, index, values)
 
 
-def linear(graph: Graph, node: Node) -> Linear | None:
-    """View a node as a Linear; None when it is no such operator or its weight is not a stored float matrix."""
+def layer_of(graph: Graph, node: Node) -> Layer | None:
+    """View a node as a Layer; None when it is no such operator or its weight is not a stored float matrix."""
     if node.domain or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
     stored = [tensor.is_constant for tensor in node.inputs[:2]]
@@ -184,17 +184,17 @@ def linear(graph: Graph, node: Node) -> Linear | None:
     if node.op == "Gemm":
         axis_in = -2 if node.attribute("transA", opset, 0) else -1
         first = not node.attribute("transB", opset, 0)
-        return Linear(graph, node, 0, axis_in, -1, inputs_first=first, gain=float(node.attribute("alpha", opset, 1.0)))
+        return Layer(graph, node, 0, axis_in, -1, inputs_first=first, gain=float(node.attribute("alpha", opset, 1.0)))
     groups = int(node.attribute("group", opset, 1))
     axis = 1 - weight.array.ndim
     transposed = node.op == "ConvTranspose"
-    return Linear(graph, node, 0, axis, axis, groups, transposed, transposed or _padded(node, opset))
+    return Layer(graph, node, 0, axis, axis, groups, transposed, transposed or _padded(node, opset))
 
 
-def _matmul(graph: Graph, node: Node, weight: Tensor, left: bool) -> Linear | None:
+def _matmul(graph: Graph, node: Node, weight: Tensor, left: bool) -> Layer | None:
     if weight.array.ndim != 2:
         return None
-    return Linear(graph, node, 1, -2, -2) if left else Linear(graph, node, 0, -1, -1, inputs_first=True)
+    return Layer(graph, node, 1, -2, -2) if left else Layer(graph, node, 0, -1, -1, inputs_first=True)
 
 
 def _padded(node: Node, opset: int) -> bool:

@@ -1,0 +1,176 @@
+"""Value numbers: channels of a tensor with one number are equal up to their positive factors, for every input.
+
+As in a compiler's value numbering, two entries of a node's output get one number where its constants and the numbers of
+its inputs agree. A linear map first adds up the columns that read one number, so one sweep finds what would otherwise
+show only after merging layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ...ir.graph import Array, Node
+from ..analysis.context import Context
+from ..analysis.rules import elementwise, normalisation
+from ..analysis.rules.padding import pads
+from ..analysis.rules.table import RULES
+from .affine import inference_norm
+from .facts import Sweep, on_axis
+from .layer import Layer, layer_of
+from .movement import align, moved
+from .numbers import Counter, Numbers, opaque, product, scaled, total
+from .rows import group_rows
+
+_HOMOGENEOUS = {"Abs", "Identity", "LeakyRelu", "Neg", "Relu"}
+_ADDITIVE = {"Add", "Max", "Mean", "Min", "Sub", "Sum"}
+_HOMOGENEOUS_REDUCTIONS = {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}
+
+
+class Numbering(Sweep[Numbers]):
+    """Value numbers of every tensor of a graph. Time: linear in the weights; memory: chunks of 64 MiB."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._counter = Counter()
+        super().__init__(ctx)
+
+    def unknown(self, rank: int) -> Numbers:
+        """Return one base that depends on every index: no two channels are known to be alike."""
+        return Numbers.unknown(rank, self._counter)
+
+    def stored(self, array: Array) -> Numbers:
+        """Return the bases 0, 1 and -1 and the magnitudes."""
+        return Numbers.stored(array, self._counter)
+
+    def rule(self, node: Node) -> Sequence[Numbers]:
+        """Number a node's outputs, with numbers of their own."""
+        return [found.renewed() for found in self._found(node)]
+
+    def _found(self, node: Node) -> Sequence[Numbers]:
+        layer = layer_of(self.ctx.graph, node)
+        if layer is not None:
+            return [self._layer(layer)]
+        special = _SPECIAL.get(node.op)
+        if special is not None:
+            return special(self, node)
+        rule = RULES.get(node.op)
+        if rule is elementwise.elementwise:
+            return [self._elementwise(node)]
+        if rule is elementwise.unary:
+            x = self.of(node.inputs[0])
+            return [x if node.op in _HOMOGENEOUS else opaque([x])]
+        if rule is normalisation.pooling:
+            return [self.of(node.inputs[0]).collapse(range(2, len(self.ctx.shape(node.inputs[0]))))]
+        if rule is normalisation.reduction:
+            return self._reduction(node)
+        return moved(self.ctx, node, [self.of(tensor) for tensor in node.inputs if tensor.name])
+
+    def _layer(self, layer: Layer) -> Numbers:
+        """Number the rows of the weight. Output bases are functions of the position, as input bases are."""
+        rank = len(self.ctx.shape(layer.node.outputs[0]))
+        bias = layer.bias
+        if layer.node.op == "MatMul":
+            bias = np.zeros(layer.outputs)
+        if bias is None or not layer.gain or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
+            return self.unknown(rank)
+        x = self.along(layer.source, layer.axis_in)
+        ids, scale = group_rows(layer.matrix, x.number, x.factor, bias / layer.gain)
+        return Numbers(on_axis(ids, layer.axis_out, rank), on_axis(scale, layer.axis_out, rank), self._counter)
+
+    def _elementwise(self, node: Node) -> Numbers:
+        tensors = [tensor for tensor in node.inputs if tensor.name]
+        parts = align([self.of(tensor) for tensor in tensors], [self.ctx.shape(tensor) for tensor in tensors])
+        if any(tensor.is_constant and np.dtype(tensor.dtype).kind != "f" for tensor in tensors):
+            return opaque(parts)  # integers are divided with a remainder
+        if node.op in ("Mul", "Div"):
+            return product(parts, inverse=node.op == "Div")
+        if node.op in _ADDITIVE:
+            return total(parts)
+        return scaled(parts) if node.op == "PRelu" else opaque(parts)
+
+    def _reduction(self, node: Node) -> list[Numbers]:
+        rank = len(self.ctx.shape(node.inputs[0]))
+        axes = normalisation.reduced_axes(self.ctx, node, rank)
+        if axes is None:
+            return []
+        x = self.of(node.inputs[0]).collapse(axes)
+        if not node.attribute("keepdims", self.ctx.graph.opset, 1):
+            left = [size for axis, size in enumerate(x.shape) if axis not in axes]
+            x = x.map(lambda array: array.reshape(left))
+        return [x if node.op in _HOMOGENEOUS_REDUCTIONS else opaque([x])]
+
+
+def _batch_norm(sweep: Numbering, node: Node) -> list[Numbers]:
+    known = inference_norm(sweep.ctx.graph, node)
+    shape = sweep.ctx.shape(node.inputs[0])
+    if known is None or len(shape) < 2:
+        return []
+    x = sweep.of(node.inputs[0]).spread(shape, [1])
+    scale, shift = (sweep.stored(on_axis(values, 1, len(shape))) for values in known)
+    return [total([product([x, scale]), shift])]
+
+
+def _instance_norm(sweep: Numbering, node: Node) -> list[Numbers]:
+    shape = sweep.ctx.shape(node.inputs[0])
+    if not all(tensor.is_constant for tensor in node.inputs[1:]):
+        return []
+    x = sweep.of(node.inputs[0]).collapse(range(2, len(shape))).spread(shape, [1])
+    return [opaque([x, *(sweep.stored(on_axis(tensor.array, 1, len(shape))) for tensor in node.inputs[1:])])]
+
+
+def _dropout(sweep: Numbering, node: Node) -> list[Numbers]:
+    """In training every channel would be masked in its own way."""
+    trains = len(node.inputs) > 2 and bool(node.inputs[2].name)
+    return [] if trains else [sweep.of(node.inputs[0])]
+
+
+def _resize(sweep: Numbering, node: Node) -> list[Numbers]:
+    """Interpolation is linear; only a region of interest may bring in a constant from outside."""
+    old, new = sweep.ctx.shape(node.inputs[0]), sweep.ctx.shape(node.outputs[0])
+    mode = str(node.attribute("coordinate_transformation_mode", sweep.ctx.graph.opset, "half_pixel"))
+    x = sweep.of(node.inputs[0]).collapse([axis for axis in range(len(old)) if old[axis] != new[axis]])
+    return [] if mode == "tf_crop_and_resize" else [x]
+
+
+def _pad(sweep: Numbering, node: Node) -> list[Numbers]:
+    """Zeros scale with everything; another constant around a channel makes it more than its factor."""
+    opset, shape = sweep.ctx.graph.opset, sweep.ctx.shape(node.inputs[0])
+    amounts = pads(node, opset, len(shape))
+    value = pad_value(node, opset)
+    if amounts is None or value is None:
+        return []
+    x = sweep.of(node.inputs[0])
+    widths = list(zip(amounts[: len(shape)], amounts[len(shape) :], strict=True))
+    literal = [axis for axis, width in enumerate(widths) if any(width) and (axis == 1 or x.shape[axis] > 1)]
+    if any(min(widths[axis]) < 0 for axis in literal):
+        return []
+    constant = str(node.attribute("mode", opset, "constant")) == "constant"
+    if not constant:
+        return [] if literal else [x]
+    around = any(any(width) for axis, width in enumerate(widths) if axis not in literal)
+    x = opaque([x]) if around and value else x
+    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(widths)]
+    border = sweep.stored(np.asarray(value))
+    x = x.spread(shape, literal)
+    number = np.pad(x.number, spans, constant_values=int(border.number))
+    return [Numbers(number, np.pad(x.factor, spans, constant_values=float(border.factor)), x.counter)]
+
+
+def pad_value(node: Node, opset: int) -> float | None:
+    """Return what a Pad puts around its input, None when it is computed."""
+    if opset < 11:
+        return float(node.attribute("value", opset, 0.0))
+    if len(node.inputs) < 3 or not node.inputs[2].name:
+        return 0.0
+    return float(node.inputs[2].array.ravel()[0]) if node.inputs[2].is_constant else None
+
+
+_SPECIAL: dict[str, Callable[[Numbering, Node], list[Numbers]]] = {
+    "BatchNormalization": _batch_norm,
+    "Dropout": _dropout,
+    "InstanceNormalization": _instance_norm,
+    "Pad": _pad,
+    "Resize": _resize,
+    "Upsample": _resize,
+}

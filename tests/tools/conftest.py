@@ -1,0 +1,61 @@
+"""A small model with calibration data in a folder, and a way to run commands in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from optimise_onnx.tools.cli import main
+from zoo import feeds
+from zoo.builder import Builder
+
+SAMPLES = 24
+
+
+def network(batch: int | str = "N") -> onnx.ModelProto:
+    """Three convolutions with batch norm over 8 x 8 images, ten classes."""
+    b = Builder("tools")
+    x = b.input("x", [batch, 3, 8, 8])
+    for width in (8, 12, 16):
+        x = b.conv_bn_relu(x, width)
+    return b.model(b.head(x))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command returned and printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        (line,) = self.err.splitlines()
+        return line.removeprefix("error: ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, holding `in.onnx` and `data.npz` (the model's inputs and a `label`)."""
+    model = network()
+    onnx.save(model, tmp_path / "in.onnx")
+    labels = np.arange(SAMPLES) % 10
+    np.savez(tmp_path / "data.npz", **feeds(model, 0, SAMPLES), label=labels)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Run a command in the folder."""
+
+    def command(*arguments: str) -> Run:
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return Run(code, printed.out, printed.err)
+
+    return command
