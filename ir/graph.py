@@ -14,6 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
+from .types import element_types
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
@@ -24,19 +25,25 @@ class Graph:
     def __init__(self, raw: gs.Graph, base: onnx.ModelProto) -> None:
         self._raw = raw
         self._base = base
+        self._names: set[str] = set()
 
     @staticmethod
     def of(model: onnx.ModelProto) -> Graph:
-        """Import a model without local functions. Node names are made unique; declared inner shapes are dropped."""
+        """Import a model without local functions.
+
+        Node names are made unique; declared inner shapes are dropped, element types are kept or inferred.
+        """
         raw = gs.import_onnx(model)
         base = onnx.ModelProto()
         base.CopyFrom(_shell(model))
         graph = Graph(raw, base)
         graph._name_nodes()
         keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
-        for tensor in raw.tensors().values():
+        types = element_types(model)
+        for name, tensor in raw.tensors().items():
             if isinstance(tensor, gs.Variable) and id(tensor) not in keep:
                 tensor.shape = None
+                tensor.dtype = tensor.dtype or types.get(name)
         return graph
 
     def _name_nodes(self) -> None:
@@ -90,11 +97,18 @@ class Graph:
 
     def constant(self, name: str, array: Array) -> Tensor:
         """Make a new constant under a name like ``name``."""
-        return Tensor(gs.Constant(_fresh(name, set(self._raw.tensors())), np.asarray(array, order="C")))
+        return Tensor(gs.Constant(self._unused(name), np.asarray(array, order="C")))
 
     def variable(self, name: str, dtype: Any = None) -> Tensor:
         """Make a new tensor under a name like ``name``, to be some node's output."""
-        return Tensor(gs.Variable(_fresh(name, set(self._raw.tensors())), dtype=dtype))
+        return Tensor(gs.Variable(self._unused(name), dtype=dtype))
+
+    def _unused(self, name: str) -> str:
+        """Return a name like ``name`` that no tensor has, nor one that was made and is not linked yet."""
+        self._names.update(self._raw.tensors())
+        found = _fresh(name, self._names)
+        self._names.add(found)
+        return found
 
     def set_array(self, tensor: Tensor, array: Array) -> None:
         """Give a constant another value; every reader sees it."""

@@ -18,7 +18,7 @@ from ..passes.analysis.rules.table import RULES
 from ..passes.base import Context
 from ..passes.manager import PassManager
 from ..passes.observers import Record
-from ..passes.pipelines import EXACT, lossy_pipeline
+from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
 from . import probe
 from .bench import latency
 from .measure import Metric, measure
@@ -79,7 +79,7 @@ class Rewritten:
 def baseline(graph: Graph, runner: Runner) -> Graph:
     """Return a copy with its constants folded: costs before count from here, where every shape and weight is known."""
     folded = graph.copy()
-    PassManager.parse("fold-constants").run(folded, Context(runner, graph))
+    PassManager.parse(FIRST).run(folded, Context(runner, graph))
     return folded
 
 
@@ -96,9 +96,11 @@ def rewrite(
     ``strict``, and whatever a pass raises.
     """
     _check_keep(original, settings)
-    graph, start = original.copy(), baseline(original, runner)
-    context = Context(runner, start, calibration, settings.seed, progress=progress)
-    records = PassManager.parse(EXACT).run(graph, context)
+    graph = original.copy()
+    context = Context(runner, original, calibration, settings.seed, progress=progress)
+    records = PassManager.parse(FIRST).run(graph, context)
+    context.original = start = graph.copy()
+    records += PassManager.parse(EXACT).run(graph, context)
     channels = context.analysis("channels", lambda: analyse(graph))
     if settings.strict:
         _check_supported(graph, channels)

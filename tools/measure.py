@@ -18,9 +18,10 @@ Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
 
 @dataclass
 class Agreement:
-    """One output: ``error`` is ‖after − before‖ / ‖before‖; ``same`` the share of samples with the same largest entry.
+    """One output: ``error`` is ‖after − before‖ / ‖before‖, over finite values; ``same`` the share of samples whose
+    largest entry stays.
 
-    ``same`` is of equal elements where the output is no float, and None where neither says anything.
+    Where the output is no float, ``same`` counts equal elements; it is None where neither says anything.
     """
 
     error: float = 0.0
@@ -32,7 +33,8 @@ class Agreement:
 
     def update(self, before: Array, after: Array) -> None:
         """Add a batch of this output from both models."""
-        a, b = before.astype(np.float64), after.astype(np.float64)
+        finite = np.isfinite(before) & np.isfinite(after)
+        a, b = before[finite].astype(np.float64), after[finite].astype(np.float64)
         self._difference += float(np.sum((b - a) ** 2))
         self._power += float(np.sum(a**2))
         self.error = float(np.sqrt(self._difference / self._power)) if self._power else float(np.sqrt(self._difference))

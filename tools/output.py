@@ -26,7 +26,7 @@ def show(out: Terminal, report: Report) -> None:
     if report.pins and out.verbosity >= VERBOSE:
         out.say(table.pins(report.pins))
     elif report.pins:
-        out.say(f"some channels have to stay: {len(report.pins)} pins, which analyse lists with their reasons")
+        out.say(f"some channels have to stay ({len(report.pins)} pinned); analyse lists the reasons")
 
 
 def save(out: Terminal, result: CompressResult, output: Path, report: Path | None) -> None:

@@ -31,11 +31,17 @@ def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = 
     """
     order = np.zeros(len(sets)) if worth is None else worth
     gone = np.zeros(len(sets), bool)
+    owner = np.full(len(sets), -1)
+    for number, group in enumerate(channels.groups):
+        owner[group.cells] = number
     lonely = [*channels.floors, *(np.flatnonzero(sets == one) for one in np.unique(sets[sets >= 0]) if needed)]
-    for group in channels.groups:
+    concerned = [(one, set(np.unique(owner[one]).tolist())) for one in lonely]
+    for number, group in enumerate(channels.groups):
         members = np.unique(group.cells)
-        blocks = [block for block in channels.context.blocks if np.isin(block, members).any()]
-        keep_one = [one for one in lonely if not (~gone[one] & ~np.isin(one, members)).any()]
+        if (sets[members] < 0).all():
+            continue
+        blocks = [block for block in channels.context.blocks if owner[block.flat[0]] == number]
+        keep_one = [one for one, owners in concerned if number in owners and (gone[one] | (owner[one] == number)).all()]
         floors = [np.isin(members, one) for one in keep_one]
         for cell, count in _counts(members, sets[members], blocks, floors):
             gone[cell[np.argsort(order[cell], kind="stable")][:count]] = True
@@ -53,8 +59,6 @@ def _counts(
 ) -> list[tuple[Array, int]]:
     """Return cells of interchangeable members, and how many of each go. ``floors``: bool masks, one of each stays."""
     may = np.flatnonzero(sets >= 0)
-    if not may.size:
-        return []
     counts = [_multiplicity(block, members) for block in blocks]
     table = np.concatenate([sets[None], *counts, *(floor[None] for floor in floors)])[:, may]
     _, cell_of = np.unique(table, axis=1, return_inverse=True)

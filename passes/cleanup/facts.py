@@ -64,7 +64,7 @@ class Sweep(ABC, Generic[F]):
 
     def of(self, tensor: Tensor) -> F:
         """Return what is known of a tensor."""
-        if tensor.is_constant and tensor.array.size <= _LARGEST:
+        if tensor.is_constant and np.dtype(tensor.dtype).kind in "fiubV" and tensor.array.size <= _LARGEST:
             return self.stored(tensor.array)
         if tensor.name not in self.facts:
             self.facts[tensor.name] = self.unknown(len(self.ctx.shapes[tensor.name]))

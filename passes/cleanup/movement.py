@@ -100,8 +100,9 @@ def _concat(move: Move[F]) -> list[F]:
 def _gather(move: Move[F]) -> list[F]:
     axis, indices = move.axis(0), move.node.inputs[1]
     facts, count = move.inputs[0], len(move.old[1])
-    if facts.shape[axis] > 1:
-        return [facts.map(lambda array: np.take(array, indices.array, axis))] if indices.is_constant else []
+    if facts.shape[axis] > 1 and indices.is_constant:
+        return [facts.map(lambda array: np.take(array, indices.array, axis))]
+    facts = facts.collapse([axis])
     form = facts.shape[:axis] + (1,) * count + facts.shape[axis + 1 :]
     return [facts.map(lambda array: array.reshape(form))]
 

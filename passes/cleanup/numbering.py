@@ -51,6 +51,8 @@ class Numbering(Sweep[Numbers]):
         layer = layer_of(self.ctx.graph, node)
         if layer is not None:
             return [self._layer(layer)]
+        if node.op == "MatMul":
+            return self._matmul(node)
         special = _SPECIAL.get(node.op)
         if special is not None:
             return special(self, node)
@@ -76,7 +78,20 @@ class Numbering(Sweep[Numbers]):
             return self.unknown(rank)
         x = self.along(layer.source, layer.axis_in)
         ids, scale = group_rows(layer.matrix, x.number, x.factor, bias / layer.gain)
-        return Numbers(on_axis(ids, layer.axis_out, rank), on_axis(scale, layer.axis_out, rank), self._counter)
+        found = Numbers(on_axis(ids, layer.axis_out, rank), on_axis(scale, layer.axis_out, rank), self._counter)
+        if layer.node.op != "MatMul":
+            return found
+        return product([found, self.of(layer.source).collapse([rank + layer.axis_in])])
+
+    def _matmul(self, node: Node) -> list[Numbers]:
+        """Of two activations: an entry depends on one row and one column."""
+        extents = [self.ctx.shape(tensor) for tensor in node.inputs]
+        if min(len(extent) for extent in extents) < 2:
+            return []
+        summed = [len(extents[0]) - 1, len(extents[1]) - 2]
+        parts = [self.of(tensor).collapse([axis]) for tensor, axis in zip(node.inputs, summed, strict=True)]
+        left = [tuple(1 if a == axis else n for a, n in enumerate(e)) for e, axis in zip(extents, summed, strict=True)]
+        return [product(align(parts, left))]
 
     def _elementwise(self, node: Node) -> Numbers:
         tensors = [tensor for tensor in node.inputs if tensor.name]

@@ -1,0 +1,190 @@
+"""Constant channels: which channels have one value for every input, and which value.
+
+Every tensor carries an array that broadcasts to its shape, NaN where nothing is known. A weight row of zeros makes its
+bias, padding makes its own value, and functions of constants are evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir.graph import Array, Node
+from ...ir.shapes import Shape
+from ..analysis.rules import normalisation
+from ..analysis.rules.padding import pads
+from ..analysis.rules.table import RULES
+from .affine import inference_norm
+from .constant_functions import FUNCTIONS
+from .facts import Sweep, on_axis
+from .layer import Layer, layer_of
+from .movement import moved
+from .numbering import pad_value
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Values (float64) of one tensor, NaN where unknown. An entry holds for every index of an axis of size 1."""
+
+    values: Array
+
+    @property
+    def shape(self) -> Shape:
+        """Size of every axis."""
+        return self.values.shape
+
+    def map(self, move: Callable[[Array], Array]) -> Constants:
+        """Move the values."""
+        return Constants(move(self.values))
+
+    def spread(self, extent: Shape, axes: Sequence[int]) -> Constants:
+        """Repeat values along these axes."""
+        form = [extent[axis] if axis in axes else size for axis, size in enumerate(self.shape)]
+        return Constants(np.broadcast_to(self.values, form))
+
+    def collapse(self, axes: Sequence[int]) -> Constants:
+        """Keep values that are the same all along these axes."""
+        first = self.values[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(self.values.ndim))]
+        same = (self.values == first).all(tuple(axes), keepdims=True)
+        return Constants(np.where(same, first, np.nan))
+
+    def join(self, others: Sequence[Constants], axis: int) -> Constants:
+        """Put values end to end."""
+        return Constants(np.concatenate([self.values, *(other.values for other in others)], axis))
+
+    def zeros(self) -> Constants:
+        """Keep zeros only."""
+        return Constants(np.where(self.values == 0, 0.0, np.nan))
+
+
+class ConstantChannels(Sweep[Constants]):
+    """The constants of every tensor of a graph."""
+
+    def unknown(self, rank: int) -> Constants:
+        """Return one unknown value."""
+        return Constants(np.full((1,) * rank, np.nan))
+
+    def stored(self, array: Array) -> Constants:
+        """Return a constant's own values."""
+        return Constants(array.astype(np.float64))
+
+    def rule(self, node: Node) -> Sequence[Constants]:
+        """Evaluate a node on what is known of its inputs; infinities count as unknown."""
+        with np.errstate(all="ignore"):
+            found = self._found(node)
+        return [facts.map(lambda values: np.where(np.isfinite(values), values, np.nan)) for facts in found]
+
+    def _found(self, node: Node) -> Sequence[Constants]:
+        layer = layer_of(self.ctx.graph, node)
+        if layer is not None:
+            return [self._layer(layer)]
+        if node.op in _SPECIAL:
+            return _SPECIAL[node.op](self, node)
+        if RULES.get(node.op) is normalisation.pooling:
+            return [self._pool(node)]
+        if node.op in FUNCTIONS:
+            arrays = [self.of(tensor).values if tensor.name else None for tensor in node.inputs]
+            result = FUNCTIONS[node.op](node, self.ctx.graph.opset, arrays)
+            rank = len(self.ctx.shape(node.outputs[0]))
+            return [Constants(result.reshape((1,) * (rank - result.ndim) + result.shape))]
+        return moved(self.ctx, node, [self.of(tensor) for tensor in node.inputs if tensor.name])
+
+    def _layer(self, layer: Layer) -> Constants:
+        """Add up constant inputs; an output is constant if it reads no other."""
+        rank = len(self.ctx.shape(layer.node.outputs[0]))
+        bias = np.zeros(layer.outputs) if layer.node.op == "MatMul" else layer.bias
+        if bias is None or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
+            return self.unknown(rank)
+        x = self.along(layer.source, layer.axis_in).values
+        usable = np.where(x == 0, 0.0, np.nan) if layer.uneven else x
+        rows = constant_rows(layer.matrix, usable)
+        return Constants(on_axis(layer.gain * rows + bias, layer.axis_out, rank))
+
+    def _pool(self, node: Node) -> Constants:
+        rank = len(self.ctx.shape(node.inputs[0]))
+        x = self.of(node.inputs[0]).collapse(range(2, rank))
+        return x if node.op in _MEANS or _unpadded_average(node, self.ctx.graph.opset) else x.zeros()
+
+
+def constant_rows(matrix: Array, inputs: Array) -> Array:
+    """Return ``Σ W x`` (groups · rows,) for constant inputs (groups · columns,), NaN where an unknown input is read."""
+    groups, rows, columns, _ = matrix.shape
+    result = np.zeros((groups, rows))
+    for group, x in enumerate(inputs.reshape(groups, columns)):
+        unknown = np.isnan(x)
+        result[group][(matrix[group][:, unknown] != 0).any((1, 2))] = np.nan
+        given = np.flatnonzero(~unknown & (x != 0))
+        result[group] += matrix[group][:, given].sum(2, dtype=np.float64) @ x[given]
+    return result.ravel()
+
+
+def _unpadded_average(node: Node, opset: int) -> bool:
+    if node.op != "AveragePool" or node.attribute("ceil_mode", opset, 0):
+        return False
+    padded = any(node.attribute("pads", opset) or []) or str(node.attribute("auto_pad", opset)) in _SAME
+    return not padded or not node.attribute("count_include_pad", opset, 0)
+
+
+def _batch_norm(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    known, rank = inference_norm(sweep.ctx.graph, node), len(sweep.ctx.shape(node.inputs[0]))
+    if known is None or rank < 2:
+        return []
+    scale, shift = (on_axis(values, 1, rank) for values in known)
+    x = sweep.of(node.inputs[0]).values
+    return [Constants(np.where(scale == 0, 0.0, x * scale) + shift)]
+
+
+def _dropout(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    trains = len(node.inputs) > 2 and bool(node.inputs[2].name)
+    return [] if trains else [sweep.of(node.inputs[0])]
+
+
+def _pad(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    """Along channels the padding makes constants of its own; around them it must agree with the value."""
+    opset, extent = sweep.ctx.graph.opset, sweep.ctx.shape(node.inputs[0])
+    amounts, value = pads(node, opset, len(extent)), pad_value(node, opset)
+    if amounts is None or value is None or str(node.attribute("mode", opset, "constant")) != "constant":
+        return []
+    widths = list(zip(amounts[: len(extent)], amounts[len(extent) :], strict=True))
+    x = sweep.of(node.inputs[0])
+    literal = [axis for axis, width in enumerate(widths) if any(width) and (axis == 1 or x.shape[axis] > 1)]
+    if any(min(widths[axis]) < 0 for axis in literal):
+        return []
+    if any(any(width) for axis, width in enumerate(widths) if axis not in literal):
+        x = Constants(np.where(x.values == value, value, np.nan))
+    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(widths)]
+    return [x.spread(extent, literal).map(lambda values: np.pad(values, spans, constant_values=value))]
+
+
+def _resize(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    old, new = sweep.ctx.shape(node.inputs[0]), sweep.ctx.shape(node.outputs[0])
+    mode = str(node.attribute("coordinate_transformation_mode", sweep.ctx.graph.opset, "half_pixel"))
+    x = sweep.of(node.inputs[0]).collapse([axis for axis in range(len(old)) if old[axis] != new[axis]])
+    return [] if mode == "tf_crop_and_resize" else [x]
+
+
+def _reduce(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    x = sweep.of(node.inputs[0])
+    axes = normalisation.reduced_axes(sweep.ctx, node, len(x.shape))
+    if axes is None:
+        return []
+    x = x.collapse(axes) if node.op in ("ReduceMean", "ReduceMax", "ReduceMin") else x.collapse(axes).zeros()
+    if not node.attribute("keepdims", sweep.ctx.graph.opset, 1):
+        left = [size for axis, size in enumerate(x.shape) if axis not in axes]
+        x = x.map(lambda values: values.reshape(left))
+    return [x]
+
+
+_MEANS = {"GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
+_SAME = {"SAME_LOWER", "SAME_UPPER"}
+
+_SPECIAL: dict[str, Callable[[ConstantChannels, Node], list[Constants]]] = {
+    "BatchNormalization": _batch_norm,
+    "Dropout": _dropout,
+    "Pad": _pad,
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"), _reduce),
+    "Resize": _resize,
+    "Upsample": _resize,
+}

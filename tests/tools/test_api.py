@@ -1,0 +1,88 @@
+"""The same from Python, and an import that stays quick."""
+
+import subprocess
+import sys
+
+import onnx
+import pytest
+from optimise_onnx.ir.errors import TargetNotMetError, UsageError
+from optimise_onnx.ir.graph import Graph
+from zoo import feeds
+
+import optimise_onnx
+from optimise_onnx import Calibration, PassManager, Target, analyse, compress, load
+
+from .conftest import network
+
+
+def test_every_public_name_is_there() -> None:
+    for name in optimise_onnx.__all__:
+        assert getattr(optimise_onnx, name) is not None
+    assert set(optimise_onnx.__all__) <= set(dir(optimise_onnx))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = optimise_onnx.nothing
+
+
+@pytest.mark.parametrize("module", ["optimise_onnx", "optimise_onnx.tools.cli"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    heavy = "{'numpy', 'onnx', 'onnxruntime', 'onnx_graphsurgeon', 'scipy', 'networkx'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("form", ["proto", "bytes", "graph"])
+def test_compress_takes_a_model_in_any_form(form: str) -> None:
+    model = network()
+    source = {"proto": model, "bytes": model.SerializeToString(), "graph": load(model)}[form]
+    result = compress(source, target="params=0.6x")
+    assert result.report.after.parameters <= 0.6 * result.report.before.parameters
+    assert result.report.calibration == 0 and [record.name for record in result.records][-1] == "reconstruct"
+    onnx.checker.check_model(result.model)
+    if isinstance(source, Graph):
+        assert source.to_model() == load(model).to_model()
+
+
+def test_compress_calibrates_with_arrays() -> None:
+    arrays = feeds(network(), 0, 32)
+    data = Calibration.from_arrays(arrays)
+    shares: list[float] = []
+    result = compress(
+        network(), target=Target.parse("macs=0.6x"), data=data, progress=lambda _text, share: shares.append(share)
+    )
+    assert result.report.calibration == 32 and result.report.fidelity.origin == "32 calibration samples"
+    assert shares and all(0 <= share <= 1 for share in shares)
+    again = compress(network(), target="macs=0.6x", data=[arrays])
+    assert again.model.SerializeToString(deterministic=True) == result.model.SerializeToString(deterministic=True)
+
+
+def test_a_target_that_is_met_already_changes_nothing_lossy() -> None:
+    result = compress(network(), target="macs=1x")
+    assert "select-channels" not in {record.name for record in result.records}
+    assert result.report.fidelity.outputs.popitem()[1].error < 1e-5
+
+
+def test_an_unreachable_target_says_what_can_be_reached() -> None:
+    with pytest.raises(TargetNotMetError, match="params=20 cannot be reached.* are left"):
+        compress(network(), target="params=20")
+
+
+def test_options_are_checked() -> None:
+    for options in ({"align": 0}, {"max_ratio": -0.1}, {"keep": ["nowhere"]}, {"criterion": "none such"}):
+        with pytest.raises(UsageError):
+            compress(network(), target="macs=0.5x", **options)
+
+
+def test_analyse_counts_and_explains() -> None:
+    found = analyse(network())
+    assert [group.width for group in found.channels.groups] == [8, 12, 16]
+    assert [line.pin.op for line in found.pins] == ["Gemm"]
+    written = found.to_json()
+    assert written["total"]["macs"] == 64 * 9 * (3 * 8 + 8 * 12 + 12 * 16) + 16 * 10
+
+
+def test_a_pipeline_from_text() -> None:
+    assert [step.name for step in PassManager.parse("fold-constants,fold-batch-norm").passes] == [
+        "fold-constants",
+        "fold-batch-norm",
+    ]
