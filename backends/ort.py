@@ -5,9 +5,21 @@ from dataclasses import dataclass
 
 import onnx
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from ..ir.errors import InvalidModelError
 from ..ir.graph import Array, Graph
+
+_REFUSALS = (
+    refusals.Fail,
+    refusals.InvalidArgument,
+    refusals.InvalidGraph,
+    refusals.InvalidProtobuf,
+    refusals.NoModel,
+    refusals.NotFound,
+    refusals.NotImplemented,
+    refusals.RuntimeException,
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +29,16 @@ class OrtSession:
     inner: onnxruntime.InferenceSession
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every declared output by name; inputs the model does not declare are ignored."""
+        """Return every declared output by name; inputs the model does not declare are ignored.
+
+        Raises InvalidModelError with onnxruntime's own first line.
+        """
         names = [output.name for output in self.inner.get_outputs()]
         wanted = {value.name for value in self.inner.get_inputs()}
-        values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted})
+        try:
+            values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted})
+        except _REFUSALS as error:
+            raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 
 
@@ -47,9 +65,7 @@ class OrtRunner:
         return load(graph.to_model(), threads=self.threads, exact=exact, spinning=self.spinning)
 
 
-def load(
-    model: onnx.ModelProto, *, threads: int = 0, exact: bool = False, spinning: bool = True
-) -> OrtSession:
+def load(model: onnx.ModelProto, *, threads: int = 0, exact: bool = False, spinning: bool = True) -> OrtSession:
     """Load a model proto. Raises InvalidModelError with onnxruntime's own first line."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -61,5 +77,5 @@ def load(
     try:
         data = model.SerializeToString()
         return OrtSession(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
-    except Exception as error:  # noqa: BLE001  onnxruntime's own exceptions share no base class
+    except (*_REFUSALS, ValueError) as error:
         raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error

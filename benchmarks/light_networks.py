@@ -1,8 +1,9 @@
-"""Nine ImageNet architectures with random weights: prune to 60 % of the parameters without data, prove it, list the pins.
+"""Nine ImageNet architectures with random weights: prune to 60 % of the parameters without data, prove it.
 
     python benchmarks/light_networks.py [NAME ...]
 
-The architectures are the weightless test models inside the onnx package; their weights are drawn at random (He scale, seeded).
+The architectures are the weightless test models inside the onnx package; weights are drawn at random (He scale,
+seeded). What is pinned is listed below each.
 """
 
 import resource
@@ -12,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-
-import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.graph import Graph, Node
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.constants import FoldConstants
+
+import optimise_onnx
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 NAMES = sorted(path.stem.removeprefix("light_") for path in FOLDER.glob("light_*.onnx"))
@@ -57,7 +58,8 @@ def main() -> None:
         report, total = result.report, time.perf_counter() - start
         oracle = max((r.figures["oracle_error"] for r in result.records if "oracle_error" in r.figures), default=np.nan)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        line = f"{name:14s} params {report.after.parameters / report.before.parameters:.4f}x of {report.before.parameters:,}"
+        left = report.after.parameters / report.before.parameters
+        line = f"{name:14s} params {left:.4f}x of {report.before.parameters:,}"
         line += f" MACs {report.after.macs / report.before.macs:.3f}x oracle {oracle:.1e} groups {len(channels.groups)}"
         print(f"{line} analysis {seconds:.2f} s all {total:.0f} s peak {peak:.2f} GiB", flush=True)
         for tensor, pin in dict(channels.pins).items():

@@ -43,7 +43,9 @@ def read(source: str | Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
             raise InvalidModelError(f"cannot read '{path}'", why="no such file")
         return onnx.load(path)
     except DecodeError as error:
-        raise InvalidModelError(f"cannot read {_called(source)}", why="it is not an ONNX file, or is cut short") from error
+        raise InvalidModelError(
+            f"cannot read {_called(source)}", why="it is not an ONNX file, or is cut short"
+        ) from error
     except (OSError, onnx.checker.ValidationError) as error:
         raise InvalidModelError(f"cannot read {_called(source)}", why=str(error).splitlines()[0]) from error
 
@@ -59,14 +61,17 @@ def _check(model: onnx.ModelProto, source: object) -> None:
     version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if not _OLDEST <= version <= newest:
         raise InvalidModelError(
-            f"opset {version} of {_called(source)} is not supported", hint=f"convert it to an opset from {_OLDEST} to {newest}"
+            f"opset {version} of {_called(source)} is not supported",
+            hint=f"convert it to an opset from {_OLDEST} to {newest}",
         )
     large = sum(len(t.raw_data) for t in model.graph.initializer) > 2**30
     if not large:
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
-            raise InvalidModelError(f"the onnx checker refuses {_called(source)}", why=str(error).splitlines()[0]) from error
+            raise InvalidModelError(
+                f"the onnx checker refuses {_called(source)}", why=str(error).splitlines()[0]
+            ) from error
 
 
 def _check_weights(graph: Graph) -> None:
@@ -75,5 +80,8 @@ def _check_weights(graph: Graph) -> None:
         if array.dtype.kind == "f" and array.size > 1 and np.isnan(array).any():
             reader = tensor.consumers[0]
             raise InvalidModelError(
-                f"weight '{tensor.name}' holds NaN", node_name=reader.name, op_type=reader.op, hint="export the model again"
+                f"weight '{tensor.name}' holds NaN",
+                node_name=reader.name,
+                op_type=reader.op,
+                hint="export the model again",
             )

@@ -70,4 +70,6 @@ def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if attribute.name not in kinds:
         return None
     several = attribute.name.endswith("s")
-    return onnx.helper.make_tensor("", kinds[attribute.name], [len(value)] if several else [], value if several else [value])
+    return onnx.helper.make_tensor(
+        "", kinds[attribute.name], [len(value)] if several else [], value if several else [value]
+    )

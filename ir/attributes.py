@@ -1,6 +1,6 @@
 """Operator attributes with the defaults of the operator's own schema at the model's opset."""
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import onnx
@@ -8,7 +8,7 @@ import onnx.defs
 import onnx.helper
 
 
-@lru_cache(maxsize=None)
+@cache
 def defaults(op: str, opset: int, domain: str) -> dict[str, Any]:
     """Return the default of every attribute that has one; empty for operators without a schema."""
     try:

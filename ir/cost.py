@@ -64,26 +64,34 @@ def macs(node: Node, shapes: Mapping[str, Shape], opset: int) -> int:
     """Count one node's multiply-accumulates; 0 for operators that only move or combine elements."""
     ins = [shapes.get(t.name) for t in node.inputs]
     out = shapes.get(node.outputs[0].name) if node.outputs else None
-    if node.domain or out is None or not ins or any(s is None for s in ins[:2]):
+    factor = 3 if node.op.startswith("QLinear") else 1
+    if node.domain or out is None or not ins or ins[0] is None or (len(ins) > factor and ins[factor] is None):
         return 0
-    first, second = ins[0] or (), (ins[1] or ()) if len(ins) > 1 else ()
-    if node.op == "Conv":
+    first, second = ins[0], (ins[factor] if len(ins) > factor else None) or ()
+    if node.op in ("Conv", "ConvInteger", "DeformConv", "QLinearConv"):
         return prod(out) * prod(second[1:])
     if node.op == "ConvTranspose":
         return prod(first) * prod(second[1:])
     if node.op == "Gemm":
         return prod(out) * first[0 if node.attribute("transA", opset) else 1]
-    if node.op == "MatMul":
-        return prod(out) * (first[-1] if first else 1)
+    if node.op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
+        return prod(out) * first[-1]
     if node.op == "Einsum":
-        return _einsum(str(node.attribute("equation", opset)), [s or () for s in ins])
-    if node.op in ("LSTM", "GRU", "RNN"):
-        recurrent = ins[2] or ()
-        return first[0] * first[1] * (prod(second) + prod(recurrent))
+        return _einsum(str(node.attribute("equation", opset)), [shape for shape in ins if shape is not None])
+    if node.op in ("GRU", "LSTM", "RNN"):
+        return first[0] * first[1] * (prod(second) + prod(ins[2] or ()))
     return 0
 
 
 def _einsum(equation: str, shapes: list[Shape]) -> int:
+    """Multiply the lengths of all letters and of what an ellipsis stands for; moving or summing one operand is free."""
     terms = equation.replace(" ", "").split("->")[0].split(",")
-    sizes = {letter: size for term, shape in zip(terms, shapes, strict=False) for letter, size in zip(term, shape, strict=False)}
+    if len(terms) != len(shapes) or len(terms) == 1:
+        return 0
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        before, _, after = term.partition("...")
+        hidden = [f"-{place}" for place in range(len(shape) - len(before) - len(after), 0, -1)]
+        for name, size in zip([*before, *hidden, *after], shape, strict=True):
+            sizes[name] = max(size, sizes.get(name, 1))
     return prod(sizes.values())

@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
-from .types import element_types
+from .inference import element_types
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
@@ -178,17 +178,18 @@ class Graph:
         base.CopyFrom(self._base)
         return Graph(self._raw.copy(), base)
 
-    def part(self, nodes: set[str], inputs: Mapping[str, Array], outputs: Sequence[str]) -> Graph:
-        """Copy some nodes into a graph of their own; ``inputs`` gives an example value of every tensor they may read."""
+    def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
+        """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
         piece = self.copy()
         raw = piece._raw
         raw.nodes = [node for node in raw.nodes if node.name in nodes]
         tensors = raw.tensors()
-        for name in inputs:
+        for name, values in inputs.items():
             if name in tensors:
                 tensors[name].inputs.clear()
-                tensors[name].dtype = inputs[name].dtype
-                tensors[name].shape = [None] * inputs[name].ndim
+                tensors[name].dtype = values[0].dtype
+                sizes = zip(*(value.shape for value in values), strict=True)
+                tensors[name].shape = [size[0] if len(set(size)) == 1 else None for size in sizes]
         raw.inputs = [tensors[name] for name in inputs if name in tensors]
         raw.outputs = [tensors[name] for name in outputs]
         return piece

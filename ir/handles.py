@@ -63,7 +63,7 @@ class Tensor(_Handle):
 
     @property
     def consumers(self) -> list[Node]:
-        """Every node that reads this tensor, nodes inside subgraphs included; a node that reads it twice counts twice."""
+        """Every node that reads this tensor, those inside subgraphs included; one that reads it twice counts twice."""
         return [Node(node) for node in self._raw.outputs]
 
 

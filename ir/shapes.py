@@ -6,10 +6,10 @@ from typing import cast
 import numpy as np
 import onnx
 import onnx.helper
-import onnx.shape_inference
 
 from .errors import InvalidModelError
 from .graph import Dim, Graph
+from .inference import inferred
 
 _SMALL = 1024
 Shape = tuple[int, ...]
@@ -33,10 +33,7 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
                 value.type.tensor_type.shape.dim.add().dim_value = size
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
-    found = _inferred(model)
-    return {
-        name: cast(Shape, dims) for name, dims in found.items() if all(isinstance(dim, int) and dim >= 0 for dim in dims)
-    }
+    return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
 
 
 def input_sizes(graph: Graph, batch: int, other: int) -> dict[str, Shape]:
@@ -74,16 +71,17 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
 
 
 def _inferred(model: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:
-    try:
-        done = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
-        raise InvalidModelError("shape inference refuses the model", why=str(error).splitlines()[0]) from error
+    done = inferred(model)
     shapes: dict[str, tuple[Dim, ...]] = {t.name: tuple(t.dims) for t in done.graph.initializer}
     for value in (*done.graph.input, *done.graph.value_info, *done.graph.output):
         kind = value.type.tensor_type
         if value.type.HasField("tensor_type") and kind.HasField("shape"):
             shapes[value.name] = tuple(_dim(dim) for dim in kind.shape.dim)
     return shapes
+
+
+def _is_known(dim: Dim) -> bool:
+    return isinstance(dim, int) and dim >= 0
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:

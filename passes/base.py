@@ -56,7 +56,11 @@ class Context:
     def judging(self, most: int) -> Calibration:
         """Samples that statistics have not seen, at most ``most``; all samples when there are fewer than four."""
         assert self.calibration is not None
-        return self.calibration.tail(self.calibration.samples - self._judges()).head(most) if self._judges() else self.calibration
+        return (
+            self.calibration.tail(self.calibration.samples - self._judges()).head(most)
+            if self._judges()
+            else self.calibration
+        )
 
     def _judges(self) -> int:
         assert self.calibration is not None

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
-
 from optimise_onnx.frontends.normalise import normalise
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels import Channels
@@ -42,8 +41,8 @@ def half(channels: Channels, rng: np.random.Generator) -> Kept:
 
 
 def some(channels: Channels, rng: np.random.Generator) -> Kept:
-    """Keep a random number of units of every group, at least one."""
-    counts = {group.name: int(rng.integers(1, group.width + 1)) for group in channels.groups}
+    """Keep a random number of units of every group, none included."""
+    counts = {group.name: int(rng.integers(0, group.width + 1)) for group in channels.groups}
     return _chosen(channels, counts, rng)
 
 

@@ -9,7 +9,6 @@ import onnx
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-
 from zoo import ARCHITECTURES, CHECKER_REFUSES, STRUCTURES, ZOO, feeds
 
 

@@ -37,7 +37,8 @@ class Allocate:
     name: ClassVar[str] = "allocate"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave the widths in the decisions. Raises UsageError without a ranking, TargetNotMetError when out of reach."""
+        """Leave the widths in the decisions. Raises UsageError without a ranking, TargetNotMetError out of reach."""
+        self._check()
         ranking: Ranking | None = context.decisions.get("ranking")
         if ranking is None:
             raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
@@ -50,21 +51,29 @@ class Allocate:
         curves = self._curves(graph, context, ranking)
         removed = self._decide(graph, ranking, curves, target, budget)
         context.decisions["removed"] = removed
-        return Outcome(False, (f"widths chosen for {target}",), {"error_predicted": _predicted(ranking, curves, removed)})
+        return Outcome(
+            False, (f"widths chosen for {target}",), {"error_predicted": _predicted(ranking, curves, removed)}
+        )
+
+    def _check(self) -> None:
+        if self.align < 1 or self.samples < 1:
+            raise UsageError(f"align={self.align} and samples={self.samples} must be at least 1")
+        if not 0 <= self.max_ratio <= 1:
+            raise UsageError(f"max-ratio={self.max_ratio} is not a share between 0 and 1")
 
     def _curves(self, graph: Graph, context: Context, ranking: Ranking) -> list[Array]:
+        """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
         groups = ranking.channels.groups
-        plain = [_proxy(ranking, group) for group in groups]
-        if context.calibration is None:
-            return plain
-        chosen = judge(graph, context.judging(self.samples), context.runner)
-        probe = Probe(graph, ranking, context.decisions["moments"], chosen)
-        weights: dict[str, Array] = {}
-        curves = []
-        for place, (group, curve) in enumerate(zip(groups, plain, strict=True)):
-            context.progress("measuring sensitivity", place / len(groups))
-            curves.append(probe.curve(group, weights) if group.name in ranking.groups else curve)
-        return curves
+        curves = [_proxy(ranking, group) for group in groups]
+        if context.calibration is not None:
+            chosen = judge(graph, context.judging(self.samples), context.runner)
+            probe = Probe.of(graph, ranking, context.decisions["moments"], chosen)
+            for place, group in enumerate(groups):
+                context.progress("measuring sensitivity", place / len(groups))
+                if group.name in ranking.groups:
+                    curves[place] = probe.curve(group)
+        step = _TIE_BREAK * (max((float(curve[-1]) for curve in curves), default=0.0) or 1.0)
+        return [curve + step * np.arange(len(curve)) for curve in curves]
 
     def _decide(
         self, graph: Graph, ranking: Ranking, curves: Sequence[Array], target: Target, budget: float
@@ -84,10 +93,14 @@ class Allocate:
             if real <= budget:
                 return removed
             aim -= real - budget
-        best = model(np.asarray(minimum, float))
+        least = np.minimum([group.width for group in channels.groups], -(-np.asarray(minimum) // step) * step)
+        removed = _lost(channels, least)
+        best = target.measure(total(cost(_pruned(graph, ranking, removed))))
+        if best <= budget:
+            return removed
         raise TargetNotMetError(
             f"{target} cannot be reached",
-            why=f"with every free channel removed that may go, {best:,.0f} of {budget:,.0f} {target.kind} are left",
+            why=f"with all channels gone that may go, {best:,.0f} {target.kind} are left; the target is {budget:,.0f}",
             hint="allow more with --max-ratio or fewer --keep; `analyse` lists what is pinned and why",
         )
 
@@ -102,9 +115,8 @@ class Allocate:
 
 def _proxy(ranking: Ranking, group: Group) -> Array:
     """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
-    if group.name not in ranking.groups:
-        return np.zeros(group.width + 1)
-    return np.asarray(ranking.groups[group.name].curve) + _TIE_BREAK * np.arange(group.width + 1)
+    ranked = ranking.groups.get(group.name)
+    return np.asarray(ranked.curve) if ranked is not None else np.zeros(group.width + 1)
 
 
 def _term(product: Product) -> Term:

@@ -1,7 +1,7 @@
-"""Error curves of groups: the ranking's cheap proxy, scaled by what removing some channels really does to the outputs."""
+"""Error curves of groups: the ranking's cheap proxy, scaled by what removing channels really does to the outputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels import Group
 from ..analysis.compensation import compensated
 from ..analysis.linear import Linear, linear_layers, stored_weight
+from ..analysis.mask import masked
 from ..analysis.outputs import Judge
 from ..analysis.ranking import Ranking
 from ..analysis.readers import Reader, readers
 from ..analysis.statistics import InputMoments
-from ..analysis.writing import bias_place, writable, write_bias, write_weight
+from ..analysis.writing import stored_bias, writable, write_bias, write_weight
 
 SHARES = (0.25, 0.5, 0.75)
 _SMALLEST = 1e-12
@@ -27,51 +28,65 @@ class Probe:
     ranking: Ranking
     moments: dict[str, InputMoments]
     judge: Judge
+    layers: dict[str, Linear]
     ridge: float = 1e-3
+    weights: dict[str, Array] = field(default_factory=dict)
 
-    def curve(self, group: Group, weights: dict[str, Array]) -> Array:
+    @staticmethod
+    def of(graph: Graph, ranking: Ranking, moments: dict[str, InputMoments], judge: Judge) -> "Probe":
+        """Make a probe of the graph that was ranked."""
+        layers = linear_layers(graph, ranking.channels.context.shapes)
+        alone = {node.name for node in graph.nodes if node.name in layers and writable(graph, node, layers[node.name])}
+        return Probe(graph, ranking, moments, judge, {name: layers[name] for name in layers if name in alone})
+
+    def curve(self, group: Group) -> Array:
         """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy."""
         proxy = np.asarray(self.ranking.groups[group.name].curve)
         points = sorted({max(1, round(share * (group.width - 1))) for share in SHARES})
-        layers = linear_layers(self.graph, self.ranking.channels.context.shapes)
-        reading = readers(self.graph, self.ranking.channels, group, layers, self.moments, weights)
-        measured = [self.divergence(group, count, reading, layers) for count in points]
-        return scaled(proxy, points, measured)
+        reading = readers(self.graph, self.ranking.channels, group, self.layers, self.moments, self.weights)
+        return scaled(proxy, points, [self.divergence(group, count, reading) for count in points])
 
-    def divergence(self, group: Group, count: int, reading: Sequence[Reader], layers: dict[str, Linear]) -> float:
-        """Zero the first ``count`` rounds at every reader, compensate, run, compare."""
-        gone = self.ranking.groups[group.name].order[:count].ravel()
-        stays = ~np.isin(group.cells.ravel(), gone)
-        copy = self.graph.copy()
+    def divergence(self, group: Group, count: int, reading: Sequence[Reader]) -> float:
+        """Zero the first ``count`` rounds at every reader, compensate where the weights may change, run, compare."""
+        kept = self.ranking.kept({group.name: count})
+        stays = np.isin(group.cells.ravel(), kept.get(group.name, group.cells))
         by_node: dict[str, list[Reader]] = {}
         for reader in reading:
             by_node.setdefault(reader.node, []).append(reader)
+        rest = by_node.keys() - self.layers.keys()
+        copy = masked(self.graph, self.ranking.channels, kept, at=rest) if rest else self.graph.copy()
         for name, parts in by_node.items():
-            if name in layers and writable(copy.node(name), layers[name]):
-                _edit(copy, layers[name], parts, stays, self.ridge)
+            if name in self.layers:
+                _edit(copy, self.layers[name], parts, stays, self.ridge)
         return self.judge.of(copy)
 
 
 def _edit(graph: Graph, layer: Linear, parts: Sequence[Reader], stays: Array, ridge: float) -> None:
     node = graph.node(layer.node)
     stored = stored_weight(graph, node, layer)
-    matrix = layer.matrix(stored).copy()
-    shift = np.zeros((matrix.shape[0], matrix.shape[2]))
+    matrix = layer.matrix(stored)
+    shift = np.zeros((layer.groups, layer.fan_out))
     for reader in parts:
-        if reader.cov is not None and reader.mean is not None:
-            rows = np.where(reader.unit >= 0, stays[reader.unit], True)
-            matrix[reader.part], shift[reader.part] = compensated(
-                reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge)
-            )
+        assert reader.cov is not None and reader.mean is not None
+        rows = np.where(reader.unit >= 0, stays[reader.unit], True)
+        matrix[reader.part], shift[reader.part] = compensated(
+            reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge)
+        )
     write_weight(graph, node, layer, layer.weight(matrix, stored))
-    place = bias_place(node, layer)
-    old = place[0].inputs[place[1]].array.ravel() if place is not None and place[0].inputs[place[1]].is_constant else 0.0
-    write_bias(graph, graph.node(layer.node), layer, old + shift.ravel())
+    write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift.ravel())
 
 
 def scaled(proxy: Array, points: Sequence[int], measured: Sequence[float]) -> Array:
-    """Multiply a proxy curve by measured over proxy at some points, interpolated in the logarithm; never decreasing."""
+    """Multiply a proxy curve by measured over proxy at some points, interpolated in the logarithm; never decreasing.
+
+    ``proxy`` (rounds + 1,) from 0, ``points`` ascending rounds of at least 1, ``measured`` their errors. Between two
+    points the curve stays between what was measured there.
+    """
     known = np.maximum(proxy[list(points)], _SMALLEST)
-    factor = np.log(np.maximum(measured, _SMALLEST) / known)
-    curve: Array = np.maximum.accumulate(proxy * np.exp(np.interp(np.arange(len(proxy)), points, factor)))
-    return curve
+    heights = np.maximum.accumulate(np.maximum(measured, _SMALLEST))
+    place = np.arange(len(proxy))
+    curve = proxy * np.exp(np.interp(place, points, np.log(heights / known)))
+    low = np.concatenate([[0.0], heights])[np.searchsorted(points, place, "right")]
+    high = np.concatenate([heights, [np.inf]])[np.searchsorted(points, place, "left")]
+    bounded: Array = np.maximum.accumulate(np.clip(curve, low, high))
+    return bounded

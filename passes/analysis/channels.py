@@ -5,6 +5,7 @@ counts, form a *group*. A group with equal-count constraints is laid out in *cel
 takes one class out of every cell.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import networkx as nx
@@ -18,6 +19,9 @@ from ...ir.shapes import Shape, concrete, input_sizes
 from .context import Context, Pin
 from .rules.elementwise import static
 from .rules.table import propagate
+
+# Batch and side to try for symbolic dimensions: large enough to be told apart, small enough for a model's own limits.
+_SIZES = ((3, 32), (3, 64), (3, 224), (1, 16), (1, 8), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
     registry: dict[tuple[str, Shape], int] = {}
     classes = np.zeros(1, np.int64)
     history: list[tuple[Array, Pin]] = []
-    while True:
+    while True:  # ends, for classes only merge and births are finitely many
         ctx = Context(graph, shapes, classes, registry=registry)
         for node in graph.nodes:
             propagate(ctx, node)
@@ -78,20 +82,19 @@ def _keep_outputs(ctx: Context) -> None:
 
 
 def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
+    """Infer shapes; where none are given, with the first sizes of inputs that leave no tensor unknown."""
     if sizes is not None:
         return concrete(graph, sizes)
+    tried: list[dict[str, Shape]] = []
     best: dict[str, Shape] = {}
-    for batch, side in ((3, 32), (3, 64), (3, 224), (1, 16), (1, 8), (1, 1)):
+    for batch, side in _SIZES:
         wanted = input_sizes(graph, batch, side)
-        try:
-            found = concrete(graph, wanted)
-        except InvalidModelError:
+        if wanted in tried:
             continue
-        if len(found) > len(best):
-            best = found
+        tried.append(wanted)
+        with suppress(InvalidModelError):
+            best = max(best, concrete(graph, wanted), key=len)
         if all(t.name in best for node in graph.nodes for t in node.outputs if t.name):
-            break
-        if wanted == input_sizes(graph, batch, side + 1) == input_sizes(graph, batch + 1, side):
             break
     return best
 
@@ -114,17 +117,20 @@ def _close(ctx: Context, pins: list[tuple[Array, Pin]]) -> Array:
 def _grouped(ctx: Context, classes: Array, history: list[tuple[Array, Pin]]) -> Channels:
     alike = _interchangeable(ctx)
     owner = {int(member): name for name, members in alike.items() for member in members}
+    blocks = list({(part.shape, part.tobytes()): part for part in ctx.blocks}.values())
     axes: nx.Graph[str] = nx.Graph()
     axes.add_nodes_from(alike)
-    for blocks in ctx.blocks:
-        nx.add_path(axes, dict.fromkeys(owner[int(member)] for member in np.unique(blocks)))
+    for part in blocks:
+        nx.add_path(axes, dict.fromkeys(owner[int(member)] for member in np.unique(part)))
     order = {name: place for place, name in enumerate(alike)}
+    keys = _constraints(blocks)
     groups = []
     for component in nx.connected_components(axes):
         names = sorted(component, key=order.__getitem__)
-        groups.append(_cells(ctx, names, np.sort(np.concatenate([alike[name] for name in names]))))
+        own = np.sort(np.concatenate([alike[name] for name in names]))
+        groups.append(Group(names[0], _cells(own, keys), tuple(names)))
     groups.sort(key=lambda group: order[group.name])
-    pins = dict.fromkeys((_birth_name(ctx, atoms), pin) for atoms, pin in history)
+    pins = dict.fromkeys((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
     return Channels(tuple(groups), tuple(pins), ctx, classes, _floors(ctx), axes)
 
 
@@ -146,29 +152,31 @@ def _interchangeable(ctx: Context) -> dict[str, Array]:
     return found
 
 
-def _birth_name(ctx: Context, atoms: Array) -> str:
-    first = int(atoms.min())
-    for (name, form), start in ctx.registry.items():
-        if start <= first < start + int(np.prod(form)):
-            return name
-    return ""
+def _born_in(ctx: Context, atoms: Array) -> list[str]:
+    """Name the tensors that some atoms are born on."""
+    names = [name for name, _ in ctx.registry]
+    starts = np.fromiter(ctx.registry.values(), np.int64)
+    return [names[place] for place in np.unique(np.searchsorted(starts, atoms, "right") - 1)]
 
 
-def _cells(ctx: Context, names: list[str], own: Array) -> Group:
+def _constraints(blocks: list[Array]) -> dict[int, list[tuple[int, int, int]]]:
+    """Say for every class in which blocks it lies: the number of the constraint, the row, and how many places there."""
+    keys: dict[int, list[tuple[int, int, int]]] = {}
+    for number, part in enumerate(blocks):
+        for row, block in enumerate(part):
+            members, places = np.unique(block, return_counts=True)
+            for member, count in zip(members.tolist(), places.tolist(), strict=True):
+                keys.setdefault(member, []).append((number, row, count))
+    return keys
+
+
+def _cells(own: Array, keys: dict[int, list[tuple[int, int, int]]]) -> Array:
     """Cut a group's classes into cells of one size such that equal counts in all cells satisfy every constraint."""
-    keys: dict[int, list[tuple[int, int, int]]] = {int(c): [] for c in own}
-    for number, blocks in enumerate(ctx.blocks):
-        for row, block in enumerate(blocks):
-            members, times = np.unique(block, return_counts=True)
-            for member, count in zip(members.tolist(), times.tolist(), strict=True):
-                if member in keys:
-                    keys[member].append((number, row, count))
     buckets: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
     for member in own.tolist():
-        buckets.setdefault(tuple(keys[member]), []).append(member)
+        buckets.setdefault(tuple(keys.get(member, ())), []).append(member)
     size = int(np.gcd.reduce([len(bucket) for bucket in buckets.values()]))
-    cells = np.concatenate([np.asarray(bucket).reshape(-1, size) for bucket in buckets.values()])
-    return Group(names[0], cells, tuple(names))
+    return np.concatenate([np.asarray(bucket).reshape(-1, size) for bucket in buckets.values()])
 
 
 def _floors(ctx: Context) -> tuple[Array, ...]:

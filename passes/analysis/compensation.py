@@ -10,9 +10,10 @@ from .moments import factor
 def compensated(weight: Array, cov: Array, mean: Array, stays: Array, ridge: float) -> tuple[Array, Array]:
     """Return the best weight without some inputs, and the shift of the bias (METHODS F1).
 
-    ``weight`` (d, m), ``cov`` (d, d) or (d,), ``mean`` (d,), ``stays`` (d,) bool. The result is (d, m) with zero rows where
-    inputs went: ``W' = W_S + inv(S_SS + lam I) S_SP W_P`` with ``lam = ridge * mean(diag S)``, shift ``W^T mean - W'^T mean``. With variances only, what
-    went is replaced by its mean. Raises NumericalError as :func:`factor` does.
+    ``weight`` (d, m), ``cov`` (d, d) or (d,), ``mean`` (d,), ``stays`` (d,) bool. The result is (d, m) with zero rows
+    where inputs went: ``W' = W_S + inv(S_SS + lam I) S_SP W_P`` with ``lam = ridge * mean(diag S)``; the shift is
+    ``W^T mean - W'^T mean``. With variances only, what went is replaced by its mean. Raises NumericalError as
+    :func:`factor` does.
     """
     result = np.where(stays[:, None], weight, 0.0)
     if cov.ndim == 2 and stays.any() and not stays.all():

@@ -7,6 +7,7 @@ when atoms go; further axes along which atoms differ only number *blocks* that k
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -119,9 +120,8 @@ class Context:
         """Make new atoms on ``axes`` of ``tensor``; return them shaped to broadcast to it."""
         shape = self.shape(tensor)
         form = tuple(size if axis in axes else 1 for axis, size in enumerate(shape))
-        number = int(np.prod(form))
         start = self.registry.setdefault((tensor.name, form), self.registry_size())
-        atoms = self.resolve(np.arange(start, start + number)).reshape(form)
+        atoms = self.resolve(np.arange(start, start + prod(form))).reshape(form)
         self.births.append(Birth(node.name, tensor.name, atoms.ravel()))
         return atoms
 
@@ -132,7 +132,10 @@ class Context:
 
     def registry_size(self) -> int:
         """Return the first unused atom: every birth has its own range, the same in every round."""
-        return 1 + sum(int(np.prod(form)) for _, form in self.registry)
+        if not self.registry:
+            return 1
+        (_, form), start = next(reversed(self.registry.items()))
+        return start + prod(form)
 
     def tie(self, left: Array, right: Array, node: Node, why: str, hint: str = "") -> None:
         """Tie two broadcastable arrays element by element; what meets atom 0 is pinned with this reason."""
@@ -169,7 +172,7 @@ class Context:
             self.contractions.append(Contraction(node.name, operand, labels))
 
     def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node) -> None:
-        """Say how a constant is sliced when atoms go: one layer an axis. Every reader must agree, or atoms tie or stay."""
+        """Say how a constant is sliced when atoms go, a layer an axis. Readers must agree, or atoms tie or stay."""
         self.handled.add(tensor.name)
         wanted = self._one_an_axis(layers, node)
         producer = tensor.producer

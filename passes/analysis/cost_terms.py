@@ -1,4 +1,4 @@
-"""A graph's cost as a function of group widths: a constant plus products of two linear counts."""
+"""A graph's cost as a function of group widths: a sum of products of two linear counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ import numpy as np
 
 from ...ir.cost import is_parameter, macs
 from ...ir.graph import Array, Graph, Node
+from ...ir.shapes import Shape, concrete, input_sizes
 from .channels import Channels
-from .context import Labels
+from .context import Labels, rows
+
+_RECURRENT = ("GRU", "LSTM", "RNN")
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,10 @@ class Count:
 
     fixed: float
     per_unit: Array
+
+    def at(self, kept: Array) -> float:
+        """The count when every group keeps ``kept`` units."""
+        return float(self.fixed + self.per_unit @ kept)
 
 
 @dataclass(frozen=True)
@@ -28,75 +35,66 @@ class Product:
     right: Count
 
 
-def count_of(labels: Labels | None, extent: float, channels: Channels, owner: Array) -> Count:
-    """Count the indices of a tensor along its shrinking axis; ``extent`` when nothing can go."""
-    number = len(channels.groups)
-    if labels is None or labels.shrink is None:
-        return Count(extent, np.zeros(number))
-    first = np.moveaxis(labels.atoms, labels.shrink, -1).reshape(-1, labels.atoms.shape[labels.shrink])[0]
-    groups = owner[first]
-    widths = np.array([group.width for group in channels.groups], float)
-    held = np.bincount(groups[groups >= 0], minlength=number) / widths
-    return Count(float((groups < 0).sum()), held)
+@dataclass(frozen=True)
+class _Counter:
+    """Writes costs over the widths of the groups of one analysed graph. ``owner``: each class's group, or -1."""
 
+    channels: Channels
+    owner: Array
 
-def owners(channels: Channels) -> Array:
-    """Return, for every class id, the number of its group, -1 for what cannot go."""
-    owner = np.full(channels.context.registry_size(), -1)
-    for number, group in enumerate(channels.groups):
-        owner[group.cells] = number
-    return owner
+    def product(self, whole: float, axes: Sequence[Labels]) -> Product:
+        """Write a cost proportional to the number of indices along the shrinking axes of at most two tensors."""
+        counts = [self._count(labels) for labels in axes]
+        extents = [labels.atoms.shape[labels.shrink or 0] for labels in axes]
+        one = Count(1.0, np.zeros(len(self.channels.groups)))
+        left, right = (counts + [one, one])[:2]
+        return Product(whole / float(np.prod(extents)), left, right)
+
+    def _count(self, labels: Labels) -> Count:
+        groups = self.owner[rows(labels)[0]]
+        widths = np.array([group.width for group in self.channels.groups], float)
+        held = np.bincount(groups[groups >= 0], minlength=len(widths)) / widths
+        return Count(float((groups < 0).sum()), held)
 
 
 def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
-    """Write the cost of ``graph`` (``macs`` of one sample, ``params`` or ``bytes``) as products over group widths."""
-    owner = owners(channels)
+    """Write the cost of ``graph`` (``macs`` of one sample, ``params`` or ``bytes``) as products over group widths.
+
+    Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay; bytes
+    leave out the few that rewritten shapes and indices take.
+    """
+    owner = np.full(channels.context.registry_size(), -1)
+    for number, group in enumerate(channels.groups):
+        owner[group.cells] = number
+    counter = _Counter(channels, owner)
+    needed = graph.copy()
+    needed.clean()
     if kind == "macs":
-        return [_macs(graph, node, channels, owner) for node in graph.nodes]
+        shapes = concrete(needed, input_sizes(needed, 1, 32))
+        return [product for node in needed.nodes for product in _macs(node, shapes, graph.opset, counter)]
     found = []
-    for tensor in graph.constants():
+    for tensor in needed.constants():
         if kind == "bytes" or is_parameter(tensor.dtype):
             size = tensor.array.nbytes if kind == "bytes" else tensor.array.size
-            layers = channels.context.slices.get(tensor.name, [])
-            found.append(_product(float(size), layers, tensor.array.shape, channels, owner))
+            found.append(counter.product(size, channels.context.slices.get(tensor.name, [])[:2]))
     return found
 
 
-def _product(
-    size: float, layers: Sequence[Labels], shape: Sequence[int], channels: Channels, owner: Array
-) -> Product:
-    one = Count(1.0, np.zeros(len(channels.groups)))
-    counts = []
-    for layer in layers[:2]:
-        extent = shape[layer.shrink or 0]
-        size /= extent
-        counts.append(count_of(layer, extent, channels, owner))
-    return Product(size, *(counts + [one, one])[:2])
-
-
-def _macs(graph: Graph, node: Node, channels: Channels, owner: Array) -> Product:
+def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -> list[Product]:
     """MACs are proportional to the count on the axis summed over and to the count on the output's channel axis."""
-    ctx = channels.context
-    batch = ctx.shapes[graph.inputs[0].name][0] if graph.inputs and ctx.shapes[graph.inputs[0].name] else 1
-    symbolic = graph.inputs and graph.inputs[0].shape and not isinstance(graph.inputs[0].shape[0], int)
-    whole = macs(node, ctx.shapes, graph.opset) / (batch if symbolic else 1)
-    layers = []
-    extents = []
-    if node.outputs and node.outputs[0].name in ctx.labels:
-        out = ctx.labels[node.outputs[0].name]
-        layers.append(out)
-        extents.append(ctx.shapes[node.outputs[0].name][out.shrink or 0])
-    for end in ctx.contractions:
-        if end.node == node.name and len(layers) < 2:
-            layers.append(end.labels)
-            extents.append(ctx.shapes[node.inputs[end.operand].name][end.labels.shrink or 0])
-    one = Count(1.0, np.zeros(len(channels.groups)))
-    counts = [count_of(layer, extent, channels, owner) for layer, extent in zip(layers, extents, strict=True)]
-    return Product(whole / float(np.prod(extents or [1])), *(counts + [one, one])[:2])
+    whole = macs(node, shapes, opset)
+    if not whole:
+        return []
+    ctx = counter.channels.context
+    summed = [end.labels for end in ctx.contractions if end.node == node.name][:1]
+    if node.op in _RECURRENT:
+        inward, recurrent = (float(np.prod(shapes[t.name])) for t in node.inputs[1:3])
+        share = inward / (inward + recurrent)
+        return [counter.product(whole * share, summed), counter.product(whole * (1 - share), [])]
+    made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
+    return [counter.product(whole, made + summed)]
 
 
 def evaluate(products: Sequence[Product], kept: Array) -> float:
     """Return the cost when every group keeps ``kept`` units."""
-    return float(
-        sum(p.factor * (p.left.fixed + p.left.per_unit @ kept) * (p.right.fixed + p.right.per_unit @ kept) for p in products)
-    )
+    return sum(product.factor * product.left.at(kept) * product.right.at(kept) for product in products)

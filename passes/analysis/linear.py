@@ -4,33 +4,57 @@
 one), d = inputs times taps, channel-major.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.shapes import Shape
+from .context import SEEN_THROUGH
 from .moments import conv_patches
-from .rules.elementwise import static
+
+_OPERATORS = ("Conv", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a convolution walks: one number a spatial axis."""
+    """How a convolution walks: one number a spatial axis. ``auto_pad`` SAME_UPPER or SAME_LOWER overrides the pads."""
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
+    dilations: tuple[int, ...]
     begin: tuple[int, ...]
     end: tuple[int, ...]
-    dilations: tuple[int, ...]
+    auto_pad: str = ""
+
+    def pads(self, sizes: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the padding before and after each spatial axis of an input of these sizes."""
+        if not self.auto_pad:
+            return self.begin, self.end
+        total = [
+            max((-(-size // step) - 1) * step + reach - size, 0)
+            for size, step, reach in zip(sizes, self.strides, self._reach(), strict=True)
+        ]
+        small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+        return (small, large) if self.auto_pad == "SAME_UPPER" else (large, small)
+
+    def positions(self, sizes: Sequence[int]) -> int:
+        """How many output positions an input of these spatial sizes gives."""
+        padded = np.sum([sizes, *self.pads(sizes)], axis=0)
+        return int(np.prod((padded - self._reach()) // np.asarray(self.strides) + 1))
+
+    def _reach(self) -> Array:
+        reach: Array = (np.asarray(self.kernel) - 1) * np.asarray(self.dilations) + 1
+        return reach
 
 
 @dataclass(frozen=True)
 class Linear:
     """One layer: names of its node, input and output, the place of the weight, and how arrays become matrices.
 
-    ``transposed``: the stored weight is (m, d). ``columns``: the input's features lie on axis -2 instead of -1.
+    ``fan_in`` is d and ``fan_out`` is m of one group. ``transposed``: the stored weight is (m, d). ``columns``: the
+    input's features lie on axis -2 instead of -1.
     """
 
     node: str
@@ -38,39 +62,45 @@ class Linear:
     output: str
     weight_index: int
     groups: int
-    geometry: Geometry | None
+    fan_in: int
+    fan_out: int
+    geometry: Geometry | None = None
     transposed: bool = False
     columns: bool = False
+
+    @property
+    def taps(self) -> int:
+        """How many positions of an input channel one output reads."""
+        return int(np.prod(self.geometry.kernel)) if self.geometry is not None else 1
 
     def rows(self, x: Array, positions: Array | None = None) -> Array:
         """Lay out inputs as (g, rows, d), at sampled output positions for a convolution."""
         if self.geometry is None:
-            features = np.moveaxis(x, -2, -1) if self.columns else x
-            return features.reshape(1, -1, features.shape[-1])
+            return self._features(x)
         walk = self.geometry
-        flat = conv_patches(x, walk.kernel, walk.strides, walk.begin, walk.end, walk.dilations, positions)
+        begin, end = walk.pads(x.shape[2:])
+        flat = conv_patches(x, walk.kernel, walk.strides, begin, end, walk.dilations, positions)
         return flat.reshape(len(flat), self.groups, -1).transpose(1, 0, 2)
 
     def outputs(self, y: Array, positions: Array | None = None) -> Array:
         """Lay out outputs as (g, rows, m), rows in the order of :meth:`rows`."""
         if self.geometry is None:
-            features = np.moveaxis(y, -2, -1) if self.columns else y
-            return features.reshape(1, -1, features.shape[-1])
+            return self._features(y)
         flat = y.reshape(*y.shape[:2], -1)
         picked = flat if positions is None else np.take_along_axis(flat, positions[:, None, :], 2)
         rows = picked.transpose(0, 2, 1).reshape(-1, y.shape[1])
         return rows.reshape(len(rows), self.groups, -1).transpose(1, 0, 2)
 
-    def positions(self, y_shape: Shape) -> int:
-        """How many output positions a sample has, 1 for layers that are not convolutions."""
-        return int(np.prod(y_shape[2:])) if self.geometry is not None else 1
+    def _features(self, values: Array) -> Array:
+        last = np.moveaxis(values, -2, -1) if self.columns else values
+        return last.reshape(1, -1, last.shape[-1])
 
     def matrix(self, weight: Array) -> Array:
-        """Return the weight as (g, d, m) in float64."""
+        """Return the weight as (g, d, m) in float64, a fresh array."""
         values = weight.astype(np.float64)
         if self.geometry is None:
             return (values.T if self.transposed else values)[None]
-        return values.reshape(self.groups, weight.shape[0] // self.groups, -1).transpose(0, 2, 1)
+        return values.reshape(self.groups, self.fan_out, -1).transpose(0, 2, 1)
 
     def weight(self, matrix: Array, like: Array) -> Array:
         """Turn (g, d, m) back into the stored form of ``like``."""
@@ -92,69 +122,81 @@ def linear_layers(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Linear
 
 
 def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | None:
-    if node.op not in ("Conv", "Gemm", "MatMul") or any(t.name not in shapes for t in (*node.inputs[:2], *node.outputs)):
+    if node.op not in _OPERATORS:
         return None
-    left, right = node.inputs[:2]
-    out = node.outputs[0].name
+    operands = node.inputs[:2]
+    known = [is_stored(tensor) for tensor in operands]
+    if known[0] == known[1] or (known[0] and node.op != "MatMul"):
+        return None
+    index = int(known[1])
+    x, weight = operands[1 - index].name, _stored_shape(operands[index])
+    ends = node.name, x, node.outputs[0].name, index
+    if x not in shapes or node.outputs[0].name not in shapes:
+        return None
     if node.op == "Conv":
-        group = int(node.attribute("group", opset, 1))
-        walk = geometry(node, shapes[left.name], shapes[right.name], opset)
-        return Linear(node.name, left.name, out, 1, group, walk) if static(right) else None
-    if node.op == "Gemm":
-        return _gemm(node, opset)
-    if static(right) and len(shapes[right.name]) == 2 and not static(left):
-        return Linear(node.name, left.name, out, 1, 1, None)
-    if static(left) and len(shapes[left.name]) == 2 and len(shapes[right.name]) > 1 and not static(right):
-        return Linear(node.name, right.name, out, 0, 1, None, transposed=True, columns=True)
-    return None
-
-
-def _gemm(node: Node, opset: int) -> Linear | None:
-    left, right = node.inputs[:2]
-    plain = node.attribute("alpha", opset, 1.0) == 1.0 and node.attribute("beta", opset, 1.0) == 1.0
-    if not plain or static(left) or not static(right):
+        groups = int(node.attribute("group", opset, 1))
+        walk = geometry(node, weight, opset)
+        return Linear(*ends, groups, int(np.prod(weight[1:])), weight[0] // groups, walk)
+    columns = index == 0
+    if len(weight) != 2 or (columns and len(shapes[x]) < 2) or (node.op == "Gemm" and not _plain(node, opset)):
         return None
-    columns = bool(node.attribute("transA", opset, 0))
-    if columns:
-        return None
-    flip = bool(node.attribute("transB", opset, 0))
-    return Linear(node.name, left.name, node.outputs[0].name, 1, 1, None, transposed=flip)
+    transposed = columns or (node.op == "Gemm" and bool(node.attribute("transB", opset, 0)))
+    fan_in, fan_out = weight[::-1] if transposed else weight
+    return Linear(*ends, 1, fan_in, fan_out, transposed=transposed, columns=columns)
 
 
-def geometry(node: Node, x: Shape, weight: Shape, opset: int) -> Geometry:
-    """Read strides, dilations and pads of a convolution, automatic padding resolved."""
-    dims = len(x) - 2
+def _plain(gemm: Node, opset: int) -> bool:
+    scales = [gemm.attribute(name, opset, 1.0) for name in ("alpha", "beta")]
+    return scales == [1.0, 1.0] and not gemm.attribute("transA", opset, 0)
+
+
+def geometry(node: Node, weight: Shape, opset: int) -> Geometry:
+    """Read strides, dilations and pads of a convolution."""
+    dims = len(weight) - 2
     strides = tuple(int(v) for v in node.attribute("strides", opset) or [1] * dims)
     dilations = tuple(int(v) for v in node.attribute("dilations", opset) or [1] * dims)
-    kernel = tuple(weight[2:])
     mode = str(node.attribute("auto_pad", opset, "NOTSET"))
-    if mode in ("NOTSET", ""):
-        pads = [int(v) for v in node.attribute("pads", opset) or [0] * (2 * dims)]
-        return Geometry(kernel, strides, tuple(pads[:dims]), tuple(pads[dims:]), dilations)
-    if mode == "VALID":
-        return Geometry(kernel, strides, (0,) * dims, (0,) * dims, dilations)
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    total = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(x[2:], strides, reach, strict=True)]
-    small = tuple(t // 2 for t in total)
-    large = tuple(t - t // 2 for t in total)
-    return Geometry(kernel, strides, *((small, large) if mode == "SAME_UPPER" else (large, small)), dilations)
+    given = node.attribute("pads", opset) if mode in ("NOTSET", "") else None
+    pads = tuple(int(v) for v in given or [0] * (2 * dims))
+    same = mode if mode.startswith("SAME") else ""
+    return Geometry(tuple(weight[2:]), strides, dilations, pads[:dims], pads[dims:], same)
+
+
+def is_stored(tensor: Tensor) -> bool:
+    """Whether the value lies in the model, maybe seen through a cast or a dequantisation along at most one axis."""
+    producer = tensor.producer
+    if tensor.is_constant or producer is None or producer.op not in SEEN_THROUGH:
+        return tensor.is_constant
+    scales = [t for t in producer.inputs[1:] if t.name]
+    return is_stored(producer.inputs[0]) and all(t.is_constant and t.array.ndim < 2 for t in scales)
+
+
+def _stored_shape(tensor: Tensor) -> Shape:
+    producer = tensor.producer
+    return tensor.array.shape if tensor.is_constant or producer is None else _stored_shape(producer.inputs[0])
+
+
+def stored_array(tensor: Tensor, opset: int) -> Array:
+    """Return the value of a tensor of which :func:`is_stored` holds."""
+    node = tensor.producer
+    if tensor.is_constant or node is None:
+        return tensor.array
+    values = stored_array(node.inputs[0], opset)
+    if node.op != "DequantizeLinear":
+        return values
+    axis = int(node.attribute("axis", opset, 1)) % max(values.ndim, 1)
+    scale, shift = (_along(t, axis, values.ndim) for t in (*node.inputs[1:], None, None)[:2])
+    return np.asarray((values.astype(np.float64) - shift) * scale, node.inputs[1].dtype)
+
+
+def _along(parameter: Tensor | None, axis: int, rank: int) -> Array:
+    """Shape a scale or zero point to broadcast along one axis; 0 for none."""
+    if parameter is None or not parameter.name:
+        return np.zeros(())
+    values = parameter.array.astype(np.float64)
+    return values.reshape([-1 if a == axis else 1 for a in range(rank)] if values.size > 1 else ())
 
 
 def stored_weight(graph: Graph, node: Node, layer: Linear) -> Array:
-    """Return the weight as floats, seen through a dequantisation."""
-    tensor = node.inputs[layer.weight_index]
-    return tensor.array if tensor.is_constant else _dequantised(tensor, graph.opset)
-
-
-def _dequantised(tensor: Tensor, opset: int) -> Array:
-    node = tensor.producer
-    assert node is not None
-    if node.op != "DequantizeLinear":
-        return node.inputs[0].array if node.inputs[0].is_constant else _dequantised(node.inputs[0], opset)
-    values = node.inputs[0].array.astype(np.float64)
-    axis = int(node.attribute("axis", opset, 1))
-    form = [-1 if a == axis % values.ndim else 1 for a in range(values.ndim)]
-    scale, *zero = (t.array.astype(np.float64) for t in node.inputs[1:] if t.name)
-    shift = zero[0] if zero else np.zeros(1)
-    scale, shift = (v.reshape(form) if v.size > 1 else v.reshape(()) if v.size else v for v in (scale, shift))
-    return np.asarray((values - shift) * scale, np.float32)
+    """Return the layer's weight, as floats when it is seen through a dequantisation."""
+    return stored_array(node.inputs[layer.weight_index], graph.opset)

@@ -1,6 +1,6 @@
 """The oracle's other half: the original graph with removed channels multiplied by zero where they end."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -10,15 +10,18 @@ from .channels import Channels
 from .removal import keep_mask
 
 
-def masked(graph: Graph, channels: Channels, kept: Mapping[str, Array]) -> Graph:
-    """Return a copy of ``graph`` in which every contraction reads zeros in place of the channels that do not stay."""
+def masked(graph: Graph, channels: Channels, kept: Mapping[str, Array], *, at: Container[str] | None = None) -> Graph:
+    """Return a copy of ``graph`` in which every contraction reads zeros in place of the channels that do not stay.
+
+    ``at`` names the only nodes to treat so.
+    """
     keep = keep_mask(channels, kept)
     copy = graph.copy()
     nodes = {node.name: node for node in copy.nodes}
     shapes = symbolic(graph)
     for end in channels.context.contractions:
         mask = keep[end.labels.atoms]
-        if mask.all():
+        if mask.all() or (at is not None and end.node not in at):
             continue
         node = nodes[end.node]
         source = node.inputs[end.operand]
@@ -55,5 +58,4 @@ def _made(graph: Graph, before: Node, op: str, inputs: list[Tensor], **attribute
 def _period(values: Array, axis: int) -> int:
     """Return the least length that the mask repeats with along one axis."""
     size = values.shape[axis]
-    parts = (size // count for count in range(size, 0, -1) if size % count == 0)
-    return next(part for part in parts if not np.diff(np.stack(np.split(values, size // part, axis)), axis=0).any())
+    return min(p for p in range(1, size + 1) if size % p == 0 and np.array_equal(np.roll(values, p, axis), values))

@@ -1,9 +1,13 @@
 """What a criterion hands to the allocator and to removal: for each group, what goes first and what that costs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from ...ir.graph import Array
 from .channels import Channels
+from .removal import keep_mask
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,21 @@ class Ranking:
     channels: Channels
     groups: dict[str, GroupRanking]
 
-    def kept(self, removed: dict[str, int]) -> dict[str, Array]:
+    def kept(self, removed: Mapping[str, int]) -> dict[str, Array]:
         """Return the class ids that stay when each group loses its first ``removed`` rounds."""
         stays = {}
         for group in self.channels.groups:
             ranking = self.groups.get(group.name)
             count = removed.get(group.name, 0)
             if ranking is not None and count:
-                gone = set(ranking.order[:count].ravel().tolist())
-                stays[group.name] = group.cells.ravel()[[c not in gone for c in group.cells.ravel().tolist()]]
-        return stays
+                units = group.cells.ravel()
+                stays[group.name] = units[~np.isin(units, ranking.order[:count])]
+        return self._whole_where_needed(stays)
+
+    def _whole_where_needed(self, stays: dict[str, Array]) -> dict[str, Array]:
+        """Leave a group whole when its choice would empty some tensor that consists of a part of its channels."""
+        keep = keep_mask(self.channels, stays)
+        emptied = [floor for floor in self.channels.floors if not keep[floor].any()]
+        bad = np.concatenate([np.empty(0, np.int64), *emptied])
+        whole = {group.name for group in self.channels.groups if np.isin(bad, group.cells).any()}
+        return {name: classes for name, classes in stays.items() if name not in whole}

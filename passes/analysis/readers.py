@@ -6,7 +6,7 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from .channels import Channels, Group
-from .context import Labels
+from .context import Labels, rows
 from .linear import Linear, stored_weight
 from .statistics import InputMoments
 
@@ -15,8 +15,8 @@ from .statistics import InputMoments
 class Reader:
     """One group of one layer: ``weight`` (d, m), ``unit`` (d,) the unit a row belongs to or -1, its input moments.
 
-    ``cov`` is (d, d), or (d,) where only variances are known; None without calibration data. ``ridge`` is relative to the
-    mean variance.
+    ``cov`` is (d, d), or (d,) where only variances are known; None without calibration data. ``ridge`` is relative to
+    the mean variance.
     """
 
     node: str
@@ -56,8 +56,8 @@ def readers(
         if end.node not in weights:
             weights[end.node] = layer.matrix(stored_weight(graph, graph.node(end.node), layer))
         matrix = weights[end.node]
-        rows = np.repeat(units[np.broadcast_to(row_atoms(end.labels), (_inputs(matrix, layer),))], _taps(layer))
-        for part, unit in enumerate(rows.reshape(len(matrix), -1)):
+        owner = np.repeat(units[row_atoms(end.labels, layer)], layer.taps)
+        for part, unit in enumerate(owner.reshape(len(matrix), -1)):
             if (unit >= 0).any():
                 known = moments.get(end.node)
                 if known is None:
@@ -68,18 +68,9 @@ def readers(
     return found
 
 
-def row_atoms(labels: Labels) -> Array:
-    """Return the atoms of a layer's input features, in the order of its weight's rows."""
-    assert labels.shrink is not None
-    return np.moveaxis(labels.atoms, labels.shrink, -1).reshape(-1, labels.atoms.shape[labels.shrink])[0]
-
-
-def _taps(layer: Linear) -> int:
-    return int(np.prod(layer.geometry.kernel)) if layer.geometry is not None else 1
-
-
-def _inputs(matrix: Array, layer: Linear) -> int:
-    return int(matrix.shape[0] * matrix.shape[1] // _taps(layer))
+def row_atoms(labels: Labels, layer: Linear) -> Array:
+    """Return the atoms of a layer's inputs, in the order of its weight's rows without taps: (g * d / taps,)."""
+    return np.broadcast_to(rows(labels)[0], (layer.groups * layer.fan_in // layer.taps,))
 
 
 def _unweighted(node: str, labels: Labels, units: Array) -> Reader:

@@ -9,6 +9,7 @@ from ...ir.feeds import Calibration, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
+from .batched_moments import BatchedMoments
 from .linear import Linear
 from .moments import Moments, sample_positions
 
@@ -30,37 +31,31 @@ class InputMoments:
 
 
 class _Running:
-    """Streamed moments of one layer: exact pairwise merging for one group, shifted sums for many small ones."""
+    """Streamed moments of one layer's rows; of inputs too wide for a covariance, each is a problem of its own."""
 
     def __init__(self, groups: int, width: int) -> None:
-        self.single = Moments(width, 0) if groups == 1 and width <= LARGEST else None
-        self.count = 0
-        self.shift: Array = np.zeros((groups, width))
-        self.first: Array = np.zeros((groups, width))
-        form = (groups, width) if width > LARGEST else (groups, width, width)
-        self.second: Array = np.zeros(form if self.single is None else (0,))
+        self.form = groups, width
+        self.narrow = width <= LARGEST
+        self.state: Moments | BatchedMoments
+        if groups == 1 and self.narrow:
+            self.state = Moments(width, 0)
+        else:
+            self.state = BatchedMoments(*(self.form if self.narrow else (groups * width, 1)), 0)
 
     def update(self, rows: Array) -> None:
         """Add rows (g, n, d)."""
-        if self.single is not None:
-            self.single.update(rows[0], np.zeros((rows.shape[1], 0), rows.dtype))
-            self.count = self.single.count
+        if isinstance(self.state, Moments):
+            self.state.update(rows[0], rows[0, :, :0])
             return
-        values = rows.astype(np.float64)
-        if not self.count:
-            self.shift = values.mean(1)
-        values -= self.shift[:, None]
-        self.count += values.shape[1]
-        self.first += values.sum(1)
-        self.second += (values**2).sum(1) if self.second.ndim == 2 else values.transpose(0, 2, 1) @ values
+        values = rows if self.narrow else rows.transpose(0, 2, 1).reshape(-1, rows.shape[1], 1)
+        self.state.update(values, values[:, :, :0])
 
     def moments(self) -> tuple[Array, Array]:
         """Return mean (g, d) and covariance (g, d, d) or variances (g, d)."""
-        if self.single is not None:
-            return self.single.mean_x[None], self.single.cov_xx[None]
-        mean = self.first / self.count
-        square = mean**2 if self.second.ndim == 2 else mean[:, :, None] * mean[:, None, :]
-        return mean + self.shift, self.second / self.count - square
+        if isinstance(self.state, Moments):
+            return self.state.mean_x[None], self.state.cov_xx[None]
+        mean, cov = self.state.result()
+        return (mean, cov) if self.narrow else (mean.reshape(self.form), cov.reshape(self.form))
 
 
 class _Halves:
@@ -82,12 +77,12 @@ class _Halves:
 
     def result(self) -> InputMoments:
         """Return the moments of all samples together."""
-        filled = [part for part in self.parts if part.count]
+        filled = [part for part in self.parts if part.state.count]
         if len(filled) == 1:
             mean, cov = filled[0].moments()
             return InputMoments(mean, cov, np.full(len(mean), 1.0))
         (mean_a, cov_a), (mean_b, cov_b) = (part.moments() for part in filled)
-        return pooled(mean_a, cov_a, filled[0].count, mean_b, cov_b, filled[1].count)
+        return pooled(mean_a, cov_a, filled[0].state.count, mean_b, cov_b, filled[1].state.count)
 
 
 def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Array, count_b: int) -> InputMoments:
@@ -103,11 +98,15 @@ def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Arra
     mean = share * mean_a + (1 - share) * mean_b
     if cov.ndim == 2:
         return InputMoments(mean, cov, np.zeros(len(mean)))
-    noise = ((cov_a - cov_b) ** 2).sum((1, 2)) / 4
+    noise = _power(cov_a - cov_b) / 4
     level = np.einsum("gdd->g", cov) / cov.shape[1]
-    spread = (cov**2).sum((1, 2)) - cov.shape[1] * level**2
+    spread = _power(cov) - cov.shape[1] * level**2
     rho = np.clip(noise / np.maximum(spread, 1e-30), 0.0, MOST_SHRINKAGE)
     return InputMoments(mean, cov, rho / (1 - rho))
+
+
+def _power(matrices: Array) -> Array:
+    return np.asarray(np.einsum("gij,gij->g", matrices, matrices))
 
 
 def rows_wanted(width: int) -> int:
@@ -127,34 +126,27 @@ def input_moments(
     if not layers:
         return {}
     names = list(dict.fromkeys(layer.input for layer in layers))
-    session = runner.session(graph, outputs=[n for n in names if n not in {t.name for t in graph.inputs}])
+    given = {tensor.name for tensor in graph.inputs}
+    inner = [name for name in names if name not in given]
+    session = runner.session(graph, outputs=inner) if inner else None
     running: dict[str, _Halves] = {}
     size = batch_for(graph, names, shapes)
     for feeds in calibration.batches(size):
-        values = {**feeds, **session.run(feeds)}
+        values = {**feeds, **session.run(feeds)} if session is not None else feeds
         for layer in layers:
             x = values[layer.input]
-            spots = spots_for(layer, shapes[layer.output], len(x), calibration.samples, rng, _width(layer, shapes))
-            rows = layer.rows(x, spots)
-            running.setdefault(layer.node, _Halves(len(rows), rows.shape[2])).update(rows, len(x))
-    return {node: state.result() for node, state in running.items()}
+            if layer.node not in running:
+                running[layer.node] = _Halves(layer.groups, layer.fan_in)
+            running[layer.node].update(layer.rows(x, spots_for(layer, x, calibration.samples, rng)), len(x))
+    return {node: running.pop(node).result() for node in list(running)}  # frees the halves one by one
 
 
-def _width(layer: Linear, shapes: Mapping[str, Shape]) -> int:
-    x = shapes[layer.input]
-    if layer.geometry is None:
-        return x[-2] if layer.columns else x[-1]
-    return x[1] // layer.groups * int(np.prod(layer.geometry.kernel))
-
-
-def spots_for(
-    layer: Linear, y_shape: Shape, images: int, samples: int, rng: np.random.Generator, width: int
-) -> Array | None:
+def spots_for(layer: Linear, x: Array, samples: int, rng: np.random.Generator) -> Array | None:
     """Choose output positions so that all samples together give about :func:`rows_wanted` rows."""
     if layer.geometry is None:
         return None
-    per_image = max(1, -(-rows_wanted(width) // max(samples, 1)))
-    return sample_positions(rng, images, layer.positions(y_shape), per_image)
+    per_image = max(1, -(-rows_wanted(layer.fan_in) // max(samples, 1)))
+    return sample_positions(rng, len(x), layer.geometry.positions(x.shape[2:]), per_image)
 
 
 def batch_for(graph: Graph, names: Iterable[str], shapes: Mapping[str, Shape]) -> int:

@@ -1,4 +1,4 @@
-"""Walk a graph layer by layer over all samples: every node runs once, only live tensors are held, large ones on disk."""
+"""Walk a graph layer by layer over all samples: every node runs once, only live tensors are held, large on disk."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from types import TracebackType
 import numpy as np
 
 from ...ir.feeds import Calibration, batch_size
-from ...ir.graph import Array, Graph
+from ...ir.graph import Array, Graph, Node
 from ...ir.runner import Runner
 
 _IN_MEMORY = 512 * 2**20
@@ -24,7 +24,7 @@ class Stepper:
         self._graph, self._runner = graph, runner
         self._folder = tempfile.TemporaryDirectory(prefix="optimise-onnx-")
         self._values: dict[str, list[Array]] = {}
-        self._done: set[str] = set()
+        self._done: set[Node] = set()
         self._files = 0
         names = [tensor.name for tensor in graph.inputs]
         for number, feeds in enumerate(calibration.batches(batch_size(graph, batch))):
@@ -35,7 +35,9 @@ class Stepper:
     def __enter__(self) -> "Stepper":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._values.clear()
         self._folder.cleanup()
 
@@ -43,7 +45,7 @@ class Stepper:
         """Run every node that the named tensors need and that has not run yet."""
         todo = self._needed(names)
         if todo:
-            self._run(todo, self._live(todo, names))
+            self._run({node.name for node in todo}, self._live(todo, names))
             self._done |= todo
         self._forget(names)
 
@@ -55,28 +57,27 @@ class Stepper:
         """Yield a tensor batch by batch. It must be an input, or named in a step and still needed or just computed."""
         yield from self._values[name]
 
-    def _needed(self, names: Sequence[str]) -> set[str]:
+    def _needed(self, names: Sequence[str]) -> set[Node]:
         tensors = self._graph.tensors()
-        todo: set[str] = set()
+        todo: set[Node] = set()
         stack = [tensors[name] for name in names if name not in self._values]
         while stack:
             producer = stack.pop().producer
-            if producer is None or producer.name in self._done or producer.name in todo:
+            if producer is None or producer in self._done or producer in todo:
                 continue
-            todo.add(producer.name)
+            todo.add(producer)
             reads = (*producer.inputs, *producer.captures())
             stack += [t for t in reads if not t.is_constant and t.name not in self._values]
         return todo
 
-    def _live(self, todo: set[str], names: Sequence[str]) -> list[str]:
+    def _live(self, todo: set[Node], names: Sequence[str]) -> list[str]:
         """Name what this step must return: what was asked for, and what nodes of later steps read."""
         after = self._done | todo
-        made = [t for node in self._graph.nodes if node.name in todo for t in node.outputs if t.name]
-        return [t.name for t in made if t.name in names or any(c.name not in after for c in t.consumers)]
+        made = [t for node in self._graph.nodes if node in todo for t in node.outputs if t.name]
+        return [t.name for t in made if t.name in names or any(c not in after for c in t.consumers)]
 
     def _run(self, todo: set[str], live: list[str]) -> None:
-        known = {name: pieces[0] for name, pieces in self._values.items()}
-        part = self._graph.part(todo, known, live)
+        part = self._graph.part(todo, self._values, live)
         session = self._runner.session(part)
         reads = [tensor.name for tensor in part.inputs]
         for piece in range(self._pieces):
@@ -98,5 +99,7 @@ class Stepper:
         tensors = self._graph.tensors()
         for name in list(self._values):
             readers = tensors[name].consumers if name in tensors else []
-            if name not in names and all(reader.name in self._done for reader in readers):
-                del self._values[name]
+            if name not in names and all(reader in self._done for reader in readers):
+                for value in self._values.pop(name):
+                    if isinstance(value, np.memmap) and value.filename is not None:
+                        Path(value.filename).unlink()

@@ -30,7 +30,7 @@ class Surgery:
         labels = self.ctx.labels.get(tensor.name)
         if labels is None or labels.shrink is None:
             return old, old
-        count = kept_count(self.mask(labels), labels.shrink, tensor.name)
+        count = kept_count(self.mask(labels), labels.shrink, f"tensor '{tensor.name}'")
         return old, tuple(count if axis == labels.shrink else size for axis, size in enumerate(old))
 
     def positions(self, tensor: Tensor, axis: int) -> Array:
@@ -40,7 +40,8 @@ class Surgery:
             return np.arange(self.ctx.shape(tensor)[axis])
         mask = np.moveaxis(self.mask(labels), axis, 0).reshape(labels.atoms.shape[axis], -1)
         if not (mask == mask[:, :1]).all():
-            raise PreconditionError("channels differ between blocks", why=f"axis {axis} of '{tensor.name}' has no single index list")
+            why = f"axis {axis} of '{tensor.name}' has no single index list"
+            raise PreconditionError("channels differ between blocks", why=why)
         return np.flatnonzero(mask[:, 0])
 
     def set_ints(self, node: Node, index: int, name: str, values: list[int]) -> None:
@@ -60,9 +61,9 @@ def kept_count(mask: Array, axis: int, name: str) -> int:
     """Return how many indices stay along ``axis``: the same in every block, and at least one."""
     counts = np.unique(mask.sum(axis))
     if counts.size != 1:
-        raise PreconditionError("blocks would keep different numbers of channels", why=f"tensor '{name}' would be ragged")
+        raise PreconditionError("blocks would keep different numbers of channels", why=f"{name} would be ragged")
     if counts[0] == 0:
-        raise PreconditionError("no channel would be left", why=f"tensor '{name}' would be empty")
+        raise PreconditionError("no channel would be left", why=f"{name} would be empty")
     return int(counts[0])
 
 
@@ -70,7 +71,7 @@ def compact(array: Array, mask: Array, axis: int, name: str) -> Array:
     """Drop masked-out entries of ``array`` along ``axis``, keeping the order; the mask broadcasts to the array."""
     if mask.all():
         return array
-    count = kept_count(mask, axis, name)
+    count = kept_count(mask, axis, f"constant '{name}'")
     order = np.argsort(~mask, axis=axis, kind="stable")
     order = np.take(order, np.arange(count), axis)
     if order.size == count:
@@ -90,7 +91,7 @@ def operate(graph: Graph, ctx: Context, keep: Array, rewrites: Mapping[str, Rewr
         if name in tensors:
             surgery.shapes(tensors[name])
     for blocks in ctx.blocks:
-        kept_count(keep[blocks], 1, "a block")
+        kept_count(keep[blocks], 1, "a grouped operator")
     sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
     for node in graph.nodes:
         rewrite = rewrites.get(node.op)

@@ -69,5 +69,3 @@ def source_of(node: Node) -> Tensor | None:
         return node.inputs[0]
     live = [tensor for tensor in node.inputs if not tensor.is_constant]
     return live[0] if len(live) == 1 else None
-
-

@@ -54,9 +54,7 @@ def kept(channels: Channels, gone: Array) -> dict[str, Array]:
     return {group.name: group.cells[~gone[group.cells]] for group in touched}
 
 
-def _counts(
-    members: Array, sets: Array, blocks: Sequence[Array], floors: Sequence[Array]
-) -> list[tuple[Array, int]]:
+def _counts(members: Array, sets: Array, blocks: Sequence[Array], floors: Sequence[Array]) -> list[tuple[Array, int]]:
     """Return cells of interchangeable members, and how many of each go. ``floors``: bool masks, one of each stays."""
     may = np.flatnonzero(sets >= 0)
     counts = [_multiplicity(block, members) for block in blocks]
@@ -79,7 +77,7 @@ def _multiplicity(block: Array, members: Array) -> Array:
 
 
 def _solve(sizes: Array, limits: Sequence[tuple[Array, int]], equal: Sequence[tuple[Array, int]]) -> list[int]:
-    """Maximise the number that goes: ``use · n <= most`` for every limit, all rows of ``equal`` alike and at most that."""
+    """Maximise Σ n with ``use · n <= most`` for every limit, and in ``equal`` all rows alike and at most that."""
     extra = len(equal)
     rows = [np.zeros((0, len(sizes) + extra))]
     rows += [np.concatenate([use, np.zeros(extra)])[None] for use, _ in limits]
@@ -94,7 +92,7 @@ def _solve(sizes: Array, limits: Sequence[tuple[Array, int]], equal: Sequence[tu
     bounds = Bounds(0, np.concatenate([sizes, [top for _, top in equal]]))
     aim = np.concatenate([-np.ones(len(sizes)), np.zeros(extra)])
     table = LinearConstraint(np.concatenate(rows), least, most)
-    found = milp(aim, constraints=table, bounds=bounds, integrality=np.ones(len(aim)))
+    found = milp(aim, constraints=table, bounds=bounds, integrality=np.ones(len(aim), np.int64))
     if found.x is None:
         return [0] * len(sizes)
     return [int(count) for count in np.round(found.x[: len(sizes)])]

@@ -33,7 +33,7 @@ class Constants:
     @property
     def shape(self) -> Shape:
         """Size of every axis."""
-        return self.values.shape
+        return tuple(self.values.shape)
 
     def map(self, move: Callable[[Array], Array]) -> Constants:
         """Move the values."""

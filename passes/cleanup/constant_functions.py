@@ -59,7 +59,7 @@ def _clip(node: Node, opset: int, inputs: Sequence[Array | None]) -> Array:
 def _gelu(node: Node, opset: int, inputs: Sequence[Array | None]) -> Array:
     x = _first(inputs)
     if str(node.attribute("approximate", opset)) == "tanh":
-        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
     return np.asarray(0.5 * x * (1 + erf(x / np.sqrt(2))))
 
 

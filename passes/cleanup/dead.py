@@ -1,7 +1,7 @@
 """``remove-dead-channels``: take out channels that nothing reads, and channels that are constant.
 
-A channel with value ``k`` adds ``k · Σ_taps W`` to what reads it, wherever no zero padding comes between: that goes into
-the bias.
+A channel with value ``k`` adds ``k · Σ_taps W`` to what reads it, wherever no zero padding comes between: that goes
+into the bias.
 """
 
 from dataclasses import dataclass

@@ -18,6 +18,7 @@ from .ends import End, ends, no_classes
 from .layer import Layer
 from .numbering import Numbering
 from .rows import cluster, summed
+from .ungroup import repeated, ungroup
 
 _CHUNK_BYTES = 2**26
 
@@ -29,20 +30,39 @@ class MergeDuplicateChannels:
     What is a duplicate is read off value numbers (see :mod:`.numbering`), where channels are read: whatever lies
     between their producers and there, residual sums and concatenations too, is covered. Merging changes no value, and
     rows that become equal by merging their inputs already have one number, so further rounds only find what a
-    smaller network's constraints leave room for.
+    smaller network's constraints leave room for. Grouped convolutions whose groups read the same values become
+    ordinary ones where that lets the network shrink further.
     """
 
     name: ClassVar[str] = "merge-duplicate-channels"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: linear in the weights, a round."""
-        count = 0
-        while merged := _merge(graph, context.analysis("channels", lambda: analyse(graph))):
-            context.cached.clear()
-            count += merged
+        count = _merge_all(graph, context.analysis("channels", lambda: analyse(graph)))
+        names = repeated(graph, Numbering(analyse(graph).context)) if count else []
+        if names:
+            trial = graph.copy()
+            ungroup(trial, names)
+            _merge_all(trial, analyse(trial))
+            if _size(trial) < _size(graph):
+                ungroup(graph, names)
+                count += _merge_all(graph, analyse(graph))
         if not count:
             return Outcome(False)
+        context.cached.clear()
         return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count})
+
+
+def _size(graph: Graph) -> int:
+    return sum(tensor.array.size for tensor in graph.constants())
+
+
+def _merge_all(graph: Graph, channels: Channels) -> int:
+    count = 0
+    while merged := _merge(graph, channels):
+        count += merged
+        channels = analyse(graph)
+    return count
 
 
 def _merge(graph: Graph, channels: Channels) -> int:
@@ -111,8 +131,10 @@ def _duplicates(channels: Channels, places: Sequence[_Place]) -> tuple[Array, Ar
             here[classes] = cluster(keys, factors / factors[:, :1]) + here.max() + 1
             strength[classes] = np.maximum(strength[classes], factors[:, 0])
         signature = np.unique(np.stack([signature, here], 1), axis=0, return_inverse=True)[1].ravel()
-    fixed |= ~np.isin(np.arange(count), np.concatenate([group.cells.ravel() for group in channels.groups] or [[0]]))
-    signature = np.where(fixed, -1, signature)
+    free = no_classes(channels)
+    for group in channels.groups:
+        free[group.cells] = True
+    signature = np.where(free & ~fixed, signature, -1)
     alone = np.bincount(signature + 1)[signature + 1] == 1
     return np.where(alone, -1, signature), strength
 

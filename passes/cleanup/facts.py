@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class Sweep(ABC, Generic[F]):
         for node in ctx.graph.nodes:
             if all(t.name in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name) and not node.domain:
                 for tensor, found in zip(node.outputs, self.rule(node), strict=False):
-                    if tensor.name:
+                    if tensor.name and prod(found.shape) <= _LARGEST:
                         self.facts[tensor.name] = found
 
     @abstractmethod

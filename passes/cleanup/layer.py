@@ -73,7 +73,7 @@ class Layer:
         MatMul has no bias of its own: zeros, or None for a matrix on the left, whose output may be a mere vector.
         """
         tensor = self._bias_tensor()
-        if tensor is None and self.axis_out == -2:
+        if tensor is None and self.node.op == "MatMul" and self.operand == 1:
             return None
         if tensor is None:
             return np.zeros(self.outputs)

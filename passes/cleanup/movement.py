@@ -6,7 +6,7 @@ from typing import Generic
 
 import numpy as np
 
-from ...ir.graph import Node
+from ...ir.graph import Array, Node
 from ...ir.shapes import Shape
 from ..analysis.context import Context
 from ..analysis.rules.movement import axis_blocks
@@ -43,9 +43,17 @@ def align(inputs: Sequence[F], shapes: Sequence[Shape]) -> list[F]:
     forms = [(1,) * (rank - len(facts.shape)) + facts.shape for facts in inputs]
     varying = [axis for axis in range(rank) if any(form[axis] > 1 for form in forms)]
     return [
-        facts.map(lambda array, form=form: array.reshape(form)).spread(extent, varying)  # type: ignore[misc]
+        facts.map(_into(form)).spread(extent, varying)
         for facts, form, extent in zip(inputs, forms, extents, strict=True)
     ]
+
+
+def _into(form: Sequence[int]) -> Callable[[Array], Array]:
+    return lambda array: array.reshape(form)
+
+
+def _run(start: int, end: int, axis: int) -> Callable[[Array], Array]:
+    return lambda array: array.take(range(start, end), axis)
 
 
 def _reshape(move: Move[F]) -> list[F]:
@@ -56,7 +64,7 @@ def _reshape(move: Move[F]) -> list[F]:
             facts = facts.spread(old, mine)
             for axis in theirs:
                 target[axis] = new[axis]
-    return [facts.map(lambda array: array.reshape(target))]
+    return [facts.map(_into(target))]
 
 
 def _transpose(move: Move[F]) -> list[F]:
@@ -81,11 +89,8 @@ def _split(move: Move[F]) -> list[F]:
     facts, axis = move.inputs[0], move.axis(0)
     if facts.shape[axis] == 1:
         return [facts] * len(move.new)
-    ends = np.cumsum([shape[axis] for shape in move.new])
-    return [
-        facts.map(lambda array, span=range(end - shape[axis], end): array.take(span, axis))  # type: ignore[misc]
-        for end, shape in zip(ends, move.new, strict=True)
-    ]
+    ends = np.cumsum([shape[axis] for shape in move.new]).tolist()
+    return [facts.map(_run(end - shape[axis], end, axis)) for end, shape in zip(ends, move.new, strict=True)]
 
 
 def _concat(move: Move[F]) -> list[F]:
@@ -104,7 +109,7 @@ def _gather(move: Move[F]) -> list[F]:
         return [facts.map(lambda array: np.take(array, indices.array, axis))]
     facts = facts.collapse([axis])
     form = facts.shape[:axis] + (1,) * count + facts.shape[axis + 1 :]
-    return [facts.map(lambda array: array.reshape(form))]
+    return [facts.map(_into(form))]
 
 
 def _expand(move: Move[F]) -> list[F]:
@@ -140,7 +145,7 @@ def _space_to_depth(move: Move[F]) -> list[F]:
     return [table.map(lambda array: array.reshape(1, -1, 1, 1))]
 
 
-MOVES: dict[str, Callable[[Move[F]], list[F]]] = {  # type: ignore[valid-type]
+MOVES: dict[str, Callable[[Move[F]], list[F]]] = {
     "Concat": _concat,
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,

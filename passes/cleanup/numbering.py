@@ -74,7 +74,12 @@ class Numbering(Sweep[Numbers]):
         bias = layer.bias
         if layer.node.op == "MatMul":
             bias = np.zeros(layer.outputs)
-        if bias is None or not layer.gain or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
+        if (
+            bias is None
+            or not layer.gain
+            or rank < -layer.axis_out
+            or len(self.ctx.shape(layer.source)) < -layer.axis_in
+        ):
             return self.unknown(rank)
         x = self.along(layer.source, layer.axis_in)
         ids, scale = group_rows(layer.matrix, x.number, x.factor, bias / layer.gain)

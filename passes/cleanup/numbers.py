@@ -56,15 +56,20 @@ class Numbers:
     @property
     def shape(self) -> Shape:
         """Size of every axis."""
-        return self.number.shape
+        return tuple(self.number.shape)
 
     def map(self, move: Callable[[Array], Array]) -> Numbers:
         """Move both arrays the same way."""
         return replace(self, number=move(self.number), factor=move(self.factor))
 
     def renewed(self) -> Numbers:
-        """Give every base a new number: the same function of other indices is another function."""
-        return replace(self, number=self.counter.fresh(self.number))
+        """Give every base a new number: the same function of other indices is another function.
+
+        The largest factor becomes 1, so that factors do not grow with the depth of the network.
+        """
+        largest = self.factor.max(initial=0.0)
+        factor = self.factor / largest if largest > 0 else self.factor
+        return replace(self, number=self.counter.fresh(self.number), factor=factor)
 
     def spread(self, extent: Shape, axes: Sequence[int]) -> Numbers:
         """Give every index of these axes a number of its own."""

@@ -121,7 +121,7 @@ def group_rows(matrix: Array, numbers: Array, factors: Array, bias: Array) -> tu
 
 def _projection(width: int) -> Array:
     angles = np.outer(np.arange(1, width + 1), np.sqrt([2.0, 3.0, 5.0]))
-    return np.cos(angles) * np.sqrt(2.0 / width)
+    return np.asarray(np.cos(angles) * np.sqrt(2.0 / width))
 
 
 def _unit_rows(

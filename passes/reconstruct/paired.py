@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array
+from ..analysis.batched_moments import BatchedMoments
 from ..analysis.moments import Moments
 from .ridge import solve, solve_batched
 
@@ -56,8 +57,9 @@ def merged(a: Joint, b: Joint) -> Joint:
 def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array]:
     """Fit ``y = x W + b`` with the ridge that, fitted on one half of the samples, predicts the other best.
 
-    ``prior`` (d, m) is what the ridge pulls to; where it predicts better than every fit, it is kept and only the bias is
-    fitted. Raises NumericalError as :func:`solve` does.
+    All samples together call for half the ridge that half of them do. ``prior`` (d, m) is what the ridge pulls to;
+    where it predicts better than every fit, it is kept and only the bias is fitted. Raises NumericalError as
+    :func:`solve` does.
     """
     wide = len(prior) > _WIDE
     ridges = _FEW_RIDGES if wide else RIDGES
@@ -72,58 +74,46 @@ def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array]:
     best = int(scores.argmin())
     if best == len(ridges):
         return prior, whole.y - whole.x @ prior
-    found = solve(whole.xx, whole.xy, whole.x, whole.y, prior, ridge=ridges[best])
+    found = solve(whole.xx, whole.xy, whole.x, whole.y, prior, ridge=ridges[best] / 2)
     return found.weight, found.bias
 
 
 class PairedMoments:
-    """Moments of ``x`` (g, n, d) and ``y`` (g, n, m); :meth:`solve` fits ``y = x W + b`` in every group."""
+    """Moments of ``x`` (g, n, d) and ``y`` (g, n, m); :meth:`solve` fits ``y = x W + b`` in every group.
+
+    One group keeps two halves of the images apart, to choose its ridge by; many groups are small, and share one.
+    """
 
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
-        self.halves = (Moments(inputs, outputs), Moments(inputs, outputs)) if groups == 1 else None
-        self.turn = 0
-        self.count = 0
-        self.shift: Array = np.zeros((groups, 1, inputs + outputs))
-        self.inputs = inputs
-        self.first: Array = np.zeros((groups, inputs + outputs))
-        self.second: Array = np.zeros((groups, inputs, inputs + outputs) if groups > 1 else 0)
+        self._halves = [Moments(inputs, outputs) for _ in range(2 if groups == 1 else 0)]
+        self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
+        self._turn = 0
 
     def update(self, x: Array, y: Array, images: int) -> None:
         """Add a batch of rows, image by image."""
-        if self.halves is not None:
-            self._alternate(x[0], y[0], images)
+        if self._many is not None:
+            self._many.update(x, y)
             return
-        both = np.concatenate([x, y], 2).astype(np.float64)
-        if not self.count:
-            self.shift = both.mean(1, keepdims=True)
-        both -= self.shift
-        self.count += both.shape[1]
-        self.first += both.sum(1)
-        self.second += both[:, :, : self.inputs].transpose(0, 2, 1) @ both
-
-    def _alternate(self, x: Array, y: Array, images: int) -> None:
-        assert self.halves is not None
-        cut = len(x) // images * (images // 2) if images > 1 else len(x) * self.turn
-        self.turn = 1 - self.turn
-        for half, rows in zip(self.halves, (slice(None, cut), slice(cut, None)), strict=True):
-            half.update(x[rows], y[rows])
+        rows = x.shape[1]
+        cut = rows // images * (images // 2) if images > 1 else rows * self._turn
+        self._turn = 1 - self._turn
+        for half, part in zip(self._halves, (slice(None, cut), slice(cut, None)), strict=True):
+            half.update(x[0, part], y[0, part])
 
     def solve(self, prior: Array, ridge: float) -> tuple[Array, Array]:
         """Return weights (g, d, m) and biases (g, m); ``ridge`` is for many small groups, and for a single sample.
 
         Raises NumericalError as :func:`solve` does.
         """
-        if self.halves is not None:
-            filled = [joint(half) for half in self.halves if half.count]
-            if len(filled) == 1:
-                one = filled[0]
-                found = solve(one.xx, one.xy, one.x, one.y, prior[0], ridge=max(ridge, RIDGES[-2]))
-                return found.weight[None], found.bias[None]
-            weight, bias = fitted(filled, prior[0])
-            return weight[None], bias[None]
-        mean = self.first / self.count
-        d = self.inputs
-        cov = self.second / self.count - mean[:, :d, None] * mean[:, None, :]
-        centre = mean + self.shift[:, 0]
-        many = solve_batched(cov[:, :, :d], cov[:, :, d:], centre[:, :d], centre[:, d:], prior, ridge=ridge)
-        return many.weight, many.bias
+        if self._many is not None:
+            mean, cov = self._many.result()
+            d = prior.shape[1]
+            many = solve_batched(cov[:, :, :d], cov[:, :, d:], mean[:, :d], mean[:, d:], prior, ridge=ridge)
+            return many.weight, many.bias
+        filled = [joint(half) for half in self._halves if half.count]
+        if len(filled) == 1:
+            one = filled[0]
+            found = solve(one.xx, one.xy, one.x, one.y, prior[0], ridge=max(ridge, RIDGES[-2]))
+            return found.weight[None], found.bias[None]
+        weight, bias = fitted(filled, prior[0])
+        return weight[None], bias[None]

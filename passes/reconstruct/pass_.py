@@ -4,12 +4,14 @@ Inputs come from the pruned graph as far as it is solved, targets from the origi
 so that each layer also makes up for what the layers before it could not.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir.graph import Array, Graph
+from ...ir.feeds import Calibration
+from ...ir.graph import Array, Graph, Node
 from ...ir.shapes import Shape
 from ..analysis.channels import Channels
 from ..analysis.linear import Linear, linear_layers, stored_weight
@@ -45,16 +47,15 @@ class Reconstruct:
                 WEIGHT_ONLY_RIDGE,
             )
             return Outcome(repaired > 0, (f"no calibration data: {repaired} layers repaired from weights alone",))
-        solver = _Solver(graph, context, self.ridge)
-        solved = solver.solve()
+        solved = _Solver(graph, context, context.calibration, self.ridge).solve()
         return Outcome(solved > 0, (f"{solved} layers re-solved",), {"layers_solved": solved})
 
 
 class _Solver:
     """One sweep over the layers of a pruned graph."""
 
-    def __init__(self, graph: Graph, context: Context, ridge: float) -> None:
-        self.graph, self.context, self.ridge = graph, context, ridge
+    def __init__(self, graph: Graph, context: Context, calibration: Calibration, ridge: float) -> None:
+        self.graph, self.context, self.calibration, self.ridge = graph, context, calibration, ridge
         self.dense: Graph = context.decisions["dense"]
         self.channels: Channels = context.decisions["ranking"].channels
         self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
@@ -67,42 +68,37 @@ class _Solver:
 
     def solve(self) -> int:
         """Solve every layer whose input changed; return how many."""
-        calibration = self.context.calibration
-        assert calibration is not None
         shapes = self.channels.context.shapes
         layers = linear_layers(self.graph, self.shapes)
         changed = self._changed()
         names = [layer.input for layer in layers.values()]
         batch = batch_for(self.dense, sorted(names, key=lambda n: -int(np.prod(shapes.get(n, ()))))[:8], shapes)
-        done: set[str] = set()
+        final = dict.fromkeys(layers, False)
         count = 0
-        runner = self.context.runner
-        with Stepper(self.dense, calibration, runner, batch) as old, Stepper(self.graph, calibration, runner, batch) as new:
+        with self._stepper(self.dense, batch) as old, self._stepper(self.graph, batch) as new:
             for place, (name, layer) in enumerate(layers.items()):
                 self.context.progress("reconstructing", place / len(layers))
-                if name in changed and self._solvable(layer):
-                    count += self._solve_layer(layer, old, new, done, calibration.samples)
-                done.add(name)
+                node = self.graph.node(name)
+                if name in changed and layer.fan_in <= LARGEST and writable(self.graph, node, layer):
+                    target = target_of(self.graph, node, layer, final, self.shapes)
+                    count += self._solve_layer(node, layer, target, old, new)
+                final[name] = True
         return count
+
+    def _stepper(self, graph: Graph, batch: int) -> Stepper:
+        return Stepper(graph, self.calibration, self.context.runner, batch)
 
     def _changed(self) -> set[str]:
         """Name the nodes whose inputs are not what they were."""
         keep = self.surgery.keep
         changed = {end.node for end in self.channels.context.contractions if not keep[end.labels.atoms].all()}
         for node in self.graph.nodes:
-            if any(t.producer is not None and t.producer.name in changed for t in node.inputs):
+            reads = (*node.inputs, *node.captures())
+            if any(t.producer is not None and t.producer.name in changed for t in reads):
                 changed.add(node.name)
         return changed
 
-    def _solvable(self, layer: Linear) -> bool:
-        node = self.graph.node(layer.node)
-        width = int(np.prod(stored_weight(self.graph, node, layer).shape[1:])) if layer.geometry else 0
-        features = self.shapes[layer.input][-2 if layer.columns else -1] if layer.geometry is None else width
-        return writable(node, layer) and features <= LARGEST
-
-    def _solve_layer(self, layer: Linear, old: Stepper, new: Stepper, done: set[str], samples: int) -> int:
-        node = self.graph.node(layer.node)
-        target = target_of(node, layer, self.graph, done)
+    def _solve_layer(self, node: Node, layer: Linear, target: Target, old: Stepper, new: Stepper) -> int:
         if target.dense not in self.channels.context.shapes:
             return 0
         old.advance([target.dense])
@@ -112,17 +108,18 @@ class _Solver:
         weight = stored_weight(self.graph, node, layer)
         prior = layer.matrix(weight)
         moments = PairedMoments(*prior.shape)
-        for x, y in self._pairs(layer, target, old, new):
-            spots = spots_for(layer, y.shape, len(x), samples, self.rng, prior.shape[1])
+        for x, y in self._pairs(layer.input, target, old, new):
+            spots = spots_for(layer, x, self.calibration.samples, self.rng)
             moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
         matrix, bias = moments.solve(prior, self.ridge)
         write_weight(self.graph, node, layer, layer.weight(matrix, weight))
-        write_bias(self.graph, self.graph.node(layer.node), layer, bias.ravel())
+        write_bias(self.graph, node, layer, bias.ravel())
         return 1
 
-    def _pairs(self, layer: Linear, target: Target, old: Stepper, new: Stepper):  # type: ignore[no-untyped-def]
+    def _pairs(self, source: str, target: Target, old: Stepper, new: Stepper) -> Iterator[tuple[Array, Array]]:
+        """Yield what the layer reads now and what it should give, batch by batch."""
         shortcut = new.pieces(target.minus) if target.minus else None
-        for x, y in zip(new.pieces(layer.input), old.pieces(target.dense), strict=True):
+        for x, y in zip(new.pieces(source), old.pieces(target.dense), strict=True):
             wanted = self._restricted(y, target.dense)
             yield np.asarray(x), wanted - next(shortcut) if shortcut is not None else wanted
 

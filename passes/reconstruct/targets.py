@@ -1,13 +1,13 @@
 """What a layer of the pruned graph should compute: the original's output, or the original block's output minus the
 shortcut as it is now (residual-aware targets, He, Zhang, Sun, ICCV 2017)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...ir.graph import Graph, Node, Tensor
+from ...ir.shapes import Shape
 from ..analysis.linear import Linear
 from ..analysis.writing import bias_place
-
-_OPEN = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
@@ -18,31 +18,35 @@ class Target:
     minus: str = ""
 
 
-def target_of(node: Node, layer: Linear, graph: Graph, done: set[str]) -> Target:
+def target_of(
+    graph: Graph, node: Node, layer: Linear, final: Mapping[str, bool], shapes: Mapping[str, Shape]
+) -> Target:
     """Aim at the layer's own output with its bias, or past an addition whose other operand will not change any more.
 
-    ``done`` names the layers that are final.
+    ``final`` says of every layer that may be solved whether that is done; ``shapes`` are those of ``graph``.
     """
-    place = bias_place(node, layer)
+    place = bias_place(graph, node, layer)
     end = place[0].outputs[0] if place is not None else node.outputs[0]
     readers = end.consumers
     if len(readers) != 1 or readers[0].op != "Add" or graph.is_output(end):
         return Target(end.name)
     other = next((t for t in readers[0].inputs if t != end), None)
-    if other is None or other.is_constant or not _settled(other, done):
+    block = readers[0].outputs[0]
+    widened = shapes.get(block.name) != shapes.get(end.name)
+    if other is None or other.is_constant or widened or not _settled(other, final):
         return Target(end.name)
-    return Target(readers[0].outputs[0].name, other.name)
+    return Target(block.name, other.name)
 
 
-def _settled(tensor: Tensor, done: set[str]) -> bool:
-    """Whether every layer a tensor depends on is final."""
+def _settled(tensor: Tensor, final: Mapping[str, bool]) -> bool:
+    """Whether every layer a tensor depends on is final; all layers before a final one are."""
     stack, seen = [tensor], set()
     while stack:
         producer = stack.pop().producer
-        if producer is None or producer.name in seen or producer.name in done:
+        if producer is None or producer.name in seen or final.get(producer.name):
             continue
-        seen.add(producer.name)
-        if producer.op in _OPEN:
+        if producer.name in final:
             return False
-        stack += [t for t in producer.inputs if not t.is_constant]
+        seen.add(producer.name)
+        stack += [t for t in (*producer.inputs, *producer.captures()) if not t.is_constant]
     return True

@@ -2,12 +2,13 @@
 and folded into every reader. Interpolation as in CHaPR (arXiv 1908.03266); the guess from weights alone is ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.channels import Channels, Group
+from ..analysis.channels import Channels
 from ..analysis.linear import Linear, linear_layers, stored_weight
 from ..analysis.readers import row_atoms
 from ..analysis.surgery import Surgery, sliced_constant
@@ -16,87 +17,85 @@ from .kernel import interpolation, linear_kernel, relu_kernel
 _RECTIFIERS = ("Relu", "Clip", "LeakyRelu", "PRelu", "HardSwish", "Gelu", "Elu", "Mish")
 
 
+@dataclass(frozen=True)
+class _Mixing:
+    """Channels of one cell that go, as a combination of those that stay: ``share`` (gone, kept).
+
+    ``classes`` ascend, ``stays`` says which are kept.
+    """
+
+    classes: Array
+    stays: Array
+    share: Array
+
+
 def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: float) -> int:
     """Rewrite the readers of every shortened group in ``graph``; return how many layers changed."""
-    layers = linear_layers(dense, channels.context.shapes)
-    edited: dict[str, Array] = {}
-    for group in channels.groups:
-        stays = keep[group.cells.ravel()]
-        if stays.all():
-            continue
-        for classes, mixing in _mixings(dense, channels, group, layers, keep, ridge):
-            _fold(dense, channels, layers, edited, classes, mixing, keep)
-    surgery = Surgery(dense, channels.context, keep)
+    context = channels.context
+    layers = linear_layers(dense, context.shapes)
+    mixings = _mixings(dense, channels, layers, keep, ridge)
+    surgery = Surgery(dense, context, keep)
+    nodes, tensors = {node.name: node for node in dense.nodes}, graph.tensors()
     changed = 0
-    for name, matrix in edited.items():
-        node = dense.node(name)
-        tensor = node.inputs[layers[name].weight_index]
-        if tensor.is_constant and len(tensor.consumers) == 1:
-            full = layers[name].weight(matrix, tensor.array)
-            kept = sliced_constant(full, channels.context.slices.get(tensor.name, []), surgery, tensor.name)
-            graph.set_array(graph.tensors()[tensor.name], kept)
+    for end in context.contractions:
+        layer = layers.get(end.node)
+        if layer is None or layer.groups > 1:
+            continue
+        weight = nodes[end.node].inputs[layer.weight_index]
+        if not weight.is_constant or len(weight.consumers) > 1:
+            continue
+        atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(weight.array)[0])
+        features = matrix.reshape(len(atoms), layer.taps, -1)
+        if any([_fold(features, atoms, mixing) for mixing in mixings]):
+            full = layer.weight(matrix[None], weight.array)
+            kept = sliced_constant(full, context.slices.get(weight.name, []), surgery, weight.name)
+            graph.set_array(tensors[weight.name], kept)
             changed += 1
     return changed
 
 
-def _mixings(
-    dense: Graph, channels: Channels, group: Group, layers: dict[str, Linear], keep: Array, ridge: float
-) -> Iterator[tuple[Array, Array]]:
-    """For each cell, yield its classes and the (gone, kept) combination; cells whose producers are unknown are left."""
-    rows = _producer_rows(dense, channels, layers)
-    rectified = any(node.op in _RECTIFIERS for node in dense.nodes if _carries(channels, node.outputs[0].name, group))
-    for cell in group.cells:
-        made = [np.stack([found[int(c)] for c in cell]) for found in rows if all(int(c) in found for c in cell)]
-        if made and not keep[cell].all():
-            kernels = [(relu_kernel if rectified else linear_kernel)(part) for part in made]
-            yield cell, interpolation(np.sum(kernels, 0), keep[cell], ridge)
+def _mixings(dense: Graph, channels: Channels, layers: dict[str, Linear], keep: Array, ridge: float) -> list[_Mixing]:
+    """Guess every shortened cell's combination; cells whose producers are unknown are left out."""
+    cells = [np.sort(cell) for group in channels.groups for cell in group.cells if not keep[cell].all()]
+    kernels = _kernels(dense, channels, layers, cells)
+    return [
+        _Mixing(cell, keep[cell], interpolation(kernel, keep[cell], ridge))
+        for cell, kernel in zip(cells, kernels, strict=True)
+        if kernel.any()
+    ]
 
 
-def _carries(channels: Channels, tensor: str, group: Group) -> bool:
-    labels = channels.context.labels.get(tensor)
-    return labels is not None and bool(np.isin(group.cells.ravel()[0], labels.atoms))
-
-
-def _producer_rows(dense: Graph, channels: Channels, layers: dict[str, Linear]) -> list[dict[int, Array]]:
-    """Return, for every layer that bears channels, the weights that make each class."""
-    found = []
+def _kernels(dense: Graph, channels: Channels, layers: dict[str, Linear], cells: Sequence[Array]) -> list[Array]:
+    """Sum each cell's second moments over the layers that make all of its channels; zeros where none does."""
+    size = channels.context.registry_size()
+    rectified = np.zeros(size, bool)
+    for node in dense.nodes:
+        labels = channels.context.labels.get(node.outputs[0].name) if node.op in _RECTIFIERS else None
+        if labels is not None:
+            rectified[labels.atoms] = True
+    kernels = [np.zeros((len(cell), len(cell))) for cell in cells]
     for birth in channels.context.births:
         layer = layers.get(birth.node)
-        if layer is not None:
-            matrix = layer.matrix(stored_weight(dense, dense.node(birth.node), layer))
-            columns = matrix.transpose(0, 2, 1).reshape(-1, matrix.shape[1])
-            if len(columns) == len(birth.atoms):
-                found.append({int(c): columns[i] for i, c in enumerate(birth.atoms)})
-    return found
-
-
-def _fold(
-    dense: Graph,
-    channels: Channels,
-    layers: dict[str, Linear],
-    edited: dict[str, Array],
-    classes: Array,
-    mixing: Array,
-    keep: Array,
-) -> None:
-    kept, gone = classes[keep[classes]], classes[~keep[classes]]
-    for end in channels.context.contractions:
-        layer = layers.get(end.node)
-        if layer is None or not np.isin(gone, end.labels.atoms).all():
+        if layer is None or layer.groups * layer.fan_out != len(birth.atoms):
             continue
-        atoms = row_atoms(end.labels)
-        matrix = edited.get(end.node)
-        if matrix is None:
-            matrix = layer.matrix(stored_weight(dense, dense.node(end.node), layer)).copy()
-        features = matrix.reshape(matrix.shape[0] * matrix.shape[1] // _taps(layer), _taps(layer), -1)
-        places = {int(c): np.flatnonzero(atoms == c) for c in classes}
-        times = {len(p) for p in places.values()}
-        if len(times) == 1 and len(atoms) == len(features) and matrix.shape[0] == 1:
-            to = np.stack([places[int(c)] for c in kept])
-            source = np.stack([places[int(c)] for c in gone])
-            features[to] += np.einsum("gk,gotm->kotm", mixing, features[source])
-            edited[end.node] = features.reshape(matrix.shape)
+        matrix = layer.matrix(stored_weight(dense, dense.node(birth.node), layer))
+        made = matrix.transpose(0, 2, 1).reshape(-1, layer.fan_in)
+        place = np.full(size, -1)
+        place[birth.atoms] = np.arange(len(made))
+        for cell, kernel in zip(cells, kernels, strict=True):
+            if (place[cell] >= 0).all():
+                kernel += (relu_kernel if rectified[cell].all() else linear_kernel)(made[place[cell]])
+    return kernels
 
 
-def _taps(layer: Linear) -> int:
-    return int(np.prod(layer.geometry.kernel)) if layer.geometry is not None else 1
+def _fold(features: Array, atoms: Array, mixing: _Mixing) -> bool:
+    """Add what a reader's ``features`` (inputs, taps, m) did with removed channels to kept ones; say whether it did."""
+    inside = np.flatnonzero(np.isin(atoms, mixing.classes))
+    places = inside[np.argsort(atoms[inside], kind="stable")]
+    times = len(inside) // len(mixing.classes)
+    if not times or not np.array_equal(atoms[places], np.repeat(mixing.classes, times)):
+        return False
+    places = places.reshape(-1, times)
+    gone, kept = places[~mixing.stays], places[mixing.stays]
+    features[kept] += np.einsum("gk,gotm->kotm", mixing.share, features[gone])
+    return True

@@ -56,7 +56,8 @@ def _energy(reader: Reader) -> Array | None:
     if reader.cov is None or reader.mean is None:
         return None
     variance: Array = np.diagonal(reader.cov) if reader.cov.ndim == 2 else reader.cov
-    return variance + reader.mean**2
+    energy: Array = variance + reader.mean**2
+    return energy
 
 
 CRITERIA: dict[str, Criterion] = {"activation": activation, "magnitude": magnitude, "obs": obs}

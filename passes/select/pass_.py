@@ -41,7 +41,10 @@ class SelectChannels:
             widths = {g.name: g.width - max(1, round(self.keep * g.width)) for g in groups}
             context.decisions["removed"] = widths
         held = len(channels.groups) - len(groups)
-        notes = (f"{len(groups)} groups ranked by {ranking.criterion}", *([f"{held} groups kept as asked"] if held else []))
+        notes = (
+            f"{len(groups)} groups ranked by {ranking.criterion}",
+            *([f"{held} groups kept as asked"] if held else []),
+        )
         return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)})
 
     def _rank(self, graph: Graph, context: Context, channels: Channels, groups: list[Group]) -> Ranking:

@@ -25,14 +25,16 @@ class RemoveChannels:
     name: ClassVar[str] = "remove-channels"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Rewrite the graph. Raises UsageError without a selection before it, VerificationError when the oracle fails."""
+        """Rewrite the graph and leave the original and the keep mask in the decisions.
+
+        Raises UsageError without a selection before it, VerificationError when the oracle fails.
+        """
         ranking: Ranking | None = context.decisions.get("ranking")
-        removed: dict[str, int] | None = context.decisions.get("removed")
+        removed: dict[str, int] | None = context.decisions.pop("removed", None)
         if ranking is None or removed is None:
-            raise UsageError(
-                "remove-channels has nothing decided to carry out", hint="put select-channels{keep=…} or allocate before it"
-            )
-        kept = with_floors(ranking.kept(removed), ranking)
+            hint = "put select-channels{keep=…} or allocate before it"
+            raise UsageError("remove-channels has nothing decided to carry out", hint=hint)
+        kept = ranking.kept(removed)
         if not kept:
             return Outcome(False, ("nothing to remove",))
         reference = masked(graph, ranking.channels, kept) if context.verify else None
@@ -40,8 +42,8 @@ class RemoveChannels:
         context.decisions["keep"] = keep_mask(ranking.channels, kept)
         remove(graph, ranking.channels, kept)
         error = self._prove(reference, graph, context) if reference is not None else None
-        gone = sum(int(count) * len(g.cells) for g in ranking.channels.groups if (count := removed.get(g.name, 0)))
-        note = f"{gone} channels removed from {sum(bool(v) for v in removed.values())} groups"
+        gone = sum(g.cells.size - len(kept[g.name]) for g in ranking.channels.groups if g.name in kept)
+        note = f"{gone} channels removed from {len(kept)} groups"
         proof = [f"oracle: removing equals masking to {error:.1e}"] if error is not None else []
         return Outcome(True, (note, *proof), {"channels_removed": gone, "oracle_error": error})
 
@@ -84,14 +86,3 @@ def _difference(wanted: Array, got: Array) -> float:
         return float("inf")
     scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
     return float(np.abs(a[finite] - b[finite]).max(initial=0.0)) / scale
-
-
-def with_floors(kept: dict[str, Array], ranking: Ranking) -> dict[str, Array]:
-    """Leave a group whole when its choice would empty some tensor that consists of a part of its channels."""
-    keep = keep_mask(ranking.channels, kept)
-    emptied = [floor for floor in ranking.channels.floors if not keep[floor].any()]
-    if not emptied:
-        return kept
-    bad = set(np.concatenate(emptied).tolist())
-    whole = {g.name for g in ranking.channels.groups if bad & set(g.cells.ravel().tolist())}
-    return {name: classes for name, classes in kept.items() if name not in whole}

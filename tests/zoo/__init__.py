@@ -104,6 +104,7 @@ STRUCTURES: dict[str, Maker] = {
     "qkv_interleaved": attention.qkv_interleaved,
     "qkv_convolution": attention.qkv_convolution,
     "attention_separate": attention.attention_separate,
+    "attention_batch_heads": attention.attention_batch_heads,
     "attention_value_size": attention.attention_value_size,
     "attention_head_bias": attention.attention_head_bias,
     "attention_cross": attention.attention_cross,

@@ -1,11 +1,14 @@
-"""MatMul, Gemm, Einsum: one rule over letters. A letter summed over ends atoms; a letter only a constant has bears them."""
+"""MatMul, Gemm, Einsum: one rule over letters. A letter summed over ends atoms, one only a constant has bears them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ....ir.graph import Array, Node, Tensor
 from ..context import Context, Labels
 from .elementwise import merge, static
+from .whole import whole
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ def einsum(ctx: Context, node: Node) -> None:
     terms, arrow, result = equation.partition("->")
     parts = terms.split(",")
     if not arrow or "." in equation or any(len(set(part)) < len(part) for part in parts):
-        for tensor in node.inputs:
-            ctx.pin(ctx.of(tensor).atoms, node, "implicit or repeated indices are not analysed", "write it as 'ab,bc->ac'")
+        whole(ctx, node, "implicit or repeated indices are not analysed")
         return
-    contract(ctx, node, [Operand(t, i, part) for i, (t, part) in enumerate(zip(node.inputs, parts, strict=True))], result)
+    operands = [Operand(tensor, i, part) for i, (tensor, part) in enumerate(zip(node.inputs, parts, strict=True))]
+    contract(ctx, node, operands, result)
 
 
 def contract(ctx: Context, node: Node, operands: Sequence[Operand], result: str) -> None:
@@ -98,9 +101,7 @@ def _arranged(atoms: Array, letters: str, wanted: str) -> Array:
     first = atoms[tuple(slice(None) if name in wanted else 0 for name in letters)]
     names = [name for name in letters if name in wanted]
     order = sorted(range(len(names)), key=lambda axis: wanted.index(names[axis]))
-    moved = first.transpose(order)
-    present = {names[axis] for axis in order}
-    return moved.reshape([moved.shape[sorted(present, key=wanted.index).index(n)] if n in present else 1 for n in wanted])
+    return np.expand_dims(first.transpose(order), [place for place, name in enumerate(wanted) if name not in names])
 
 
 def _to_result(ctx: Context, node: Node, letters: str, atoms: Array, result: str) -> Array:

@@ -68,7 +68,8 @@ def _tie(ctx: Context, node: Node, tensor: Tensor, full: Array, shrink: int) -> 
         ctx.pin(own, node, "two independent channel axes meet in its output")
         return full
     full = ctx.alike(full, shared, node)
-    ctx.tie(full, own, node, f"it is combined with '{tensor.name}', whose channels cannot be removed", "prune before this node")
+    why = f"it is combined with '{tensor.name}', whose channels cannot be removed"
+    ctx.tie(full, own, node, why, "prune before this node")
     return full
 
 

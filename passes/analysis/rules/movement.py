@@ -47,24 +47,18 @@ def axis_blocks(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     """Split two shapes of equal size into the smallest runs of axes with equal products."""
     blocks, i, j = [], 0, 0
     while i < len(old) or j < len(new):
-        mine, theirs, left, right = [], [], 1, 1
-        while True:
-            if left <= right and i < len(old) and (left < right or not mine):
-                left *= old[i]
-                mine.append(i)
-                i += 1
-            elif j < len(new):
-                right *= new[j]
-                theirs.append(j)
-                j += 1
-            elif i < len(old):
+        mine: list[int] = []
+        theirs: list[int] = []
+        left = right = 1
+        while (i < len(old) or j < len(new)) and not (mine and theirs and left == right):
+            if i < len(old) and (not mine or left < right or j == len(new)):
                 left *= old[i]
                 mine.append(i)
                 i += 1
             else:
-                break
-            if left == right and mine and theirs:
-                break
+                right *= new[j]
+                theirs.append(j)
+                j += 1
         blocks.append((mine, theirs))
     return blocks
 

@@ -1,7 +1,5 @@
 """Normalisations and softmax: per-index parameters are sliced; an axis that is normalised over is kept whole."""
 
-import numpy as np
-
 from ....ir.graph import Array, Node
 from ..context import Context, Labels
 
@@ -26,7 +24,7 @@ def _along(ctx: Context, node: Node, atoms: Array, axis: int) -> Array:
 
 
 def over_trailing(ctx: Context, node: Node) -> None:
-    """LayerNormalization, RMSNormalization, LogSoftmax, Softmax, Hardmax, LpNormalization, CumSum: one axis is kept whole."""
+    """Softmax, LayerNormalization and their like, CumSum: an axis, or all from there on, is kept whole."""
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
@@ -55,7 +53,7 @@ def _keep_whole(ctx: Context, node: Node, labels: Labels, axes: list[int]) -> No
 
 
 def over_groups(ctx: Context, node: Node) -> None:
-    """GroupNormalization and LRN look across channels: the channel axis is kept whole, and the first looks at all pixels."""
+    """GroupNormalization and LRN look across channels, the first at all pixels too: these axes are kept whole."""
     labels = ctx.of(node.inputs[0])
     rank = labels.atoms.ndim
     _keep_whole(ctx, node, labels, list(range(1, rank)) if node.op == "GroupNormalization" else [1])

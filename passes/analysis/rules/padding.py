@@ -1,5 +1,7 @@
 """Pad: on the channel axis it bears channels of a constant value."""
 
+import numpy as np
+
 from ....ir.graph import Node
 from ..context import Context
 from ..surgery import Surgery
@@ -25,9 +27,9 @@ def pad(ctx: Context, node: Node) -> None:
         if str(node.attribute("mode", ctx.graph.opset, "constant")) != "constant" or min(before, after) < 0:
             ctx.pin(atoms, node, "it mirrors or crops the channel axis")
             return
-        born = ctx.born(node, out, [axis]).copy()
-        born[tuple(slice(before, before + size) if a == axis else slice(None) for a, size in enumerate(atoms.shape))] = atoms
-        atoms = born
+        born = ctx.born(node, out, [axis])
+        first, _, last = np.split(born, [before, before + atoms.shape[axis]], axis)
+        atoms = np.concatenate([first, atoms, last], axis)
     ctx.set(out, atoms, axis)
 
 

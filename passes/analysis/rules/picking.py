@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....ir.graph import Array, Node, Tensor
+from ....ir.graph import Array, Node
 from ..context import Context, Labels, collapses
 from ..surgery import Surgery
 from .elementwise import static

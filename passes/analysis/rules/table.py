@@ -9,29 +9,40 @@ from . import contraction, convolution, elementwise, joining, movement, normalis
 
 Rule = Callable[[Context, Node], None]
 
-_ELEMENTWISE = """Add And Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or PRelu Pow Sub Sum
-Where Xor BitShift BitwiseAnd BitwiseOr BitwiseXor""".split()
+ELEMENTWISE = (
+    "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+    "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
+)  # fmt: skip
 
-_UNARY = """Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh Dropout Elu Erf Exp Floor Gelu
-HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign
-Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu""".split()
+UNARY = (
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Cast", "Ceil", "Celu", "Clip", "Cos",
+    "Cosh", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "IsInf", "IsNaN",
+    "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign",
+    "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
+)  # fmt: skip
 
-_POOLS = "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool".split()
+POOLS = (
+    "AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
+)  # fmt: skip
 
-_REDUCTIONS = """ArgMax ArgMin ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
-ReduceSum ReduceSumSquare""".split()
+REDUCTIONS = (
+    "ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+)  # fmt: skip
 
-_OVER_TRAILING = "Hardmax LayerNormalization LogSoftmax LpNormalization RMSNormalization Softmax CumSum".split()
+OVER_TRAILING = (
+    "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "RMSNormalization", "Softmax", "CumSum",
+)  # fmt: skip
 
 # Statistics of a normalisation and indices of a pooling have no rule.
 _ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_ELEMENTWISE, elementwise.elementwise),
-    **dict.fromkeys(_UNARY, elementwise.unary),
-    **dict.fromkeys(_POOLS, normalisation.pooling),
-    **dict.fromkeys(_REDUCTIONS, normalisation.reduction),
-    **dict.fromkeys(_OVER_TRAILING, normalisation.over_trailing),
+    **dict.fromkeys(ELEMENTWISE, elementwise.elementwise),
+    **dict.fromkeys(UNARY, elementwise.unary),
+    **dict.fromkeys(POOLS, normalisation.pooling),
+    **dict.fromkeys(REDUCTIONS, normalisation.reduction),
+    **dict.fromkeys(OVER_TRAILING, normalisation.over_trailing),
     "BatchNormalization": normalisation.per_channel,
     "Concat": joining.concat,
     "Conv": convolution.convolution,

@@ -8,7 +8,6 @@ _REASONS = {
     "If": "channels do not cross into its branches",
     "Loop": "channels do not cross into its body",
     "Scan": "channels do not cross into its body",
-    "Shape": "its channel count is read at run time",
 }
 
 
@@ -23,7 +22,7 @@ def whole(ctx: Context, node: Node, cause: str = "") -> None:
 
 
 def rest(ctx: Context, node: Node) -> None:
-    """Keep whole what a rule has not looked at: computed operands keep their channels, no reader may slice stored ones."""
+    """Keep what a rule has not looked at: computed operands keep their channels, no reader may slice stored ones."""
     if any(static(tensor) for tensor in node.outputs):
         return
     for tensor in node.inputs:
@@ -44,7 +43,7 @@ def shape(ctx: Context, node: Node) -> None:
     end = node.attribute("end", opset)
     read = range(rank)[start : None if end is None else int(end)] if node.op == "Shape" else range(rank)
     if labels.shrink in read:
-        whole(ctx, node)
+        whole(ctx, node, "its channel count is read at run time")
 
 
 def recurrent(ctx: Context, node: Node) -> None:

@@ -86,6 +86,17 @@ def attention_separate() -> onnx.ModelProto:
     return b.model(b.matmul(b.add(h, b.matmul(b.relu(b.matmul(h, 32)), WIDTH)), 5))
 
 
+def attention_batch_heads() -> onnx.ModelProto:
+    """Tokens first, batch and heads in one axis: [S, N·H, D], as torch's MultiheadAttention is exported."""
+    b = Builder("attention_batch_heads")
+    h = b.relu(b.matmul(b.input("x", [TOKENS, "N", 10]), WIDTH))
+    parts = [b.node("Reshape", [b.matmul(h, WIDTH), b.ints(TOKENS, -1, 6)]) for _ in range(3)]
+    query, key, value = (b.transpose(b.declare(part, [TOKENS, None, 6]), 1, 0, 2) for part in parts)
+    seen = b.node("MatMul", [b.softmax(b.node("MatMul", [query, b.transpose(key, 0, 2, 1)])), value])
+    merged = b.node("Reshape", [b.transpose(seen, 1, 0, 2), b.ints(TOKENS, -1, WIDTH)])
+    return b.model(b.matmul(b.declare(merged, [TOKENS, "N", WIDTH]), 5))
+
+
 def attention_value_size() -> onnx.ModelProto:
     """Q and K have 4 dimensions per head, V has 8: two sets of atoms, not one."""
     b = Builder("attention_value_size")

@@ -1,0 +1,172 @@
+"""Operators that multiply and sum: convolutions, matrix products, recurrent layers, lookups."""
+
+from .case import Case, by_head, channels, features, heads, plain, tokens, weight
+
+CONVOLUTION = [
+    Case("Conv", [channels(1, 2), weight(3, 2, 1, 1), weight(3)], """
+y@1: 11 12 13
+w@0: 11 12 13
+w@1: 1 2
+b@0: 11 12 13
+ends x@1: 1 2
+"""),
+    Case("Conv", [channels(1, 2, 3, 4), weight(4, 2, 1, 1)], """
+y@1: 11 12 13 14
+w@0: 11 12 13 14
+w@1: 1 2 | 1 2 | 3 4 | 3 4
+ends x@1: 1 2 3 4
+equal 1 2 | 3 4
+equal 11 12 | 13 14
+""", {"group": 2}),
+    Case("Conv", [channels(1, 2), weight(4, 1, 1, 1), weight(4)], """
+y@1: 1 1 2 2
+w@0: 1 1 2 2
+b@0: 1 1 2 2
+""", {"group": 2}),
+    Case("Conv", [channels(0, 1, 2, 3), weight(4, 2, 1, 1)], """
+y@1: 11 12 13 14
+w@0: 11 12 13 14
+w@1: 0 1 | 0 1 | 2 3 | 2 3
+ends x@1: 0 1 2 3
+equal 11 12 | 13 14
+pin 1 2 3: one group of this grouped convolution cannot shrink, so no other may
+""", {"group": 2}),
+    Case("Conv", [channels(1, 2, 3, 4), weight(2, 2, 1, 1)], """
+y@1: 11 12
+w@0: 11 12
+w@1: 1 2 | 3 4
+ends x@1: 1 2 3 4
+equal 1 2 | 3 4
+pin 11 12: one group of this grouped convolution cannot shrink, so no other may
+""", {"group": 2}),
+    Case("Conv", [channels(1, 2), weight(1, 2, 1, 1)], """
+w@1: 1 2
+ends x@1: 1 2
+"""),
+    Case("Conv", [channels(1, 2), plain(3, 2, 1, 1)], """
+y@1: 11 12 13
+ends x@1: 1 2
+pin 1 2: its operand 'w' is computed, not stored
+pin 11 12 13: its operand 'w' is computed, not stored
+"""),
+    Case("ConvTranspose", [channels(1, 2), weight(2, 3, 1, 1), weight(3)], """
+y@1: 11 12 13
+w@0: 1 2
+w@1: 11 12 13
+b@0: 11 12 13
+ends x@1: 1 2
+"""),
+    Case("ConvTranspose", [channels(1, 2, 3, 4), weight(4, 2, 1, 1)], """
+y@1: 11 12 13 14
+w@0: 1 2 3 4
+w@1: 11 12 | 11 12 | 13 14 | 13 14
+ends x@1: 1 2 3 4
+equal 1 2 | 3 4
+equal 11 12 | 13 14
+""", {"group": 2}),
+    Case("ConvTranspose", [channels(1, 2), weight(2, 2, 1, 1)], """
+y@1: 1 1 2 2
+w@0: 1 2
+""", {"group": 2}),
+]  # fmt: skip
+
+PRODUCTS = [
+    Case("Gemm", [features(1, 2), weight(2, 3), weight(3)], """
+y@1: 11 12 13
+w@0: 1 2
+w@1: 11 12 13
+b@0: 11 12 13
+ends x@1: 1 2
+"""),
+    Case("Gemm", [features(1, 2), weight(3, 2), weight(1, 3)], """
+y@1: 11 12 13
+w@0: 11 12 13
+w@1: 1 2
+b@1: 11 12 13
+ends x@1: 1 2
+""", {"transB": 1}),
+    Case("Gemm", [weight(2, 3), features(1, 2)], """
+y@1: 1 2
+""", {"transA": 1}),
+    Case("MatMul", [tokens(1, 2), weight(2, 3)], """
+y@2: 11 12 13
+w@0: 1 2
+w@1: 11 12 13
+ends x@2: 1 2
+"""),
+    Case("MatMul", [heads([1, 2], [3, 4]), weight(2, 3)], """
+y@3: 11 12 13
+w@0: 1 2
+w@1: 11 12 13
+ends x@3: 1 2
+tie 3=1 4=2
+tie 3=1 4=2
+"""),
+    Case("MatMul", [by_head([1, 2], [3, 4]), weight(2, 2, 3)], """
+y@3: 11 12 13
+w@1: 1 2 | 3 4
+w@2: 11 12 13
+ends x@3: 1 2 | 3 4
+"""),
+    Case("MatMul", [weight(3, 5), tokens(1, 2)], """
+y@2: 1 2
+"""),
+    Case("MatMul", [tokens(1, 2), plain(2, 2, 3)], """
+ends x@2: 1 2
+pin 1 2: it is multiplied with 'w', whose channels cannot be removed
+"""),
+    Case("Einsum", [tokens(1, 2), weight(2, 3)], """
+y@1: 11 12 13
+w@0: 1 2
+w@1: 11 12 13
+ends x@2: 1 2
+""", {"equation": "abc,cd->adb"}),
+    Case("Einsum", [tokens(1, 2), tokens(3, 4), weight(2, 3)], """
+y@2: 11 12 13
+b@0: 1 2
+b@1: 11 12 13
+ends x@2: 1 2
+ends w@2: 3 4
+tie 1=3 2=4
+tie 3=1 4=2
+tie 1=3 2=4
+""", {"equation": "abc,abc,cd->abd"}),
+    Case("Einsum", [tokens(1, 2)], """
+pin 1 2: implicit or repeated indices are not analysed
+""", {"equation": "abc"}),
+]  # fmt: skip
+
+OTHERS = [
+    Case("Gather", [weight(9, 3), plain(2, 5)], """
+y@2: 11 12 13
+x@1: 11 12 13
+"""),
+    Case("Gather", [weight(9, 3), features(1, 2)], """
+y@2: 11 12 13
+x@1: 11 12 13
+pin 1 2: it reads 'w' as a whole
+"""),
+    Case("LSTM", [tokens(1, 2), weight(1, 8, 2), weight(1, 8, 2)], """
+w@2: 1 2
+ends x@2: 1 2
+""", {"hidden_size": 2}),
+    Case("GRU", [plain(2, 5, 3), weight(1, 6, 3), weight(1, 6, 2), None, None, tokens(1, 2)], """
+pin 1 2: the hidden size of a recurrent layer is kept whole
+""", {"hidden_size": 2}),
+    Case("RNN", [tokens(1, 2), weight(1, 2, 2), weight(1, 2, 2), weight(1, 4)], """
+w@2: 1 2
+ends x@2: 1 2
+""", {"hidden_size": 2}),
+    Case("NonZero", [channels(1, 2)], """
+pin 1 2: this operator has no rule, so nothing is assumed about it
+"""),
+    Case("Shape", [channels(1, 2)], """
+pin 1 2: its channel count is read at run time
+"""),
+    Case("Shape", [channels(1, 2)], "", {"start": 2}),
+    Case("Size", [channels(1, 2)], """
+pin 1 2: its channel count is read at run time
+"""),
+]  # fmt: skip
+
+CASES = [*CONVOLUTION, *PRODUCTS, *OTHERS]

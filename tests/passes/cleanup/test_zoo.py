@@ -1,0 +1,50 @@
+"""No pass changes an output of any model of the zoo, as it is or with weights full of duplicates and zeros."""
+
+import zlib
+
+import numpy as np
+import pytest
+from optimise_onnx.passes.base import Pass
+
+from tests.oracle import distance, graph_of, run
+from tests.passes.cleanup.patterns import KINDS, patterned
+from tests.passes.cleanup.support import PASSES, applied, parameters
+from tests.zoo import ZOO, feeds
+
+FEW = ["resnet_projection", "mobilenet_v2", "densenet", "shufflenet_v1", "resnext", "unet", "se_residual", "vit"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("step", PASSES, ids=lambda step: step.name)
+def test_no_output_changes(name: str, step: Pass) -> None:
+    model = ZOO[name]()
+    graph = graph_of(model)
+    result, (outcome,) = applied(graph, step)
+    if outcome.changed:
+        assert distance(graph, result, feeds(model, 1)) < 1e-5
+        assert not applied(result, step)[1][0].changed
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_no_output_changes_with_patterned_weights(name: str) -> None:
+    model = ZOO[name]()
+    graph = graph_of(model)
+    place = zlib.crc32(name.encode())
+    patterned(graph, KINDS[place % len(KINDS)], np.random.default_rng(place))
+    inputs = feeds(model, 1)
+    if not all(np.isfinite(array).all() for array in run(graph, inputs) if array.dtype.kind == "f"):
+        pytest.skip("the patterned weights overflow")
+    result, _ = applied(graph, *PASSES)
+    # Ten times looser: weights that are all alike make large activations that cancel.
+    assert distance(graph, result, inputs) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FEW)
+def test_every_pattern_shrinks_networks(name: str, kind: str) -> None:
+    model = ZOO[name]()
+    graph = graph_of(model)
+    patterned(graph, kind, np.random.default_rng(0))
+    result, _ = applied(graph, *PASSES)
+    assert distance(graph, result, feeds(model, 1)) < 1e-4
+    assert parameters(result) < parameters(graph)
