@@ -19,6 +19,7 @@ from ..passes.base import Context
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
+from ..passes.select.keeping import meant
 from . import probe
 from .bench import latency
 from .measure import Metric, measure
@@ -161,16 +162,7 @@ def _check_keep(graph: Graph, settings: Settings) -> None:
 
 
 def _matches(graph: Graph, pattern: str) -> list[str]:
-    """Return the output tensors of every node that the pattern meets, by its name or by a tensor of it."""
-    try:
-        regex = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"--keep '{pattern}' is no regular expression", why=str(error)) from error
-    found = []
-    for node in graph.nodes:
-        if any(regex.search(name) for name in (node.name, *(t.name for t in (*node.inputs, *node.outputs)))):
-            found += [tensor.name for tensor in node.outputs if tensor.name]
-    return found
+    return [tensor.name for tensor in meant(graph, pattern)]
 
 
 def _still_there(original: Graph, graph: Graph, settings: Settings) -> list[str]:

@@ -63,7 +63,7 @@ class Contraction:
 class Context:
     """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds.
 
-    ``handled`` names the operands that the rule at work has looked at: labels it has read, constants it slices.
+    ``read`` and ``demanded`` name the operands whose labels the rule at work has read, and the constants it slices.
     """
 
     graph: Graph
@@ -78,7 +78,8 @@ class Context:
     blocks: list[Array] = field(default_factory=list)
     sliced_by: dict[str, str] = field(default_factory=dict)
     registry: dict[tuple[str, Shape], int] = field(default_factory=dict)
-    handled: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    demanded: set[str] = field(default_factory=set)
 
     def shape(self, tensor: Tensor) -> Shape:
         """Concrete shape of a tensor; KeyError when inference could not tell."""
@@ -86,8 +87,7 @@ class Context:
 
     def of(self, tensor: Tensor) -> Labels:
         """Labels of an activation: nothing removable when never set, as for graph inputs and constants."""
-        if not tensor.is_constant:
-            self.handled.add(tensor.name)
+        self.read.add(tensor.name)
         rank = len(self.shapes.get(tensor.name, ()))
         return self.labels.get(tensor.name) or Labels(np.zeros((1,) * rank, np.int64))
 
@@ -173,7 +173,7 @@ class Context:
 
     def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node) -> None:
         """Say how a constant is sliced when atoms go, a layer an axis. Readers must agree, or atoms tie or stay."""
-        self.handled.add(tensor.name)
+        self.demanded.add(tensor.name)
         wanted = self._one_an_axis(layers, node)
         producer = tensor.producer
         if not tensor.is_constant and producer is not None and producer.op in SEEN_THROUGH:
@@ -202,18 +202,22 @@ class Context:
     def _through(self, producer: Node, wanted: Sequence[Labels], node: Node) -> None:
         """Slice what a dequantisation or cast reads: the values, and scales and zero points that lie along one axis."""
         self.demand(producer.inputs[0], wanted, node)
-        rank = len(self.shape(producer.inputs[0]))
-        axis = int(producer.attribute("axis", self.graph.opset, 1)) % max(rank, 1)
-        for extra in producer.inputs[1:]:
-            extent = self.shape(extra) if extra.name else ()
-            if len(extent) > 1:
-                for layer in wanted:
-                    self.pin(layer.atoms, node, "its scales are blocked along several axes")
-            if extra.name:
-                along = [layer for layer in wanted if layer.shrink == axis and len(extent) == 1 and extent[0] > 1]
-                others = [other for other in range(rank) if other != axis]
-                vectors = [self.alike(layer.atoms, others, node).ravel() for layer in along]
-                self.demand(extra, [Labels(vector, 0) for vector in vectors], node)
+        for scale in producer.inputs[1:]:
+            if scale.name:
+                self.demand(scale, self._of_scale(producer, scale, wanted, node) if wanted else [], node)
+
+    def _of_scale(self, producer: Node, scale: Tensor, wanted: Sequence[Labels], node: Node) -> list[Labels]:
+        extent, rank = self.shape(scale), len(self.shape(producer.inputs[0]))
+        if prod(extent) == 1:
+            return []
+        if len(extent) > 1:
+            for layer in wanted:
+                self.pin(layer.atoms, node, "its scales are blocked along several axes")
+            return []
+        axis = int(producer.attribute("axis", self.graph.opset, 1)) % rank
+        others = [other for other in range(rank) if other != axis]
+        along = [layer for layer in wanted if layer.shrink == axis]
+        return [Labels(self.alike(layer.atoms, others, node).ravel(), 0) for layer in along]
 
     def _agree(self, tensor: Tensor, wanted: Sequence[Labels], node: Node) -> None:
         first = self.sliced_by[tensor.name]

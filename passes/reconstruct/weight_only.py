@@ -46,7 +46,7 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
             continue
         atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(weight.array)[0])
         features = matrix.reshape(len(atoms), layer.taps, -1)
-        if any([_fold(features, atoms, mixing) for mixing in mixings]):
+        if sum(_fold(features, atoms, mixing) for mixing in mixings):
             full = layer.weight(matrix[None], weight.array)
             kept = sliced_constant(full, context.slices.get(weight.name, []), surgery, weight.name)
             graph.set_array(tensors[weight.name], kept)

@@ -1,8 +1,9 @@
 """``select-channels``: rank every group's channels by a criterion; with ``keep``, also decide how many stay."""
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
@@ -13,6 +14,7 @@ from ..analysis.readers import readers
 from ..analysis.statistics import input_moments
 from ..base import Context, Outcome
 from .criteria import CRITERIA, NEEDS_DATA
+from .keeping import meant
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class SelectChannels:
         if self.keep:
             widths = {g.name: g.width - max(1, round(self.keep * g.width)) for g in groups}
             context.decisions["removed"] = widths
-        held = len(channels.groups) - len(groups)
+        held = sum(group.width > 1 for group in channels.groups) - len(groups)
         notes = (
             f"{len(groups)} groups ranked by {ranking.criterion}",
             *([f"{held} groups kept as asked"] if held else []),
@@ -71,17 +73,13 @@ class SelectChannels:
 
     def _free_groups(self, graph: Graph, channels: Channels) -> list[Group]:
         """Leave out groups that touch a node the user wants to keep."""
-        held: set[int] = set()
-        pattern = re.compile(self.keep_nodes) if self.keep_nodes else None
         types = set(filter(None, self.keep_types.split("|")))
-        matched = False
-        for node in graph.nodes:
-            names = [node.name, *(t.name for t in (*node.inputs, *node.outputs))]
-            hit = pattern is not None and any(pattern.search(name) for name in names)
-            matched = matched or hit
-            if hit or node.op in types:
-                for tensor in node.outputs:
-                    held.update(channels.context.of(tensor).atoms.ravel().tolist())
-        if pattern is not None and not matched:
-            raise UsageError(f"--keep '{self.keep_nodes}' matches no node and no tensor")
-        return [g for g in channels.groups if g.width > 1 and not held & set(g.cells.ravel().tolist())]
+        stay = [tensor for node in graph.nodes if node.op in types for tensor in node.outputs]
+        if self.keep_nodes:
+            named = meant(graph, self.keep_nodes)
+            if not named:
+                raise UsageError(f"--keep '{self.keep_nodes}' matches no node and no tensor")
+            stay += named
+        atoms = [channels.context.of(tensor).atoms.ravel() for tensor in stay]
+        held = np.concatenate([np.empty(0, np.int64), *atoms])
+        return [group for group in channels.groups if group.width > 1 and not np.isin(group.cells, held).any()]

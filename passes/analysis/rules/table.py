@@ -92,7 +92,8 @@ REWRITES: dict[str, Rewrite] = {
 
 def propagate(ctx: Context, node: Node) -> None:
     """Apply the node's rule; without one, or inside another domain, its operands stay whole."""
-    ctx.handled.clear()
+    ctx.read.clear()
+    ctx.demanded.clear()
     if node.op not in RULES or node.domain or node.has_subgraphs:
         whole.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):

@@ -26,11 +26,9 @@ def rest(ctx: Context, node: Node) -> None:
     if any(static(tensor) for tensor in node.outputs):
         return
     for tensor in node.inputs:
-        if not tensor.name or tensor.name in ctx.handled:
-            continue
-        if static(tensor):
+        if static(tensor) and tensor.name not in ctx.demanded:
             ctx.demand(tensor, [], node)
-        else:
+        if not static(tensor) and tensor.name not in ctx.read:
             ctx.pin(ctx.of(tensor).atoms, node, f"it reads '{tensor.name}' as a whole")
 
 

@@ -92,7 +92,7 @@ def test_keeping_all_changes_nothing() -> None:
         assert removed(graph, channels, whole).to_model() == graph.to_model()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_removing_equals_masking_on_random_networks(model: onnx.ModelProto) -> None:
     graph, inputs = graph_of(model), feeds(model, seed=0)

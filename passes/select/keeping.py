@@ -1,0 +1,34 @@
+"""Which channels a user means to keep."""
+
+import re
+from collections.abc import Iterator
+
+from ...ir.errors import UsageError
+from ...ir.graph import Graph, Node, Tensor
+from ..analysis.linear import is_stored
+
+
+def meant(graph: Graph, pattern: str) -> list[Tensor]:
+    """Return the tensors whose channels stay: those that a regular expression finds by name, and the outputs of nodes
+    that it finds by their own name or by that of a stored operand.
+
+    Raises UsageError for what is no regular expression.
+    """
+    try:
+        finds = re.compile(pattern).search
+    except re.error as error:
+        raise UsageError(f"--keep '{pattern}' is no regular expression", why=str(error)) from error
+    found = [tensor for tensor in graph.inputs if finds(tensor.name)]
+    for node in graph.nodes:
+        whole = any(finds(name) for name in (node.name, *_operands(node)))
+        found += [tensor for tensor in node.outputs if tensor.name and (whole or finds(tensor.name))]
+    return found
+
+
+def _operands(node: Node) -> Iterator[str]:
+    """Name a node's stored operands, and what they are seen through."""
+    for tensor in node.inputs:
+        if tensor.name and is_stored(tensor):
+            yield tensor.name
+            if tensor.producer is not None:
+                yield from (tensor.producer.name, *_operands(tensor.producer))
