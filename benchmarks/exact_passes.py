@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.feeds import random_feeds

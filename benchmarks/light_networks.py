@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
+import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.graph import Graph, Node
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.constants import FoldConstants
-
-import optimise_onnx
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 NAMES = sorted(path.stem.removeprefix("light_") for path in FOLDER.glob("light_*.onnx"))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from optimise_onnx.backends.ort import OrtRunner, OrtSession
 
 import optimise_onnx
+from optimise_onnx.backends.ort import OrtRunner, OrtSession
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Read = Callable[[Path], tuple[dict[str, Array], Array | None]]

@@ -41,7 +41,9 @@ class Graph:
         keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
-            if isinstance(tensor, gs.Variable) and id(tensor) not in keep:
+            if isinstance(tensor, gs.Constant):
+                _ = tensor.values  # read once and for all, or every copy would read its own
+            elif id(tensor) not in keep:
                 tensor.shape = None
                 tensor.dtype = tensor.dtype or types.get(name)
         return graph
@@ -183,7 +185,7 @@ class Graph:
         piece = self.copy()
         raw = piece._raw
         raw.nodes = [node for node in raw.nodes if node.name in nodes]
-        tensors = raw.tensors()
+        tensors = raw.tensors() | {t.name: t._raw for node in piece.nodes for t in node.captures()}
         for name, values in inputs.items():
             if name in tensors:
                 tensors[name].inputs.clear()

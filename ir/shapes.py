@@ -31,8 +31,10 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
             del value.type.tensor_type.shape.dim[:]
             for size in sizes[value.name]:
                 value.type.tensor_type.shape.dim.add().dim_value = size
+    computed = {tensor.name for tensor in graph.outputs if tensor.producer is not None}
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.name in computed:
+            value.type.tensor_type.ClearField("shape")
     return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+from zoo import feeds as random_feeds
+from zoo.builder import Builder
+
 from optimise_onnx.frontends.normalise import normalise
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import Channels
+from optimise_onnx.passes.analysis.channels import Channels, analyse
 from optimise_onnx.passes.analysis.mask import masked
 from optimise_onnx.passes.analysis.removal import keep_mask, remove
 
@@ -80,3 +83,19 @@ def distance(graph: Graph, other: Graph, feeds: Mapping[str, Array]) -> float:
 def oracle_error(graph: Graph, channels: Channels, kept: Mapping[str, Array], feeds: Mapping[str, Array]) -> float:
     """Return how far the pruned graph is from the one whose removed channels read as zero."""
     return distance(masked(graph, channels, kept), removed(graph, channels, kept), feeds)
+
+
+def checked(b: Builder, *outputs: str, seeds: int = 5) -> Channels:
+    """Analyse a network, remove at random several times, and return its channels."""
+    model = b.model(*outputs)
+    graph = graph_of(model)
+    channels = analyse(graph)
+    for seed in range(seeds):
+        kept = some(channels, np.random.default_rng(seed))
+        assert oracle_error(graph, channels, kept, random_feeds(model, seed=0)) < 1e-5
+    return channels
+
+
+def shapes(channels: Channels) -> dict[str, tuple[int, int]]:
+    """Cells and width of each group by name."""
+    return {group.name: group.cells.shape for group in channels.groups}

@@ -40,14 +40,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Channels:
-    """The result: groups that can shrink, pins with reasons, and the label state that removal works from."""
+    """The result: groups that can shrink, pins with reasons by tensor, and the label state that removal works from.
+
+    Of each of the ``floors`` at least one class must stay, or a tensor would be empty.
+    """
 
     groups: tuple[Group, ...]
     pins: tuple[tuple[str, Pin], ...]
     context: Context
-    classes: Array
     floors: tuple[Array, ...]
-    axes: "nx.Graph[str]"
 
 
 def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
@@ -67,18 +68,19 @@ def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
         history.extend(ctx.pins)
         closed = _close(ctx, history)
         if np.array_equal(closed, classes):
-            return _grouped(ctx, classes, history)
+            return _grouped(ctx, history)
         classes = closed
 
 
 def _keep_outputs(ctx: Context) -> None:
     for tensor in ctx.graph.outputs:
-        producer = tensor.producer
-        if producer is not None:
-            why = f"'{tensor.name}' is an output of the model"
-            ctx.pin(ctx.of(tensor).atoms, producer, why, "keep it, or cut the graph before it")
-            if static(tensor):
-                ctx.demand(tensor, [], producer)
+        node = tensor.producer or next(iter(tensor.consumers), None)
+        if node is None:
+            continue
+        why = f"'{tensor.name}' is an output of the model"
+        ctx.pin(ctx.of(tensor).atoms, node, why, "keep it, or cut the graph before it")
+        if static(tensor):
+            ctx.demand(tensor, [], node)
 
 
 def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
@@ -114,7 +116,7 @@ def _close(ctx: Context, pins: list[tuple[Array, Pin]]) -> Array:
     return smallest[label]
 
 
-def _grouped(ctx: Context, classes: Array, history: list[tuple[Array, Pin]]) -> Channels:
+def _grouped(ctx: Context, history: list[tuple[Array, Pin]]) -> Channels:
     alike = _interchangeable(ctx)
     owner = {int(member): name for name, members in alike.items() for member in members}
     blocks = list({(part.shape, part.tobytes()): part for part in ctx.blocks}.values())
@@ -131,7 +133,7 @@ def _grouped(ctx: Context, classes: Array, history: list[tuple[Array, Pin]]) -> 
         groups.append(Group(names[0], _cells(own, keys), tuple(names)))
     groups.sort(key=lambda group: order[group.name])
     pins = dict.fromkeys((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
-    return Channels(tuple(groups), tuple(pins), ctx, classes, _floors(ctx), axes)
+    return Channels(tuple(groups), tuple(pins), ctx, _floors(ctx))
 
 
 def _interchangeable(ctx: Context) -> dict[str, Array]:
@@ -180,7 +182,7 @@ def _cells(own: Array, keys: dict[int, list[tuple[int, int, int]]]) -> Array:
 
 
 def _floors(ctx: Context) -> tuple[Array, ...]:
-    """Return the sets of classes of which at least one must stay: the ones some tensor consists of."""
+    """Return the sets of classes that some tensor consists of."""
     found: dict[bytes, Array] = {}
     for labels in ctx.labels.values():
         members = np.unique(labels.atoms)

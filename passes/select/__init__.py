@@ -1,1 +1,1 @@
-"""TBD."""
+"""Selection: which channels go first, and carrying the choice out."""

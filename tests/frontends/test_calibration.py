@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+
 from optimise_onnx.frontends.calibration import calibration
 from optimise_onnx.ir.errors import CalibrationError
 from optimise_onnx.ir.feeds import Calibration, Feeds

@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
+
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete
 from optimise_onnx.passes.analysis.context import Context, Labels, rows

@@ -1,6 +1,7 @@
 """Elementwise operators, quantisation, and what works channel by channel."""
 
 import numpy as np
+
 from optimise_onnx.passes.analysis.rules.table import ELEMENTWISE, POOLS, UNARY
 
 from .case import Case, by_head, channels, features, heads, plain, tokens, weight

@@ -8,10 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from oracle import graph_of
-from optimise_onnx.ir.cost import Cost, cost, is_parameter, total
-from optimise_onnx.ir.graph import Graph
 from zoo import ZOO
 from zoo.builder import Builder
+
+from optimise_onnx.ir.cost import Cost, cost, is_parameter, total
+from optimise_onnx.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class Product:
 
     def graph(self) -> Graph:
         names = ["x", *"wbcdefg"[: len(self.stored)]]
-        constants = [numpy_helper.from_array(np.ones(s, self.kind), n) for n, s in zip(names[1:], self.stored, strict=True)]
+        constants = [
+            numpy_helper.from_array(np.ones(s, self.kind), n) for n, s in zip(names[1:], self.stored, strict=True)
+        ]
         x = helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(np.dtype(self.kind)), self.x)
         y = helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)
         node = helper.make_node(self.op, names, ["y"], name="node", **self.attributes)
@@ -59,7 +62,8 @@ PRODUCTS = [
     Product("Einsum", (2, 3, 7), (), 0, {"equation": "abc->acb"}),
     # 5 steps, 2 samples; 4 gates of 3 units over 7 features and 3 states
     Product("LSTM", (5, 2, 7), ((1, 12, 7), (1, 12, 3)), 5 * 2 * 12 * (7 + 3), {"hidden_size": 3}),
-    Product("GRU", (5, 2, 7), ((2, 9, 7), (2, 9, 3)), 5 * 2 * 2 * 9 * (7 + 3), {"hidden_size": 3, "direction": "bidirectional"}),
+    Product("GRU", (5, 2, 7), ((2, 9, 7), (2, 9, 3)), 5 * 2 * 2 * 9 * (7 + 3),
+            {"hidden_size": 3, "direction": "bidirectional"}),
     Product("RNN", (5, 2, 7), ((1, 3, 7), (1, 3, 3)), 5 * 2 * 3 * (7 + 3), {"hidden_size": 3}),
     Product("ConvInteger", (1, 3, 8, 8), ((4, 3, 3, 3),), 36 * 4 * 27, kind=np.uint8),
     Product("MatMulInteger", (2, 7), ((7, 5),), 2 * 7 * 5, kind=np.uint8),

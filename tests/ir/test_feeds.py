@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
+
 from optimise_onnx.ir.errors import CalibrationError, InvalidModelError
 from optimise_onnx.ir.feeds import Calibration, Feeds, batch_size, fixed_batches, random_feeds
 from optimise_onnx.ir.graph import Graph

@@ -7,14 +7,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from oracle import run
-from optimise_onnx.ir.graph import Graph
 from zoo import ZOO, feeds
+
+from optimise_onnx.ir.graph import Graph
 
 
 def model_of(*nodes: onnx.NodeProto, kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
     """Nodes from ``x`` [N, 4] to ``y``, with a vector ``c`` and a scalar ``s``."""
     element = helper.tensor_dtype_to_np_dtype(kind)
-    constants = [numpy_helper.from_array(np.arange(4).astype(element), "c"), numpy_helper.from_array(element.type(2), "s")]
+    constants = [
+        numpy_helper.from_array(np.arange(4).astype(element), "c"),
+        numpy_helper.from_array(element.type(2), "s"),
+    ]
     x, y = (helper.make_tensor_value_info(name, kind, ["N", 4]) for name in "xy")
     graph = helper.make_graph(list(nodes), "tested", [x], [y], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -59,16 +63,18 @@ def test_metadata_is_kept() -> None:
 
 
 def test_nodes_get_names_of_their_own() -> None:
-    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["b"], name="twin"),
-             helper.make_node("Abs", ["b"], ["d"], name="twin"), helper.make_node("Exp", ["d"], ["y"], name="Abs_2")]  # fmt: skip
-    names = [node.name for node in Graph.of(model_of(*nodes)).nodes]
-    assert names == ["Relu_0", "twin", "Abs_2_1", "Abs_2"]
+    links = [("Relu", "x", "a", ""), ("Neg", "a", "b", "twin"), ("Abs", "b", "d", "twin"), ("Exp", "d", "y", "Abs_2")]
+    nodes = [helper.make_node(op, [read], [made], name=name) for op, read, made, name in links]
+    assert [node.name for node in Graph.of(model_of(*nodes)).nodes] == ["Relu_0", "twin", "Abs_2_1", "Abs_2"]
 
 
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.INT64])
 def test_inner_tensors_have_an_element_type_though_none_is_declared(kind: int) -> None:
-    nodes = [helper.make_node("Add", ["x", "c"], ["sum"]), helper.make_node("Cast", ["sum"], ["whole"], to=TensorProto.INT32),
-             helper.make_node("Cast", ["whole"], ["y"], to=kind)]  # fmt: skip
+    nodes = [
+        helper.make_node("Add", ["x", "c"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["whole"], to=TensorProto.INT32),
+        helper.make_node("Cast", ["whole"], ["y"], to=kind),
+    ]
     tensors = Graph.of(model_of(*nodes, kind=kind)).tensors()
     assert (tensors["sum"].dtype, tensors["whole"].dtype) == (helper.tensor_dtype_to_np_dtype(kind), np.int32)
 

@@ -6,12 +6,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from zoo import CHECKER_REFUSES, ZOO
+
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.errors import VerificationError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.printer import text
 from optimise_onnx.ir.verify import check_interface, verify
-from zoo import CHECKER_REFUSES, ZOO
 
 
 def chain() -> Graph:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import onnx
 import pytest
 from onnx import helper
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import OptimiseOnnxError, PassError, TargetNotMetError, UsageError, VerificationError
 from optimise_onnx.ir.graph import Graph

@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context, Outcome, Pass

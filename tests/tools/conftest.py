@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from optimise_onnx.tools import compression
-from optimise_onnx.tools.cli import main
 from zoo import feeds
 from zoo.builder import Builder
+
+from optimise_onnx.tools import compression
+from optimise_onnx.tools.cli import main
 
 SAMPLES = 24
 

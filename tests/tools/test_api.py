@@ -5,12 +5,12 @@ import sys
 
 import onnx
 import pytest
-from optimise_onnx.ir.errors import TargetNotMetError, UsageError
-from optimise_onnx.ir.graph import Graph
 from zoo import feeds
 
 import optimise_onnx
 from optimise_onnx import Calibration, PassManager, Target, analyse, compress, load
+from optimise_onnx.ir.errors import TargetNotMetError, UsageError
+from optimise_onnx.ir.graph import Graph
 
 from .conftest import network
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+
 from optimise_onnx.tools import cli
 
 from .conftest import Run, network

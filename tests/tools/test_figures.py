@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from optimise_onnx.ir.errors import CalibrationError, UsageError, VerificationError
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.tools.files import check_output, make_folder, write
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.feeds import Calibration, Feeds
 from optimise_onnx.ir.graph import Array, Graph

@@ -58,7 +58,7 @@ def einsum(ctx: Context, node: Node) -> None:
 def contract(ctx: Context, node: Node, operands: Sequence[Operand], result: str) -> None:
     """Apply the rule; see the module's first line."""
     live = [op for op in operands if not static(op.tensor)]
-    passed: tuple[Array, str, str] | None = None
+    passed: tuple[Array, str] | None = None
     for operand in live:
         labels = ctx.of(operand.tensor)
         if labels.shrink is None:
@@ -68,7 +68,7 @@ def contract(ctx: Context, node: Node, operands: Sequence[Operand], result: str)
         if letter not in result:
             ctx.contract(node, operand.index, Labels(atoms, labels.shrink))
         elif passed is None:
-            passed = (_to_result(ctx, node, operand.letters, atoms, result), letter, operand.letters)
+            passed = (_to_result(ctx, node, operand.letters, atoms, result), letter)
         elif passed[1] != letter:
             ctx.pin(labels.atoms, node, "two independent channel axes meet in its output")
     _demand_constants(ctx, node, operands, live, result, passed is not None)

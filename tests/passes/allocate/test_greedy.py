@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from optimise_onnx.passes.allocate.greedy import Cost, Term, allocate
 
 Curves = list[np.ndarray]

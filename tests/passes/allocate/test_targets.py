@@ -1,6 +1,7 @@
 """Targets: every spelling means what it says, nonsense is refused, and printing parses back."""
 
 import pytest
+
 from optimise_onnx.ir.cost import Cost
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.passes.allocate.targets import Target

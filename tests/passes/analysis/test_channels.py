@@ -1,62 +1,42 @@
 """Groups, cells and floors of networks whose channels are known by hand, and what may not be removed."""
 
-from collections.abc import Callable
-
 import numpy as np
-import onnx
 import pytest
-from oracle import graph_of, half, oracle_error, some
-from optimise_onnx.ir.errors import PreconditionError
-from optimise_onnx.passes.analysis.channels import Channels, Group, analyse
-from optimise_onnx.passes.analysis.removal import keep_mask, remove
-from zoo import ARCHITECTURES, ZOO, feeds
+from oracle import checked, graph_of, half, shapes
+from zoo import ARCHITECTURES, ZOO
 from zoo.builder import Builder
+
+from optimise_onnx.passes.analysis.channels import Channels, Group, analyse
 
 
 def channels_of(name: str) -> Channels:
     return analyse(graph_of(ZOO[name]()))
 
 
-def sizes(channels: Channels) -> dict[str, tuple[int, int]]:
-    """Cells and width of each group by name."""
-    return {group.name: group.cells.shape for group in channels.groups}
-
-
 def reasons(channels: Channels) -> list[str]:
     return [f"{pin.op}: {pin.why}" for _, pin in channels.pins]
-
-
-def check(b: Builder, *outputs: str, seeds: int = 5) -> Channels:
-    """Analyse a network, remove at random several times, and return the channels."""
-    model = b.model(*outputs)
-    graph = graph_of(model)
-    channels = analyse(graph)
-    for seed in range(seeds):
-        kept = some(channels, np.random.default_rng(seed))
-        assert oracle_error(graph, channels, kept, feeds(model, seed=0)) < 1e-5
-    return channels
 
 
 # --- groups and cells --------------------------------------------------------------------------------------
 
 
 def test_a_chain_has_one_group_a_layer() -> None:
-    assert sizes(channels_of("mlp")) == {f"gemm_{i}_out": (1, width) for i, width in enumerate((64, 64, 64, 48))}
+    assert shapes(channels_of("mlp")) == {f"gemm_{i}_out": (1, width) for i, width in enumerate((64, 64, 64, 48))}
 
 
 def test_groups_of_a_convolution_keep_equally_many() -> None:
     b = Builder("four")
     h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 8)
     h = b.relu(b.conv(h, 12, group=4))
-    assert sizes(check(b, b.head(h, 3))) == {"conv_0_out": (4, 2), "conv_1_out": (4, 3)}
+    assert shapes(checked(b, b.head(h, 3))) == {"conv_0_out": (4, 2), "conv_1_out": (4, 3)}
 
 
 def test_four_groups_then_six_share_cells_of_a_twelfth() -> None:
     b = Builder("four_then_six")
     h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 24)
     h = b.relu(b.add(b.conv(h, 24, group=4), b.conv(h, 24, group=6)))
-    found = check(b, b.head(h, 3))
-    assert sizes(found) == {"conv_0_out": (12, 2), "conv_1_out": (12, 2)}
+    found = checked(b, b.head(h, 3))
+    assert shapes(found) == {"conv_0_out": (12, 2), "conv_1_out": (12, 2)}
     cells = found.groups[0].cells
     places = [np.flatnonzero(np.isin(found.context.labels["conv_0_out"].atoms.ravel(), cell)) for cell in cells]
     for groups in (4, 6):
@@ -69,13 +49,13 @@ def test_a_channel_that_lies_twice_in_a_block_counts_twice() -> None:
     b = Builder("doubled")
     h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 6)
     h = b.conv(b.gather(h, [0, 0, 1, 2, 3, 3, 4, 5], axis=1), 8, group=2)
-    found = check(b, b.head(h, 3), seeds=10)
-    assert sizes(found)["conv_0_out"] == (6, 1)
+    found = checked(b, b.head(h, 3), seeds=10)
+    assert shapes(found)["conv_0_out"] == (6, 1)
 
 
 def test_fused_qkv_ties_what_queries_and_keys_multiply() -> None:
     found = channels_of("qkv_gather")
-    assert sizes(found) == {"matmul_0_out": (1, 24), "matmul_1_out": (8, 6), "matmul_4_out": (1, 24)}
+    assert shapes(found) == {"matmul_0_out": (1, 24), "matmul_1_out": (8, 6), "matmul_4_out": (1, 24)}
     assert found.groups[1].members == ("matmul_1_out", "matmul_1_out#1")
     query, key, value = found.context.labels["matmul_1_out"].atoms.reshape(3, 24)
     assert (query == key).all()
@@ -87,8 +67,8 @@ def test_a_shuffle_keeps_the_same_places_of_every_group() -> None:
     b = Builder("shuffled")
     h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 8)
     h = b.shuffle(b.conv(h, 8, group=2), 2)
-    found = check(b, b.head(b.conv(h, 8, group=2), 3), seeds=10)
-    assert sizes(found) == {"conv_0_out": (2, 4), "conv_1_out": (2, 2), "conv_2_out": (2, 4)}
+    found = checked(b, b.head(b.conv(h, 8, group=2), 3), seeds=10)
+    assert shapes(found) == {"conv_0_out": (2, 4), "conv_1_out": (2, 2), "conv_2_out": (2, 4)}
     first, second = found.context.labels["conv_1_out"].atoms.reshape(2, 4)
     assert (first == second).all()
 
@@ -115,7 +95,7 @@ def test_a_half_that_is_used_alone_may_not_vanish() -> None:
     b = Builder("halves")
     h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 6)
     left, right = b.split(h, 2, 4)
-    found = check(b, b.head(b.conv(left, 4), 3), b.head(right, 3))
+    found = checked(b, b.head(b.conv(left, 4), 3), b.head(right, 3))
     labels = found.context.labels
     floors = [set(floor.tolist()) for floor in found.floors]
     for name in ("conv_0_out", "split_0_out0", "split_0_out1"):
@@ -126,7 +106,7 @@ def test_a_tensor_with_fixed_channels_has_no_floor() -> None:
     b = Builder("fixed")
     x = b.input("x", ["N", 3, 4, 4])
     h = b.concat(b.conv(x, 4), x)
-    found = check(b, b.head(b.conv(h, 5), 3))
+    found = checked(b, b.head(b.conv(h, 5), 3))
     assert sorted(len(floor) for floor in found.floors) == [4, 5]
 
 
@@ -181,115 +161,6 @@ def test_a_chain_of_pins_settles_however_long_it_is() -> None:
         h = following
     found = analyse(graph_of(b.model(b.head(b.concat(*ends), 3))))
     assert all("conv" not in group.name or group.cells.shape == (2, 2) for group in found.groups)
-
-
-# --- what operators read beside their first operand ---------------------------------------------------------
-
-
-def test_a_weight_read_by_two_ties_its_readers() -> None:
-    found = channels_of("shared_conv_twice")
-    assert sizes(found) == {"conv_0_out": (1, 12)}
-
-
-def sum_of_weight(b: Builder, x: str, weight: str) -> str:
-    return b.node("ReduceSum", [weight, b.ints(0)], keepdims=0)
-
-
-def shape_of_weight(b: Builder, x: str, weight: str) -> str:
-    return b.node("Cast", [b.gather(b.node("Shape", [weight]), [1])], to=1)
-
-
-def sum_of_its_twin(b: Builder, x: str, weight: str) -> str:
-    return b.node("ReduceSum", [b.node("Identity", [weight]), b.ints(0)], keepdims=0)
-
-
-@pytest.mark.parametrize("other", [sum_of_weight, shape_of_weight, sum_of_its_twin])
-def test_a_weight_that_is_also_data_stays_whole(other: Callable[[Builder, str, str], str]) -> None:
-    b = Builder("watched")
-    x = b.input("x", ["N", 4])
-    weight = b.weight([4, 6])
-    y = b.relu(b.node("MatMul", [x, weight]))
-    found = check(b, b.gemm(y, 3), b.add(other(b, x, weight), b.gemm(x, 6)))
-    assert not any(group.name == "matmul_0_out" for group in found.groups)
-
-
-def test_a_kernel_that_another_branch_makes_keeps_that_branch() -> None:
-    """A convolution's weight computed from channels: they are the weight's rows, and stay."""
-    b = Builder("dynamic")
-    x = b.input("x", [1, 3, 4, 4])
-    maker = b.reshape(b.gemm(b.flatten(b.gap(x)), 24), 4, 6, 1, 1)
-    h = b.node("Conv", [b.conv_relu(x, 6), maker])
-    found = check(b, b.head(b.conv(b.relu(h), 5), 3))
-    assert sizes(found) == {"conv_2_out": (1, 5)}
-
-
-def test_indices_that_carry_channels_stay() -> None:
-    b = Builder("lookup")
-    x = b.input("x", ["N", 3, 4, 4])
-    index = b.node("ArgMax", [b.conv(x, 6)], axis=2, keepdims=0)
-    h = b.node("Gather", [b.weight([4, 5]), index])
-    found = check(b, b.gemm(b.flatten(h), 3))
-    assert sizes(found) == {"gather_0_out": (1, 5)}
-
-
-def test_indices_of_a_pooling_count_all_channels() -> None:
-    b = Builder("indices")
-    h = b.conv(b.input("x", ["N", 3, 4, 4]), 6)
-    pooled, index = b.nodes("MaxPool", [h], 2, kernel_shape=[2, 2])
-    position = b.mul(b.node("Cast", [index], to=1), b.const(0.01))
-    check(b, b.head(b.add(b.conv(pooled, 4), b.conv(position, 4)), 3))
-
-
-def test_a_gate_decides_which_axis_of_a_pixel_shuffle_shrinks() -> None:
-    """Channels that a Reshape split in three axes meet a [N, C, 1, 1] gate: nothing need stay."""
-    b = Builder("gated_shuffle")
-    h = b.reshape(b.conv(b.input("x", ["N", 3, 2, 2]), 24), -1, 6, 2, 2, 2, 2)
-    h = b.relu(b.reshape(b.transpose(h, 0, 1, 4, 2, 5, 3), -1, 6, 4, 4))
-    h = b.mul(h, b.sigmoid(b.conv(b.gap(h), 6, 1)))
-    found = check(b, b.head(h, 3))
-    assert sizes(found) == {"conv_0_out": (1, 6)}
-
-
-# --- choices that cannot be carried out ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def grouped() -> onnx.ModelProto:
-    b = Builder("grouped")
-    h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 8)
-    return b.model(b.head(b.relu(b.conv(h, 8, group=2)), 3))
-
-
-def uneven(group: Group) -> np.ndarray:
-    """Keep two of the first cell and all others."""
-    return np.concatenate([group.cells[0][:2], *group.cells[1:]])
-
-
-def nothing(group: Group) -> np.ndarray:
-    return group.cells[0][:0]
-
-
-def strangers(group: Group) -> np.ndarray:
-    return np.array([10_000_000])
-
-
-@pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("choice", [uneven, nothing, strangers])
-def test_a_choice_that_cannot_be_carried_out_is_refused_and_changes_nothing(
-    grouped: onnx.ModelProto, place: int, choice: Callable[[Group], np.ndarray]
-) -> None:
-    graph = graph_of(grouped)
-    channels = analyse(graph)
-    before = graph.to_model().SerializeToString(deterministic=True)
-    group = channels.groups[place]
-    with pytest.raises(PreconditionError):
-        remove(graph, channels, {group.name: choice(group)})
-    assert graph.to_model().SerializeToString(deterministic=True) == before
-
-
-def test_an_unknown_group_is_refused(grouped: onnx.ModelProto) -> None:
-    with pytest.raises(PreconditionError, match="no channel group is called 'nobody'"):
-        keep_mask(analyse(graph_of(grouped)), {"nobody": np.array([1])})
 
 
 # --- repeatability -----------------------------------------------------------------------------------------

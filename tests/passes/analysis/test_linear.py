@@ -7,15 +7,16 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from oracle import graph_of
+from zoo import ZOO, feeds
+from zoo.builder import Builder
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.analysis.linear import Linear, linear_layers, stored_weight
 from optimise_onnx.passes.analysis.moments import sample_positions
 from optimise_onnx.passes.analysis.writing import stored_bias, writable
-from oracle import graph_of
-from zoo import ZOO, feeds
-from zoo.builder import Builder
 
 Array = NDArray[Any]
 

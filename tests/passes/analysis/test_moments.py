@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import correlate
+
 from optimise_onnx.ir.errors import NumericalError
 from optimise_onnx.passes.analysis.moments import Moments, conv_patches, factor, sample_positions
-from scipy.signal import correlate
 
 
 def _stream(x: np.ndarray, y: np.ndarray, cuts: list[int]) -> Moments:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from goldens import CASES, Case
+
 from optimise_onnx.passes.analysis.rules.movement import axis_blocks
 from optimise_onnx.passes.analysis.rules.table import REWRITES, RULES
 

@@ -1,8 +1,8 @@
 """Weights full of duplicates, multiples and zeros, for any graph."""
 
 import numpy as np
-from optimise_onnx.ir.graph import Graph, Tensor
 
+from optimise_onnx.ir.graph import Graph, Tensor
 from tests.passes.cleanup.support import Array
 
 KINDS = ("alike", "repeated", "multiples", "zeros", "zeros and repeated")

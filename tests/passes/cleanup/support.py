@@ -10,6 +10,7 @@ import onnx
 import onnx.parser
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.verify import verify
@@ -18,7 +19,6 @@ from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
 from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels
-
 from tests.oracle import distance, graph_of
 
 Array = NDArray[Any]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 
+from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 from tests.passes.cleanup.support import applied, build, checked, normal, ops, shape
 
 FOLD = FoldBatchNorm()

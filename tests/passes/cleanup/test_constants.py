@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from optimise_onnx.passes.cleanup import evaluate
 from optimise_onnx.passes.cleanup.constants import FoldConstants
-
 from tests.oracle import distance, graph_of
 from tests.passes.cleanup.support import applied, build, checked, normal, ops
 from tests.zoo import ZOO

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
 
+from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
 from tests.passes.cleanup.support import build, checked, normal, ops, shape
 
 DEAD = RemoveDeadChannels()

@@ -1,6 +1,7 @@
 """Arithmetic on dimensions and the targets it leads to."""
 
 import pytest
+
 from optimise_onnx.passes.cleanup import dimension
 from optimise_onnx.passes.cleanup.shape_targets import expand_target, reshape_target
 

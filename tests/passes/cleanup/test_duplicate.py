@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels
 
+from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels
 from tests.passes.cleanup.support import build, checked, normal, ops, parameters, shape
 
 MERGE = MergeDuplicateChannels()

@@ -4,13 +4,13 @@ import zlib
 
 import numpy as np
 import pytest
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.analysis.context import Context
 from optimise_onnx.passes.cleanup.constant_channels import ConstantChannels
 from optimise_onnx.passes.cleanup.numbering import Numbering
-
 from tests.oracle import graph_of
 from tests.passes.cleanup.patterns import KINDS, patterned
 from tests.passes.cleanup.support import Array

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.feeds import random_feeds
 from optimise_onnx.ir.graph import Graph
-
 from tests.passes.cleanup.support import PASSES, Array, applied, parameters
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from optimise_onnx.passes.cleanup.rows import cluster, group_rows, leaders, refine, summed
 
 SEEDS = st.integers(0, 2**32 - 1)

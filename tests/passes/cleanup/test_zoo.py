@@ -4,8 +4,8 @@ import zlib
 
 import numpy as np
 import pytest
-from optimise_onnx.passes.base import Pass
 
+from optimise_onnx.passes.base import Pass
 from tests.oracle import distance, graph_of, run
 from tests.passes.cleanup.patterns import KINDS, patterned
 from tests.passes.cleanup.support import PASSES, applied, parameters

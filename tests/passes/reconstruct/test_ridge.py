@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from optimise_onnx.ir.errors import NumericalError
 from optimise_onnx.passes.reconstruct.ridge import Solution, solve, solve_batched
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from optimise_onnx.ir.errors import NumericalError
 from optimise_onnx.passes.select.obs_math import Consumer, Elimination, eliminate
 

@@ -102,8 +102,9 @@ def einsum(s: Sketch, x: str) -> str | None:
     b, c = s.sizes(x)
     forms = (
         ("abc,cd->abd", [x, s.b.weight([c, 3])]), ("abc,bd->adc", [x, s.b.weight([b, 3])]),
-        ("abc,bcd->abd", [x, s.b.weight([b, c, 3])]), ("abc,abd->acd", [x, y]), ("abc,abc,bc->ac", [x, y, s.b.weight([b, c])]),
-        ("abc->acb", [x]), ("abc->ab", [x]), ("abc,cbd->adb", [x, s.b.weight([c, b, 2])]), ("abc,bde->abcde", [x, s.b.weight([b, 1, 2])]),
+        ("abc,bcd->abd", [x, s.b.weight([b, c, 3])]), ("abc,abd->acd", [x, y]),
+        ("abc,abc,bc->ac", [x, y, s.b.weight([b, c])]), ("abc->acb", [x]), ("abc->ab", [x]),
+        ("abc,cbd->adb", [x, s.b.weight([c, b, 2])]), ("abc,bde->abcde", [x, s.b.weight([b, 1, 2])]),
     )  # fmt: skip
     equation, operands = forms[s.pick(forms)]  # type: ignore[arg-type]
     return s.b.node("Einsum", operands, equation=equation)

@@ -1,0 +1,149 @@
+"""One streaming pass gives the moments of all rows, in pieces of any length, and samples positions the same each time."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from oracle import graph_of
+from zoo import ZOO, feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.errors import NumericalError
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis import statistics
+from optimise_onnx.passes.analysis.batched_moments import BatchedMoments
+from optimise_onnx.passes.analysis.channels import analyse
+from optimise_onnx.passes.analysis.linear import Linear, linear_layers
+from optimise_onnx.passes.analysis.statistics import InputMoments, input_moments, pooled
+
+Array = NDArray[Any]
+SAMPLES = 13
+
+
+def measured(graph: Graph, inputs: dict[str, Array], seed: int = 0) -> tuple[list[Linear], dict[str, InputMoments]]:
+    """Return the layers and the moments of what they read."""
+    shapes = analyse(graph).context.shapes
+    layers = list(linear_layers(graph, shapes).values())
+    calibration = Calibration.from_arrays(inputs)
+    return layers, input_moments(graph, layers, shapes, calibration, OrtRunner(1), np.random.default_rng(seed))
+
+
+def all_rows(graph: Graph, inputs: dict[str, Array], layer: Linear) -> Array:
+    """Return every row that a layer reads, (g, n, d) in float64."""
+    if layer.input in inputs:
+        return layer.rows(inputs[layer.input]).astype(np.float64)
+    return layer.rows(OrtRunner(1).session(graph, outputs=[layer.input]).run(inputs)[layer.input]).astype(np.float64)
+
+
+def covariance(rows: Array) -> tuple[Array, Array]:
+    """Return mean (g, d) and covariance (g, d, d)."""
+    rest = rows - rows.mean(1, keepdims=True)
+    return rows.mean(1), rest.transpose(0, 2, 1) @ rest / rows.shape[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["mlp", "vgg_gap", "mobilenet_v2", "grouped_conv", "matmul_constant_left", "conv1d", "conv3d"]
+)
+@pytest.mark.parametrize("batch_bytes", [1, 2**28])
+def test_moments_equal_the_covariance_of_all_rows(name: str, batch_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "_BATCH_BYTES", batch_bytes)
+    model = ZOO[name]()
+    graph, inputs = graph_of(model), feeds(model, 0, SAMPLES)
+    layers, found = measured(graph, inputs)
+    assert found.keys() == {layer.node for layer in layers}
+    for layer in layers:
+        mean, cov = covariance(all_rows(graph, inputs, layer))
+        size = np.abs(cov).max() or 1.0
+        np.testing.assert_allclose(found[layer.node].mean, mean, atol=1e-5 * size**0.5)
+        np.testing.assert_allclose(found[layer.node].cov, cov, atol=1e-5 * size)
+
+
+def test_inputs_too_wide_for_a_covariance_have_variances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "LARGEST", 40)
+    model = ZOO["resnext"]()
+    graph, inputs = graph_of(model), feeds(model, 0, SAMPLES)
+    layers, found = measured(graph, inputs)
+    assert {found[layer.node].cov.ndim for layer in layers} == {2, 3}
+    for layer in layers:
+        mean, cov = covariance(all_rows(graph, inputs, layer))
+        known = found[layer.node]
+        np.testing.assert_allclose(known.mean, mean, atol=1e-5)
+        wanted = cov if known.cov.ndim == 3 else np.einsum("gdd->gd", cov)
+        np.testing.assert_allclose(known.cov, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def one_conv(size: int) -> onnx.ModelProto:
+    b = Builder("one")
+    return b.model(b.conv(b.input("x", ["N", 3, size, size]), 5))
+
+
+def test_positions_are_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "rows_wanted", lambda _width: 40)
+    graph, inputs = graph_of(one_conv(20)), {"x": np.random.default_rng(0).standard_normal((8, 3, 20, 20), np.float32)}
+    (one,), (same,), (other,) = (list(measured(graph, inputs, seed)[1].values()) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.cov, same.cov)
+    assert np.abs(one.cov - other.cov).max() > 0.01
+    assert one.ridge > 0.1  # forty rows say little about 27 inputs
+
+
+def test_data_may_be_larger_than_the_analysed_shape() -> None:
+    b = Builder("dynamic")
+    graph = graph_of(b.model(b.conv(b.input("x", ["N", 3, "H", "W"]), 5)))
+    for size in (5, 80):
+        inputs = {"x": np.random.default_rng(0).standard_normal((2, 3, size, size), np.float32)}
+        (layer,), found = measured(graph, inputs)
+        if size == 5:
+            mean, cov = covariance(all_rows(graph, inputs, layer))
+            np.testing.assert_allclose(found[layer.node].cov, cov, atol=1e-5)
+
+
+def test_a_vector_has_one_row() -> None:
+    b = Builder("vector")
+    graph = graph_of(b.model(b.matmul(b.input("x", [6]), 4)))
+    (layer,), found = measured(graph, {"x": np.arange(6, dtype=np.float32)})
+    np.testing.assert_allclose(found[layer.node].mean, [np.arange(6)])
+    assert not found[layer.node].cov.any()
+
+
+def test_halves_that_agree_ask_for_no_ridge() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((1, 4000, 6)) @ rng.standard_normal((6, 6))
+    halves = [covariance(half) for half in np.split(rows, 2, axis=1)]
+    found = pooled(*halves[0], 2000, *halves[1], 2000)
+    mean, cov = covariance(rows)
+    np.testing.assert_allclose(found.mean, mean)
+    np.testing.assert_allclose(found.cov, cov)
+    assert 0 < found.ridge < 0.01
+    few = [covariance(half) for half in np.split(rows[:, :8], 2, axis=1)]
+    assert pooled(*few[0], 4, *few[1], 4).ridge > 10 * found.ridge
+
+
+def test_halves_of_unequal_length() -> None:
+    rows = np.random.default_rng(0).standard_normal((2, 30, 3))
+    a, b = covariance(rows[:, :7]), covariance(rows[:, 7:])
+    found = pooled(*a, 7, *b, 23)
+    np.testing.assert_allclose(found.cov, covariance(rows)[1])
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_many_small_problems(shift: float) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((5, 40, 3)) + shift, rng.standard_normal((5, 40, 2)) + shift
+    moments = BatchedMoments(5, 3, 2)
+    for start, stop in ((0, 7), (7, 7), (7, 40)):
+        moments.update(x[:, start:stop], y[:, start:stop])
+    mean, cov = moments.result()
+    wanted, joint = covariance(np.concatenate([x, y], 2))
+    np.testing.assert_allclose(mean, wanted, rtol=1e-12)
+    np.testing.assert_allclose(cov, joint[:, :3], atol=1e-9)
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(NumericalError, match="no samples"):
+        BatchedMoments(2, 3, 0).result()
+    with pytest.raises(NumericalError, match="NaN"):
+        BatchedMoments(1, 1, 0).update(np.full((1, 2, 1), np.nan), np.zeros((1, 2, 0)))

@@ -1,0 +1,86 @@
+"""The removing pass: it does what was decided, proves it, and says when it cannot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import digits
+import numpy as np
+import pytest
+from oracle import graph_of
+from zoo import ARCHITECTURES, ZOO
+
+from optimise_onnx.backends.ort import OrtRunner, OrtSession
+from optimise_onnx.ir.errors import UsageError, VerificationError
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.remove import RemoveChannels
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_half_of_everything_goes(name: str) -> None:
+    graph = graph_of(ARCHITECTURES[name]())
+    shared = Context(OrtRunner(1), graph.copy())
+    SelectChannels(keep=0.5).run(graph, shared)
+    channels = shared.decisions["ranking"].channels
+    lost = sum(len(g.cells) * shared.decisions["removed"].get(g.name, 0) for g in channels.groups)
+    outcome = RemoveChannels().run(graph, shared)
+    assert outcome.changed and outcome.figures["channels_removed"] == lost
+    assert outcome.figures["oracle_error"] < 1e-5
+    assert (~shared.decisions["keep"]).sum() == lost
+
+
+def test_nothing_decided_is_a_mistake() -> None:
+    graph = graph_of(ZOO["mlp"]())
+    with pytest.raises(UsageError, match="nothing decided"):
+        RemoveChannels().run(graph, Context(OrtRunner(1), graph))
+
+
+def test_a_decision_is_carried_out_once() -> None:
+    graph = graph_of(ZOO["mlp"]())
+    shared = Context(OrtRunner(1), graph.copy())
+    SelectChannels(keep=0.5).run(graph, shared)
+    RemoveChannels().run(graph, shared)
+    with pytest.raises(UsageError, match="nothing decided"):
+        RemoveChannels().run(graph, shared)
+
+
+def test_to_keep_everything_changes_nothing() -> None:
+    graph = graph_of(ZOO["mlp"]())
+    shared = Context(OrtRunner(1), graph.copy())
+    SelectChannels(keep=1.0).run(graph, shared)
+    assert not RemoveChannels().run(graph, shared).changed
+
+
+@dataclass(frozen=True)
+class Biased:
+    """A runner in which pruned graphs give slightly other outputs."""
+
+    scale: float
+    columns: int
+
+    def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
+        if not any(node.op == "Mul" for node in graph.nodes):  # no masks: the pruned one
+            graph = graph.copy()
+            weight = graph.tensors()["weight_0"]
+            graph.set_array(weight, (self.scale * weight.array).astype(np.float32))
+        return OrtRunner(1).session(graph, outputs=outputs, exact=exact)
+
+
+def test_the_oracle_fails_when_removing_is_not_masking() -> None:
+    graph = graph_of(ZOO["mlp"]())
+    for scale, fails in ((1.0, False), (1.01, True), (np.nan, True)):
+        copy, shared = graph.copy(), Context(Biased(scale, 0), graph)
+        SelectChannels(keep=0.5).run(copy, shared)
+        if fails:
+            with pytest.raises(VerificationError, match="differs from the masked one"):
+                RemoveChannels().run(copy, shared)
+        else:
+            RemoveChannels().run(copy, shared)
+
+
+def test_the_oracle_can_be_left_out() -> None:
+    shared = digits.context(0)
+    shared.verify = False
+    graph = digits.run("select-channels{keep=0.5}", shared)
+    assert RemoveChannels().run(graph, shared).figures["oracle_error"] is None
