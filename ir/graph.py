@@ -182,13 +182,15 @@ class Graph:
 
     def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
-        piece = self.copy()
-        raw = piece._raw
-        raw.nodes = [node for node in raw.nodes if node.name in nodes]
+        whole = self._raw
+        chosen = [node for node in whole.nodes if node.name in nodes]
+        raw = gs.Graph(
+            chosen, opset=whole.opset, import_domains=whole.import_domains, ir_version=whole.ir_version
+        ).copy()
+        piece = Graph(raw, self._base)
         tensors = raw.tensors() | {t.name: t._raw for node in piece.nodes for t in node.captures()}
         for name, values in inputs.items():
             if name in tensors:
-                tensors[name].inputs.clear()
                 tensors[name].dtype = values[0].dtype
                 sizes = zip(*(value.shape for value in values), strict=True)
                 tensors[name].shape = [size[0] if len(set(size)) == 1 else None for size in sizes]

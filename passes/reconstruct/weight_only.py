@@ -14,7 +14,7 @@ from ..analysis.readers import row_atoms
 from ..analysis.surgery import Surgery, sliced_constant
 from .kernel import interpolation, linear_kernel, relu_kernel
 
-_RECTIFIERS = ("Relu", "Clip", "LeakyRelu", "PRelu", "HardSwish", "Gelu", "Elu", "Mish")
+_RECTIFIERS = ("Celu", "Clip", "Elu", "Erf", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Sigmoid", "Swish")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Divergence of outputs: nought for equal ones, positive otherwise, finite always, and of the kind an output calls for."""
+"""Divergence of outputs: nought for equal ones, positive otherwise, always finite, of the kind an output calls for."""
 
 from typing import Any
 
@@ -61,8 +61,7 @@ def test_never_other_than_finite(bad: float, logits: bool) -> None:
     broken = a.copy()
     broken[1, 2] = bad
     assert divergence(broken, broken, logits=logits) == 0
-    assert 1 < divergence(a, broken, logits=logits) < np.inf or (logits and bad < 0)
-    assert divergence(a, broken, logits=logits) > 0.01
+    assert 1 < divergence(a, broken, logits=logits) < np.inf
     assert divergence(np.full((2, 2), 1e300), -np.full((2, 2), 1e300), logits=False) < np.inf
 
 

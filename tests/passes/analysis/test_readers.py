@@ -16,6 +16,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels import Channels, analyse
 from optimise_onnx.passes.analysis.compensation import compensated
 from optimise_onnx.passes.analysis.linear import linear_layers, stored_weight
+from optimise_onnx.passes.analysis.mask import masked
 from optimise_onnx.passes.analysis.ranking import GroupRanking, Ranking
 from optimise_onnx.passes.analysis.readers import Reader, readers
 from optimise_onnx.passes.analysis.statistics import input_moments
@@ -38,8 +39,6 @@ def everything(graph: Graph, inputs: dict[str, Array]) -> tuple[Channels, dict[s
 )
 def test_zeroing_the_rows_of_a_unit_is_removing_it(name: str) -> None:
     """Setting the rows that belong to some units to zero does what multiplying the channels by zero does."""
-    from optimise_onnx.passes.analysis.mask import masked
-
     model = ZOO[name]()
     graph, inputs = graph_of(model), feeds(model, 0, 6)
     channels, found = everything(graph, inputs)

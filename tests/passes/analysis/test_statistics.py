@@ -1,4 +1,4 @@
-"""One streaming pass gives the moments of all rows, in pieces of any length, and samples positions the same each time."""
+"""One streaming pass gives the moments of all rows, in pieces of any length, with positions drawn by the seed."""
 
 from typing import Any
 

@@ -57,7 +57,6 @@ class Biased:
     """A runner in which pruned graphs give slightly other outputs."""
 
     scale: float
-    columns: int
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
         if not any(node.op == "Mul" for node in graph.nodes):  # no masks: the pruned one
@@ -70,7 +69,7 @@ class Biased:
 def test_the_oracle_fails_when_removing_is_not_masking() -> None:
     graph = graph_of(ZOO["mlp"]())
     for scale, fails in ((1.0, False), (1.01, True), (np.nan, True)):
-        copy, shared = graph.copy(), Context(Biased(scale, 0), graph)
+        copy, shared = graph.copy(), Context(Biased(scale), graph)
         SelectChannels(keep=0.5).run(copy, shared)
         if fails:
             with pytest.raises(VerificationError, match="differs from the masked one"):

@@ -1,0 +1,152 @@
+"""Targets are met and never missed, options hold, and what cannot be reached is said with what can."""
+
+import re
+from math import ceil, gcd
+from typing import Any
+
+import digits
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from oracle import graph_of
+from zoo import ARCHITECTURES, ZOO, feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.cost import cost, total
+from optimise_onnx.ir.errors import TargetNotMetError, UsageError
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.allocate.pass_ import Allocate
+from optimise_onnx.passes.allocate.targets import Target
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.remove import RemoveChannels
+
+Array = NDArray[Any]
+COARSE = {"nhwc_tf": 0.96, "vgg_flatten": 0.98}  # four groups: one channel is a per cent or two of all MACs
+
+
+def shrunk(
+    graph: Graph,
+    target: str,
+    data: dict[str, Array] | None = None,
+    select: SelectChannels | None = None,
+    **options: Any,
+) -> tuple[float, Context]:
+    """Shrink a copy; return the cost reached over the budget, and the context."""
+    copy = graph.copy()
+    shared = Context(OrtRunner(1), graph, None if data is None else Calibration.from_arrays(data))
+    (select or SelectChannels()).run(copy, shared)
+    Allocate(target, **options).run(copy, shared)
+    shared.decisions["widths"] = shared.decisions["removed"]
+    RemoveChannels().run(copy, shared)
+    aim = Target.parse(target)
+    return aim.measure(total(cost(copy))) / aim.budget(total(cost(graph))), shared
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_targets_are_met_closely_and_never_missed(name: str) -> None:
+    graph = graph_of(ARCHITECTURES[name]())
+    for target in ("macs=0.5x", "macs=0.8x", "params=0.5x", "params=0.65x", "bytes=0.7x"):
+        reached, _ = shrunk(graph, target)
+        assert COARSE.get(name, 0.99) <= reached <= 1, target
+
+
+@pytest.mark.parametrize("name", ["resnet_projection", "shuffle", "vit", "two_inputs"])
+def test_with_data_too(name: str) -> None:
+    model = ARCHITECTURES[name]()
+    reached, _ = shrunk(graph_of(model), "macs=0.6x", feeds(model, 0, 16))
+    assert 0.99 <= reached <= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["grouped_concat_border", "gather_subset", "slice_step_two", "unused_initializer", "lstm"]
+)
+def test_where_the_cost_is_not_a_product_the_budget_still_holds(name: str) -> None:
+    graph = graph_of(ZOO[name]())
+    graph.clean()
+    for target in ("macs=0.8x", "params=0.8x", "bytes=0.85x"):
+        reached, _ = shrunk(graph, target)
+        assert 0.6 <= reached <= 1
+
+
+@pytest.mark.parametrize("name", ["resnet_projection", "resnext", "vit"])
+@pytest.mark.parametrize("align", [4, 8])
+def test_widths_are_multiples(name: str, align: int) -> None:
+    graph = graph_of(ARCHITECTURES[name]())
+    reached, shared = shrunk(graph, "macs=0.6x", align=align)
+    assert reached <= 1
+    for group in shared.decisions["ranking"].channels.groups:
+        kept = group.width - shared.decisions["widths"].get(group.name, 0)
+        assert kept == group.width or kept * len(group.cells) % (align // gcd(align, len(group.cells))) == 0
+        assert kept == group.width or kept % (align // gcd(align, len(group.cells))) == 0
+
+
+def test_no_group_loses_more_than_its_share() -> None:
+    graph = graph_of(ARCHITECTURES["resnet_projection"]())
+    _, shared = shrunk(graph, "macs=0.6x", max_ratio=0.3)
+    for group in shared.decisions["ranking"].channels.groups:
+        assert group.width - shared.decisions["widths"].get(group.name, 0) >= ceil(0.7 * group.width - 1e-9)
+
+
+def test_what_is_kept_loses_nothing() -> None:
+    graph = graph_of(ARCHITECTURES["vgg_gap"]())
+    first = next(node for node in graph.nodes if node.op == "Conv")
+    held = SelectChannels(keep_nodes=f"^{re.escape(first.name)}$")
+    reached, shared = shrunk(graph, "macs=0.6x", select=held)
+    assert reached <= 1 and first.outputs[0].name not in shared.decisions["widths"]
+    with pytest.raises(TargetNotMetError):
+        shrunk(graph, "macs=0.9x", select=SelectChannels(keep_types="Conv|Gemm"))
+
+
+@pytest.mark.parametrize("options", [{}, {"max_ratio": 0.25}, {"align": 16}])
+def test_what_can_be_reached_is_said(options: dict[str, Any]) -> None:
+    graph = graph_of(ARCHITECTURES["mlp"]())
+    with pytest.raises(TargetNotMetError) as caught:
+        shrunk(graph, "params=20", **options)
+    match = re.search(r"([\d,]+) params are left", str(caught.value.why))
+    assert match is not None
+    best = int(match[1].replace(",", ""))
+    assert shrunk(graph, f"params={best}", **options)[0] == pytest.approx(1)
+    with pytest.raises(TargetNotMetError):
+        shrunk(graph, f"params={best - 1}", **options)
+
+
+def test_a_target_that_is_met_already_removes_nothing() -> None:
+    graph = graph_of(ARCHITECTURES["mlp"]())
+    reached, shared = shrunk(graph, "params=1x")
+    assert reached == 1 and shared.decisions["widths"] == {}
+
+
+@pytest.mark.parametrize("options", [{"align": 0}, {"max_ratio": 1.5}, {"max_ratio": -0.1}, {"samples": 0}])
+def test_options_out_of_range(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        shrunk(graph_of(ARCHITECTURES["mlp"]()), "params=0.5x", **options)
+
+
+def test_allocating_needs_a_ranking() -> None:
+    graph = graph_of(ARCHITECTURES["mlp"]())
+    with pytest.raises(UsageError, match="needs ranked channels"):
+        Allocate().run(graph, Context(OrtRunner(1), graph))
+
+
+def test_the_insensitive_group_pays() -> None:
+    """Two equal branches, one of which hardly reaches the output: that one loses its channels."""
+    b = Builder("branches")
+    x = b.input("x", ["N", 8])
+    left, right = (b.gemm(b.relu(b.gemm(x, 32)), 16) for _ in range(2))
+    whisper = b.mul(right, b.const(np.full(16, 0.01, np.float32)))
+    model = b.model(b.gemm(b.relu(b.add(left, whisper)), 5))
+    _, shared = shrunk(graph_of(model), "macs=0.8x", feeds(model, 0, 256))
+    lost = shared.decisions["widths"]
+    assert lost.get("gemm_2_out", 0) > 3 * lost.get("gemm_0_out", 0)
+
+
+def test_the_same_decision_twice() -> None:
+    found = []
+    for _ in range(2):
+        shared = digits.context(64)
+        digits.run("select-channels,allocate{target=macs=0.5x}", shared)
+        found.append(shared.decisions["removed"])
+    assert found[0] == found[1]

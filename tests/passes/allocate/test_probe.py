@@ -1,0 +1,126 @@
+"""Probes: what a group costs is measured at every reader, and the curve goes through what was measured."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from oracle import graph_of
+from zoo import ZOO, feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.allocate.probe import Probe, scaled
+from optimise_onnx.passes.analysis.outputs import judge
+from optimise_onnx.passes.analysis.ranking import Ranking
+from optimise_onnx.passes.analysis.readers import readers
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.remove import RemoveChannels
+
+Array = NDArray[Any]
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=4, max_size=30),
+    st.lists(st.floats(0, 10), min_size=3, max_size=3),
+    st.floats(0, 6),
+)
+def test_a_scaled_curve(steps: list[float], measured: list[float], decades: float) -> None:
+    proxy = np.concatenate([[0.0], np.cumsum(np.array(steps) * 10**-decades)])
+    points = sorted({max(1, round(share * (len(steps) - 1))) for share in (0.25, 0.5, 0.75)})
+    heights = measured[: len(points)]
+    curve = scaled(proxy, points, heights)
+    assert curve[0] == 0 and (np.diff(curve) >= 0).all() and np.isfinite(curve).all()
+    np.testing.assert_allclose(curve[points], np.maximum(np.maximum.accumulate(heights), 1e-12), rtol=1e-9)
+
+
+def test_a_proxy_that_is_right_stays() -> None:
+    proxy = np.array([0.0, 1, 3, 4, 8, 9, 20])
+    np.testing.assert_allclose(scaled(proxy, [1, 3, 4], 0.1 * proxy[[1, 3, 4]]), 0.1 * proxy)
+
+
+def test_free_rounds_in_the_proxy_do_not_blow_the_curve_up() -> None:
+    proxy = np.array([0.0, 0, 0, 0.1, 0.2, 0.4])
+    assert scaled(proxy, [2, 4], [1e-6, 0.2])[3] <= 0.2
+
+
+def a_probe(model: onnx.ModelProto, samples: int = 64) -> tuple[Graph, Probe]:
+    """Rank a model's channels and make a probe of it."""
+    graph = graph_of(model)
+    shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, samples)))
+    SelectChannels().run(graph, shared)
+    chosen = judge(graph, shared.judging(samples), OrtRunner(1))
+    return graph, Probe.of(graph, shared.decisions["ranking"], shared.decisions["moments"], chosen)
+
+
+def measured(probe: Probe, name: str, count: int) -> float:
+    """Divergence when a group loses some rounds."""
+    group = next(group for group in probe.ranking.channels.groups if group.name == name)
+    reading = readers(probe.graph, probe.ranking.channels, group, probe.layers, probe.moments, {})
+    return probe.divergence(group, count, reading)
+
+
+READERS = [
+    "conv_transpose",
+    "gemm_scaled",
+    "gemm_trans_a",
+    "shared_conv_weight",
+    "qdq_activations",
+    "qdq_weight_axis_one",
+    "attention_separate",
+    "einsum_linear",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_reader_gets_away(name: str) -> None:
+    """Layers whose weights cannot be edited are masked: no group looks free."""
+    graph, probe = a_probe(ZOO[name](), 16)
+    before = graph.to_model().SerializeToString()
+    for group in probe.ranking.channels.groups:
+        if group.width > 1:
+            assert probe.curve(group)[-2] > 1e-9
+    assert graph.to_model().SerializeToString() == before
+
+
+def test_without_anything_to_edit_a_probe_is_removal() -> None:
+    b = Builder("transposed")
+    y = b.conv_transpose(b.conv_relu(b.input("x", ["N", 3, 6, 6]), 8), 4)
+    graph, probe = a_probe(b.model(b.conv_transpose(b.relu(y), 3)))
+    ranking: Ranking = probe.ranking
+    (first, *_) = ranking.channels.groups
+    shared = Context(OrtRunner(1), graph, decisions={"ranking": ranking, "removed": {first.name: 5}})
+    pruned = graph.copy()
+    RemoveChannels().run(pruned, shared)
+    assert measured(probe, first.name, 5) == pytest.approx(probe.judge.of(pruned), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vgg_gap", "qdq_weight_per_axis", "resnext", "vit"])
+def test_making_up_for_channels_helps(name: str) -> None:
+    """With data the measured error is mostly below that of plain removal."""
+    graph, probe = a_probe(ZOO[name]())
+    ratios = []
+    for group in probe.ranking.channels.groups:
+        if group.width < 4:
+            continue
+        shared = Context(
+            OrtRunner(1), graph, decisions={"ranking": probe.ranking, "removed": {group.name: group.width // 2}}
+        )
+        pruned = graph.copy()
+        RemoveChannels().run(pruned, shared)
+        ratios.append(measured(probe, group.name, group.width // 2) / probe.judge.of(pruned))
+    assert np.mean(np.log(ratios)) < 0
+
+
+def test_an_old_bias_is_kept() -> None:
+    b = Builder("biased")
+    y = b.conv(b.input("x", ["N", 3, 6, 6]), 8)
+    bias = b.node("DequantizeLinear", [b.const(np.full(4, 100, np.int32)), b.const(np.float32(1))])
+    _, probe = a_probe(b.model(b.conv_with(y, [b.weight([4, 8, 3, 3]), bias])))
+    assert measured(probe, "conv_0_out", 1) < 1
