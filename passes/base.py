@@ -28,8 +28,9 @@ class Outcome:
 class Context:
     """What passes share during one pipeline run.
 
-    ``original`` is the graph as it was before any lossy pass: reconstruction aims at it. ``decisions`` carries what one
-    pass decides for a later one (widths, kept channels). ``cached`` holds analyses, dropped when the graph changes.
+    ``original`` is the graph that relative targets are relative to. ``decisions`` carries what one pass decides for a
+    later one: widths, kept channels, the graph before removal. ``cached`` holds analyses, dropped when the graph
+    changes.
     """
 
     runner: Runner
@@ -56,11 +57,8 @@ class Context:
     def judging(self, most: int) -> Calibration:
         """Samples that statistics have not seen, at most ``most``; all samples when there are fewer than four."""
         assert self.calibration is not None
-        return (
-            self.calibration.tail(self.calibration.samples - self._judges()).head(most)
-            if self._judges()
-            else self.calibration
-        )
+        count = self._judges()
+        return self.calibration.tail(self.calibration.samples - count).head(most) if count else self.calibration
 
     def _judges(self) -> int:
         assert self.calibration is not None

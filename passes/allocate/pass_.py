@@ -11,7 +11,7 @@ from ...ir.cost import cost, total
 from ...ir.errors import TargetNotMetError, UsageError
 from ...ir.graph import Array, Graph
 from ..analysis.channels import Channels, Group
-from ..analysis.cost_terms import Product, cost_products
+from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
 from ..analysis.outputs import judge
 from ..analysis.ranking import Ranking
 from ..analysis.removal import remove
@@ -49,7 +49,8 @@ class Allocate:
             context.decisions["removed"] = {}
             return Outcome(False, (f"{target} is met already",))
         curves = self._curves(graph, context, ranking)
-        removed = self._decide(graph, ranking, curves, target, budget)
+        later = bias_products(graph, ranking.channels, target.kind) if context.calibration is not None else []
+        removed = self._decide(graph, ranking, curves, later, target, budget)
         context.decisions["removed"] = removed
         return Outcome(
             False, (f"widths chosen for {target}",), {"error_predicted": _predicted(ranking, curves, removed)}
@@ -76,11 +77,24 @@ class Allocate:
         return [curve + step * np.arange(len(curve)) for curve in curves]
 
     def _decide(
-        self, graph: Graph, ranking: Ranking, curves: Sequence[Array], target: Target, budget: float
+        self,
+        graph: Graph,
+        ranking: Ranking,
+        curves: Sequence[Array],
+        later: Sequence[Product],
+        target: Target,
+        budget: float,
     ) -> dict[str, int]:
-        """Solve with the cost written over widths; check it on the really rewritten graph."""
+        """Solve with the cost written over widths; check it on the really rewritten graph, plus what comes later."""
         channels = ranking.channels
-        model = Cost.of([_term(p) for p in cost_products(graph, channels, target.kind)], len(channels.groups))
+
+        def price(kept: Array) -> float:
+            pruned = graph.copy()
+            remove(pruned, channels, ranking.kept(_lost(channels, kept)))
+            return target.measure(total(cost(pruned))) + evaluate(later, kept)
+
+        terms = [_term(product) for product in (*cost_products(graph, channels, target.kind), *later)]
+        model = Cost.of(terms, len(channels.groups))
         minimum = [self._minimum(group, ranking) for group in channels.groups]
         step = [self._step(group) for group in channels.groups]
         aim = budget
@@ -88,16 +102,14 @@ class Allocate:
             kept = allocate(curves, model, aim, minimum, step)
             if kept is None:
                 break
-            removed = _lost(channels, kept)
-            real = target.measure(total(cost(_pruned(graph, ranking, removed))))
+            real = price(kept)
             if real <= budget:
-                return removed
+                return _lost(channels, kept)
             aim -= real - budget
         least = np.minimum([group.width for group in channels.groups], -(-np.asarray(minimum) // step) * step)
-        removed = _lost(channels, least)
-        best = target.measure(total(cost(_pruned(graph, ranking, removed))))
+        best = price(least)
         if best <= budget:
-            return removed
+            return _lost(channels, least)
         raise TargetNotMetError(
             f"{target} cannot be reached",
             why=f"with all channels gone that may go, {best:,.0f} {target.kind} are left; the target is {budget:,.0f}",
@@ -126,12 +138,6 @@ def _term(product: Product) -> Term:
 def _lost(channels: Channels, kept: Array) -> dict[str, int]:
     lost = {group.name: group.width - int(stay) for group, stay in zip(channels.groups, kept, strict=True)}
     return {name: count for name, count in lost.items() if count}
-
-
-def _pruned(graph: Graph, ranking: Ranking, removed: dict[str, int]) -> Graph:
-    copy = graph.copy()
-    remove(copy, ranking.channels, ranking.kept(removed))
-    return copy
 
 
 def _predicted(ranking: Ranking, curves: Sequence[Array], removed: dict[str, int]) -> float:

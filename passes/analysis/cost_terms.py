@@ -10,6 +10,8 @@ from ...ir.graph import Array, Graph, Node
 from ...ir.shapes import Shape, concrete, input_sizes
 from .channels import Channels
 from .context import Labels, rows
+from .linear import linear_layers, stored_weight
+from .writing import has_own_bias, writable
 
 _RECURRENT = ("GRU", "LSTM", "RNN")
 
@@ -42,6 +44,13 @@ class _Counter:
     channels: Channels
     owner: Array
 
+    @staticmethod
+    def of(channels: Channels) -> "_Counter":
+        owner = np.full(channels.context.registry_size(), -1)
+        for number, group in enumerate(channels.groups):
+            owner[group.cells] = number
+        return _Counter(channels, owner)
+
     def product(self, whole: float, axes: Sequence[Labels]) -> Product:
         """Write a cost proportional to the number of indices along the shrinking axes of at most two tensors."""
         counts = [self._count(labels) for labels in axes]
@@ -63,10 +72,7 @@ def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay; bytes
     leave out the few that rewritten shapes and indices take.
     """
-    owner = np.full(channels.context.registry_size(), -1)
-    for number, group in enumerate(channels.groups):
-        owner[group.cells] = number
-    counter = _Counter(channels, owner)
+    counter = _Counter.of(channels)
     needed = graph.copy()
     needed.clean()
     if kind == "macs":
@@ -93,6 +99,23 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -
         return [counter.product(whole * share, summed), counter.product(whole * (1 - share), [])]
     made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
     return [counter.product(whole, made + summed)]
+
+
+def bias_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
+    """Write what the biases cost that solving the layers anew would add, where one is missing or not a layer's own."""
+    counter = _Counter.of(channels)
+    layers = linear_layers(graph, channels.context.shapes)
+    found = []
+    for node in graph.nodes if kind != "macs" else ():
+        layer = layers.get(node.name)
+        if layer is None or not writable(graph, node, layer) or has_own_bias(graph, node, layer):
+            continue
+        size = layer.groups * layer.fan_out
+        labels = channels.context.labels.get(layer.output)
+        shrinks = labels is not None and labels.atoms.shape[labels.shrink or 0] == size
+        each = stored_weight(graph, node, layer).itemsize if kind == "bytes" else 1
+        found.append(counter.product(size * each, [labels] if labels is not None and shrinks else []))
+    return found
 
 
 def evaluate(products: Sequence[Product], kept: Array) -> float:

@@ -26,7 +26,7 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
     codes = np.clip(np.round(weight / step.reshape(form)), -limit, limit)
     _replace(graph, producer, 0, codes.astype(stored.dtype))
     _replace(graph, producer, 1, step.reshape(scale.array.shape))
-    if zero and zero[0].name:
+    if zero and zero[0].name and zero[0].array.any():
         _replace(graph, producer, 2, np.zeros_like(zero[0].array))
 
 
@@ -62,6 +62,16 @@ def bias_place(graph: Graph, node: Node, layer: Linear) -> tuple[Node, int] | No
         return None
     places = [index for index, tensor in enumerate(readers[0].inputs) if _is_bias(graph, tensor, layer)]
     return (readers[0], places[0]) if places else None
+
+
+def has_own_bias(graph: Graph, node: Node, layer: Linear) -> bool:
+    """Whether :func:`write_bias` only changes numbers: floats of this layer alone, one an output."""
+    place = bias_place(graph, node, layer)
+    if place is None:
+        return False
+    tensor = place[0].inputs[place[1]]
+    alone = tensor.is_constant and len(tensor.consumers) == 1 and np.dtype(tensor.dtype).kind == "f"
+    return alone and tensor.array.size == layer.groups * layer.fan_out
 
 
 def _has_third(node: Node) -> bool:

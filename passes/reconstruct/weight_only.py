@@ -14,7 +14,8 @@ from ..analysis.readers import row_atoms
 from ..analysis.surgery import Surgery, sliced_constant
 from .kernel import interpolation, linear_kernel, relu_kernel
 
-_RECTIFIERS = ("Celu", "Clip", "Elu", "Erf", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Sigmoid", "Swish")
+_RECTIFIERS = ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Swish")
+_WRITTEN_OUT = ("Erf", "Sigmoid")  # Gelu and SiLU as exporters spell them
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _kernels(dense: Graph, channels: Channels, layers: dict[str, Linear], cells:
     size = channels.context.registry_size()
     rectified = np.zeros(size, bool)
     for node in dense.nodes:
-        labels = channels.context.labels.get(node.outputs[0].name) if node.op in _RECTIFIERS else None
+        labels = channels.context.labels.get(node.outputs[0].name) if node.op in _RECTIFIERS + _WRITTEN_OUT else None
         if labels is not None:
             rectified[labels.atoms] = True
     kernels = [np.zeros((len(cell), len(cell))) for cell in cells]

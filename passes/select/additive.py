@@ -13,7 +13,8 @@ def unit_costs(weights: Sequence[Array], units: Sequence[Array], energy: Sequenc
     ``weights[j]`` (d, m) of reader j, ``units[j]`` (d,) the unit of each row or -1, ``energy[j]`` (d,) mean square of
     each input or None for 1. A unit's share in reader j is ``sum_rows energy |W_row|^2 / sum_all energy |W|^2``:
     the relative squared error of zeroing it, inputs taken as uncorrelated (Wanda for matrices of one column block,
-    arXiv 2306.11695; L2 magnitude without energy).
+    arXiv 2306.11695; without energy the squared L2 norm of Li et al., ICLR 2017, over coupled layers as in DepGraph,
+    CVPR 2023).
     """
     total = np.zeros(count)
     for weight, unit, power in zip(weights, units, energy, strict=True):

@@ -20,6 +20,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.pass_ import Allocate
 from optimise_onnx.passes.allocate.targets import Target
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.select.pass_ import SelectChannels
 from optimise_onnx.passes.select.remove import RemoveChannels
 
@@ -69,6 +70,35 @@ def test_where_the_cost_is_not_a_product_the_budget_still_holds(name: str) -> No
     for target in ("macs=0.8x", "params=0.8x", "bytes=0.85x"):
         reached, _ = shrunk(graph, target)
         assert 0.6 <= reached <= 1
+
+
+@pytest.mark.parametrize("kind", ["conv", "matmul", "gemm", "shared", "codes"])
+def test_biases_that_reconstruction_adds_are_reckoned_with(kind: str) -> None:
+    b = Builder(f"bare_{kind}")
+    image = kind in ("conv", "shared", "codes")
+    x = b.input("x", ["N", 3, 5, 5] if image else ["N", 12])
+    bias = b.vector(16)
+    for _ in range(3):
+        match kind:
+            case "conv":
+                x = b.relu(b.conv(x, 16, bias=False))
+            case "shared":
+                x = b.relu(b.conv_with(x, [b.weight([16, b.size(x), 3, 3]), bias]))
+            case "codes":
+                codes = b.node("DequantizeLinear", [b.const(np.ones(16, np.int32)), b.const(np.float32(0.1))])
+                x = b.relu(b.conv_with(x, [b.weight([16, b.size(x), 3, 3]), codes]))
+            case "matmul":
+                x = b.relu(b.matmul(x, 16, bias=False))
+            case "gemm":
+                x = b.relu(b.node("Gemm", [x, b.weight([b.size(x), 16]), b.const(np.float32(0.1))]))
+    model = b.model(b.gemm(b.flatten(x), 4))
+    graph = graph_of(model)
+    for target in ("params=0.7x", "bytes=0.7x"):
+        copy = graph.copy()
+        shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, 32)))
+        PassManager.parse(f"select-channels,allocate{{target={target}}},remove-channels,reconstruct").run(copy, shared)
+        aim = Target.parse(target)
+        assert 0.85 <= aim.measure(total(cost(copy))) / aim.budget(total(cost(graph))) <= 1
 
 
 @pytest.mark.parametrize("name", ["resnet_projection", "resnext", "vit"])

@@ -8,7 +8,7 @@ from zoo.builder import Builder
 
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.cost_terms import cost_products, evaluate
+from optimise_onnx.passes.analysis.cost_terms import bias_products, cost_products, evaluate
 from optimise_onnx.passes.analysis.removal import remove
 
 # How many channels a tensor loses depends on which classes of a cell go, not only on how many.
@@ -65,3 +65,18 @@ def test_what_no_output_needs_costs_nothing() -> None:
     channels = analyse(graph)
     everything = np.array([group.width for group in channels.groups], float)
     assert evaluate(cost_products(graph, channels, "params"), everything) == 30
+
+
+@pytest.mark.parametrize("kind", ["params", "bytes"])
+def test_biases_that_may_be_added(kind: str) -> None:
+    """Solving every layer anew adds at most what was said: here exactly, for all of them can be written."""
+    b = Builder("bare")
+    x = b.conv(b.input("x", ["N", 3, 6, 6]), 8, bias=False)
+    x = b.matmul(b.flatten(b.relu(b.conv(x, 6))), 12, bias=False)
+    graph = graph_of(b.model(b.gemm(b.relu(x), 5)))
+    channels = analyse(graph)
+    added = bias_products(graph, channels, kind)
+    assert not bias_products(graph, channels, "macs")
+    everything = np.array([group.width for group in channels.groups], float)
+    assert evaluate(added, everything) == (8 + 12) * (1 if kind == "params" else 4)
+    assert evaluate(added, everything - 1) == (7 + 11) * (1 if kind == "params" else 4)
