@@ -10,7 +10,7 @@ class Session(Protocol):
     """A model ready to run."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every declared output by name."""
+        """Return every declared output by name. Raises InvalidModelError when the model does not run on them."""
 
 
 class Runner(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..frontends.scripts import said
 from ..ir.errors import CalibrationError, UsageError, VerificationError
 from ..ir.feeds import Feeds
 from ..ir.graph import Array
@@ -114,4 +115,4 @@ def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float
     except UsageError:
         raise
     except Exception as error:
-        raise CalibrationError("the metric failed", why=f"{type(error).__name__}: {error}".splitlines()[0]) from error
+        raise CalibrationError("the metric failed", why=said(error)) from error

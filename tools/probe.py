@@ -57,12 +57,11 @@ def _side(graph: Graph, session: Session, seed: int) -> int:
     """Find a size for the symbolic dimensions, other than the batch, with which the model runs."""
     said = ""
     for side in _SIDES:
+        feeds = random_feeds(graph, np.random.default_rng(seed), 1, side)
         try:
-            session.run(random_feeds(graph, np.random.default_rng(seed), 1, side))
-        except InvalidModelError:
-            raise
-        except Exception as error:  # noqa: BLE001  onnxruntime's own exceptions share no base class
-            said = str(error).splitlines()[0]
+            session.run(feeds)
+        except InvalidModelError as error:
+            said = error.why
         else:
             return side
     raise InvalidModelError("the model does not run on random inputs", why=said, hint="give --data")

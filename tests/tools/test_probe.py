@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
+from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.feeds import Calibration, Feeds
 from optimise_onnx.ir.graph import Array, Graph
@@ -22,7 +23,7 @@ class Choosy:
 
     def run(self, feeds: Mapping[str, Array]) -> Feeds:
         if feeds["x"].shape[-1] != self.side:
-            raise RuntimeError(f"wrong side\n{feeds['x'].shape}")
+            raise InvalidModelError("onnxruntime does not run the model", why="wrong side")
         return {"y": feeds["x"]}
 
 
@@ -40,6 +41,15 @@ def test_a_side_that_runs_is_found() -> None:
     assert samples.origin == "64 random inputs"
     assert probe.one(model("N"), Choosy(8), seed=1)["x"].shape == (1, 3, 8)
     assert probe.first(model("N"), samples)["x"].shape == (1, 3, 16)
+
+
+def test_a_side_that_runs_is_found_in_onnxruntime() -> None:
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", "S"]) for name in "xy"]
+    sixteen = numpy_helper.from_array(np.ones(16, np.float32), "sixteen")
+    node = helper.make_node("Add", ["x", "sixteen"], ["y"])
+    proto = helper.make_graph([node], "g", ends[:1], ends[1:], [sixteen])
+    graph = Graph.of(helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    assert probe.one(graph, OrtRunner().session(graph), seed=1)["x"].shape == (1, 16)
 
 
 def test_a_fixed_batch_stays() -> None:
