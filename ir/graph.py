@@ -16,6 +16,8 @@ import onnx_graphsurgeon as gs
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 
+_IR_VERSION = 8  # what onnxruntime reads since 1.10
+
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
 
@@ -47,6 +49,13 @@ class Graph:
                 tensor.shape = None
                 tensor.dtype = tensor.dtype or types.get(name)
         return graph
+
+    @staticmethod
+    def empty(opset: int) -> Graph:
+        """Return a graph without nodes."""
+        raw = gs.Graph(opset=opset)
+        base = onnx.ModelProto(ir_version=_IR_VERSION, opset_import=[onnx.helper.make_opsetid("", opset)])
+        return Graph(raw, base)
 
     def _name_nodes(self) -> None:
         taken: set[str] = {node.name for node in self._raw.nodes}

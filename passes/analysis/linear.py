@@ -34,7 +34,7 @@ class Geometry:
             return self.begin, self.end
         total = [
             max((-(-size // step) - 1) * step + reach - size, 0)
-            for size, step, reach in zip(sizes, self.strides, self._reach(), strict=True)
+            for size, step, reach in zip(sizes, self.strides, self.reach(), strict=True)
         ]
         small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
         return (small, large) if self.auto_pad == "SAME_UPPER" else (large, small)
@@ -42,9 +42,10 @@ class Geometry:
     def positions(self, sizes: Sequence[int]) -> int:
         """How many output positions an input of these spatial sizes gives."""
         padded = np.sum([sizes, *self.pads(sizes)], axis=0)
-        return int(np.prod((padded - self._reach()) // np.asarray(self.strides) + 1))
+        return int(np.prod((padded - self.reach()) // np.asarray(self.strides) + 1))
 
-    def _reach(self) -> Array:
+    def reach(self) -> Array:
+        """Return how far the kernel spans along each spatial axis."""
         reach: Array = (np.asarray(self.kernel) - 1) * np.asarray(self.dilations) + 1
         return reach
 

@@ -100,6 +100,11 @@ class PairedMoments:
         for half, part in zip(self._halves, (slice(None, cut), slice(cut, None)), strict=True):
             half.update(x[0, part], y[0, part])
 
+    def whole(self) -> Joint:
+        """Return the moments of all samples, of one group."""
+        filled = [joint(half) for half in self._halves if half.count]
+        return filled[0] if len(filled) == 1 else merged(*filled)
+
     def solve(self, prior: Array, ridge: float) -> tuple[Array, Array]:
         """Return weights (g, d, m) and biases (g, m); ``ridge`` is for many small groups, and for a single sample.
 

@@ -1,0 +1,70 @@
+"""Two layers with nothing but activations and depthwise convolutions between them: what can be solved as one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir.graph import Graph, Node, Tensor
+from ...ir.shapes import Shape
+from ..analysis.linear import Linear, is_stored, stored_array
+from ..analysis.writing import bias_place, writable
+
+_ACTIVATIONS = ("Clip", "Relu")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``first`` feeds ``last`` through ``between`` alone, in order."""
+
+    first: Linear
+    between: tuple[Node, ...]
+    last: Linear
+
+
+def chain_from(graph: Graph, layers: Mapping[str, Linear], shapes: Mapping[str, Shape], first: Linear) -> Chain | None:
+    """Follow a layer to the next dense one; None where something else is in the way, or no activation."""
+    node = graph.node(first.node)
+    place = bias_place(graph, node, first)
+    end, between = (place[0] if place is not None else node).outputs[0], list[Node]()
+    if not _plain(first, shapes):
+        return None
+    while not graph.is_output(end) and len(end.consumers) == 1:
+        reader = end.consumers[0]
+        layer = layers.get(reader.name)
+        if layer is not None and layer.groups == 1:
+            bent = any(n.op in _ACTIVATIONS for n in between)
+            fits = bent and layer.input == end.name and _plain(layer, shapes) and writable(graph, reader, layer)
+            return Chain(first, tuple(between), layer) if fits else None
+        grouped = layer is not None and _plain(layer, shapes)
+        if reader.inputs[0] != end or not (grouped or limits(reader, graph.opset) is not None):
+            return None
+        between.append(reader)
+        end = reader.outputs[0]
+    return None
+
+
+def limits(node: Node, opset: int) -> tuple[float, float] | None:
+    """Return between which values an activation is the identity; None for other operators and computed bounds."""
+    if node.domain or node.op not in _ACTIVATIONS:
+        return None
+    if node.op == "Relu":
+        return 0.0, np.inf
+    bounds = [-np.inf, np.inf]
+    for place, name in enumerate(("min", "max")):
+        given = node.inputs[place + 1] if len(node.inputs) > place + 1 and node.inputs[place + 1].name else None
+        if given is not None and not is_stored(given):
+            return None
+        bounds[place] = _scalar(given, opset) if given is not None else float(node.attributes.get(name, bounds[place]))
+    return bounds[0], bounds[1]
+
+
+def _scalar(tensor: Tensor, opset: int) -> float:
+    return float(np.ravel(stored_array(tensor, opset))[0])
+
+
+def _plain(layer: Linear, shapes: Mapping[str, Shape]) -> bool:
+    """Whether the input stands left of the weight, and a convolution knows the sizes it walks over."""
+    if layer.geometry is None:
+        return not layer.columns
+    return all(isinstance(size, int) for size in shapes.get(layer.input, (None,) * 3)[2:])

@@ -1,0 +1,126 @@
+"""One sweep over the layers of a pruned graph, front to back: inputs as they are now, targets from the original."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...ir.feeds import Calibration
+from ...ir.graph import Array, Graph, Node
+from ...ir.shapes import Shape
+from ..analysis.channels import Channels
+from ..analysis.linear import Linear, linear_layers, stored_weight
+from ..analysis.statistics import LARGEST, batch_for, spots_for
+from ..analysis.stepper import Stepper
+from ..analysis.surgery import Surgery, compact
+from ..analysis.writing import writable, write_bias, write_weight
+from ..base import Context
+from .alternation import Alternation, fits_in_memory, held_apart
+from .chain import chain_from
+from .derivatives import Derivatives
+from .paired import PairedMoments
+from .targets import Target, target_of
+
+
+class Sweep:
+    """Solves layer after layer. ``rounds`` times ``steps``: how long a layer is fitted to its chain's output."""
+
+    def __init__(
+        self, graph: Graph, context: Context, calibration: Calibration, ridge: float, rounds: int, steps: int
+    ) -> None:
+        self.graph, self.context, self.calibration, self.ridge = graph, context, calibration, ridge
+        self.rounds, self.steps = rounds, steps
+        self.dense: Graph = context.decisions["dense"]
+        self.channels: Channels = context.decisions["ranking"].channels
+        self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
+        self.rng = context.rng()
+        tensors = self.dense.tensors()
+        known = (name for name in self.channels.context.shapes if name in tensors)
+        self.shapes: dict[str, Shape] = {name: self.surgery.shapes(tensors[name])[1] for name in known}
+        self.layers = linear_layers(graph, self.shapes)
+        self.final = dict.fromkeys(self.layers, False)
+
+    def solve(self) -> tuple[int, int]:
+        """Solve every layer whose input changed; return how many, and how many of them with their chain."""
+        shapes = self.channels.context.shapes
+        changed = self._changed()
+        names = [layer.input for layer in self.layers.values()]
+        batch = batch_for(self.dense, sorted(names, key=lambda n: -int(np.prod(shapes.get(n, ()))))[:8], shapes)
+        count = chained = 0
+        with self._stepper(self.dense, batch) as old, self._stepper(self.graph, batch) as new:
+            for place, (name, layer) in enumerate(self.layers.items()):
+                self.context.progress("reconstructing", place / len(self.layers))
+                node = self.graph.node(name)
+                if name in changed and layer.fan_in <= LARGEST and writable(self.graph, node, layer):
+                    moments = self._solve_layer(node, layer, old, new)
+                    count += moments is not None
+                    chained += moments is not None and self._solve_chain(node, layer, moments, old, new)
+                self.final[name] = True
+        return count, chained
+
+    def _stepper(self, graph: Graph, batch: int) -> Stepper:
+        return Stepper(graph, self.calibration, self.context.runner, batch)
+
+    def _changed(self) -> set[str]:
+        """Name the nodes whose inputs are not what they were."""
+        keep = self.surgery.keep
+        changed = {end.node for end in self.channels.context.contractions if not keep[end.labels.atoms].all()}
+        for node in self.graph.nodes:
+            reads = (*node.inputs, *node.captures())
+            if any(t.producer is not None and t.producer.name in changed for t in reads):
+                changed.add(node.name)
+        return changed
+
+    def _solve_layer(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> PairedMoments | None:
+        """Fit a layer to its target by least squares; None where the target is out of reach."""
+        target = target_of(self.graph, node, layer, self.final, self.shapes)
+        if not self._reach(target, layer.input, old, new):
+            return None
+        weight = stored_weight(self.graph, node, layer)
+        prior = layer.matrix(weight)
+        moments = PairedMoments(*prior.shape)
+        for x, y in self._pairs(layer.input, target, old, new):
+            spots = spots_for(layer, x, self.calibration.samples, self.rng)
+            moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
+        matrix, bias = moments.solve(prior, self.ridge)
+        self._write(node, layer, matrix, bias.ravel())
+        return moments
+
+    def _solve_chain(self, node: Node, layer: Linear, moments: PairedMoments, old: Stepper, new: Stepper) -> bool:
+        """Fit a layer to what the next dense layer should give, where only activations lie between them."""
+        chain = chain_from(self.graph, self.layers, self.shapes, layer) if self.rounds and layer.groups == 1 else None
+        if chain is None or not fits_in_memory(chain) or stored_weight(self.graph, node, layer).dtype != np.float32:
+            return False
+        target = target_of(self.graph, self.graph.node(chain.last.node), chain.last, self.final, self.shapes)
+        if not self._reach(target, layer.input, old, new):
+            return False
+        links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)
+        pieces = held_apart(layer, self._pairs(layer.input, target, old, new), self.rng)
+        alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
+        self._write(node, layer, *alternation.first(moments.whole(), self.ridge))
+        return True
+
+    def _reach(self, target: Target, source: str, old: Stepper, new: Stepper) -> bool:
+        """Step both graphs so far that a layer's input and its target are at hand."""
+        if target.dense not in self.channels.context.shapes:
+            return False
+        old.advance([target.dense])
+        new.advance([source, *([target.minus] if target.minus else [])])
+        return old.has(target.dense) and new.has(source)
+
+    def _write(self, node: Node, layer: Linear, matrix: Array, bias: Array) -> None:
+        write_weight(self.graph, node, layer, layer.weight(matrix, stored_weight(self.graph, node, layer)))
+        write_bias(self.graph, node, layer, bias)
+
+    def _pairs(self, source: str, target: Target, old: Stepper, new: Stepper) -> Iterator[tuple[Array, Array]]:
+        """Yield what a layer reads now and what it, or its chain, should give, batch by batch."""
+        shortcut = new.pieces(target.minus) if target.minus else None
+        for x, y in zip(new.pieces(source), old.pieces(target.dense), strict=True):
+            wanted = self._restricted(y, target.dense)
+            yield np.asarray(x), wanted - next(shortcut) if shortcut is not None else wanted
+
+    def _restricted(self, values: Array, name: str) -> Array:
+        """Keep the channels that the pruned graph still has."""
+        labels = self.channels.context.labels.get(name)
+        if labels is None or labels.shrink is None:
+            return np.asarray(values)
+        return compact(np.asarray(values), self.surgery.mask(labels), labels.shrink, name)
