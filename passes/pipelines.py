@@ -11,26 +11,33 @@ from .cleanup.batch_norm import FoldBatchNorm
 from .cleanup.constants import FoldConstants
 from .cleanup.dead import RemoveDeadChannels
 from .cleanup.duplicate import MergeDuplicateChannels
+from .cleanup.padding import FoldPadding
+from .reconstruct.fold import FoldChannels
 from .reconstruct.pass_ import Reconstruct
 from .select.pass_ import SelectChannels
 from .select.remove import RemoveChannels
+from .select.sampler import DropSamplers, SampleInputs
 from .syntax import join
 
 PASSES: dict[str, type[Pass]] = {
     "fold-constants": FoldConstants,
     "fold-batch-norm": FoldBatchNorm,
+    "fold-padding": FoldPadding,
     "remove-dead-channels": RemoveDeadChannels,
     "merge-duplicate-channels": MergeDuplicateChannels,
+    "sample-inputs": SampleInputs,
     "select-channels": SelectChannels,
     "allocate": Allocate,
     "remove-channels": RemoveChannels,
+    "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,
+    "drop-samplers": DropSamplers,
 }
 
 FIRST = "fold-constants"
 """Makes every shape and weight known; costs before count from here."""
 
-EXACT = "fold-batch-norm,remove-dead-channels,merge-duplicate-channels"
+EXACT = "fold-batch-norm,fold-padding,remove-dead-channels,merge-duplicate-channels"
 """Makes a model smaller without changing its outputs."""
 
 _ENTRY_POINTS = "optimise_onnx.passes"

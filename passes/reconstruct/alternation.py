@@ -12,7 +12,7 @@ from ..analysis.writing import stored_bias
 from .chain import Chain
 from .derivatives import Derivatives
 from .joint import JointFit, Piece, Weights
-from .paired import Joint, PairedMoments
+from .paired import PairedMoments
 
 POSITIONS = 2**18  # output positions that a chain is fitted on, at most, about
 ELEMENTS = 2**26  # numbers held for that, at most, about
@@ -40,13 +40,13 @@ class Alternation:
     steps: int
     rng: np.random.Generator
 
-    def first(self, moments: Joint, ridge: float) -> Weights:
-        """Return the first layer's weight (1, d, m) and bias (m,); ``moments`` are those of its inputs."""
+    def first(self, inputs: PairedMoments, ridge: float) -> Weights:
+        """Return the first layer's weight (1, d, m) and bias (m,); ``inputs`` has solved that layer alone."""
         node, end = (self.graph.node(layer.node) for layer in (self.chain.first, self.chain.last))
         like = stored_weight(self.graph, node, self.chain.first)
         weights = self.chain.first.matrix(like), stored_bias(self.graph, node, self.chain.first)
         last = stored_weight(self.graph, end, self.chain.last), stored_bias(self.graph, end, self.chain.last)
-        fit = JointFit(self.links, self.chain.first, moments, *self.pieces, self.rng)
+        fit = JointFit(self.links, self.chain.first, inputs.whole(), inputs.ridge, *self.pieces, self.rng)
         for _ in range(self.rounds):
             solved = self._last(fit.stored(weights, like), (last[0], last[1].astype(np.float32)), ridge)
             weights = fit.improve(weights, like, solved, self.steps)

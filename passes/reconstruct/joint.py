@@ -22,7 +22,6 @@ from ..analysis.moments import factor
 from .derivatives import Derivatives, Passed
 from .paired import Joint
 
-_INPUT_RIDGE = 1e-3
 _SLOPE_RIDGE = 1e-2
 _LEAST_GAIN = 1e-4
 
@@ -53,20 +52,24 @@ class _Search:
 
 
 class JointFit:
-    """Improves ``first`` (weight (1, d, m), bias (m,)) for a fixed last layer; ``train`` and ``held`` are batches."""
+    """Improves ``first`` (weight (1, d, m), bias (m,)) for a fixed last layer; ``train`` and ``held`` are batches.
+
+    ``moments`` are those of the first layer's inputs, and ``ridge`` what they call for, relative.
+    """
 
     def __init__(
         self,
         chain: Derivatives,
         layer: Linear,
         moments: Joint,
+        ridge: float,
         train: Sequence[Piece],
         held: Sequence[Piece],
         rng: np.random.Generator,
     ) -> None:
         self._chain, self._layer, self._train, self._held, self._rng = chain, layer, train, held, rng
         self._mean = moments.x
-        self._inputs, _ = factor(moments.xx, _INPUT_RIDGE)
+        self._inputs, _ = factor(moments.xx, ridge)
 
     def improve(self, first: Weights, like: Array, last: Weights, steps: int) -> Weights:
         """Take up to ``steps`` steps and return the weights whose error on the held samples is least.
@@ -125,7 +128,7 @@ class JointFit:
         if search.curvature is None:
             noise = self._rng.standard_normal(passed[0].out.shape).astype(np.float32)
             back = self._layer.outputs(self._chain.adjoint(noise, passed[0], last[0]), self._train[0].spots)[0]
-            search.curvature, _ = factor((back.T @ back).astype(np.float64) / len(back), _SLOPE_RIDGE)
+            search.curvature, _ = factor(np.asarray(back.T @ back, np.float64) / len(back), _SLOPE_RIDGE)
         outward = (search.curvature, True)
         weight = cho_solve(outward, cho_solve((self._inputs, True), slopes[0]).T).T
         bias = cho_solve(outward, slopes[1])

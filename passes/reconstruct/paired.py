@@ -54,12 +54,12 @@ def merged(a: Joint, b: Joint) -> Joint:
     )
 
 
-def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array]:
+def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array, float]:
     """Fit ``y = x W + b`` with the ridge that, fitted on one half of the samples, predicts the other best.
 
     All samples together call for half the ridge that half of them do. ``prior`` (d, m) is what the ridge pulls to;
-    where it predicts better than every fit, it is kept and only the bias is fitted. Raises NumericalError as
-    :func:`solve` does.
+    where it predicts better than every fit, it is kept and only the bias is fitted. Returns weight, bias, and the
+    ridge, relative; 1 for the prior. Raises NumericalError as :func:`solve` does.
     """
     wide = len(prior) > _WIDE
     ridges = _FEW_RIDGES if wide else RIDGES
@@ -73,21 +73,22 @@ def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array]:
     whole = merged(*halves)
     best = int(scores.argmin())
     if best == len(ridges):
-        return prior, whole.y - whole.x @ prior
+        return prior, whole.y - whole.x @ prior, 1.0
     found = solve(whole.xx, whole.xy, whole.x, whole.y, prior, ridge=ridges[best] / 2)
-    return found.weight, found.bias
+    return found.weight, found.bias, ridges[best] / 2
 
 
 class PairedMoments:
     """Moments of ``x`` (g, n, d) and ``y`` (g, n, m); :meth:`solve` fits ``y = x W + b`` in every group.
 
-    One group keeps two halves of the images apart, to choose its ridge by; many groups are small, and share one.
+    One group keeps two halves of the images apart, to choose its ``ridge`` by; many groups are small, and share one.
     """
 
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
         self._halves = [Moments(inputs, outputs) for _ in range(2 if groups == 1 else 0)]
         self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
         self._turn = 0
+        self.ridge = 1.0
 
     def update(self, x: Array, y: Array, images: int) -> None:
         """Add a batch of rows, image by image."""
@@ -120,5 +121,5 @@ class PairedMoments:
             one = filled[0]
             found = solve(one.xx, one.xy, one.x, one.y, prior[0], ridge=max(ridge, RIDGES[-2]))
             return found.weight[None], found.bias[None]
-        weight, bias = fitted(filled, prior[0])
+        weight, bias, self.ridge = fitted(filled, prior[0])
         return weight[None], bias[None]

@@ -96,7 +96,7 @@ class Sweep:
         links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)
         pieces = held_apart(layer, self._pairs(layer.input, target, old, new), self.rng)
         alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
-        self._write(node, layer, *alternation.first(moments.whole(), self.ridge))
+        self._write(node, layer, *alternation.first(moments, self.ridge))
         return True
 
     def _reach(self, target: Target, source: str, old: Stepper, new: Stepper) -> bool:

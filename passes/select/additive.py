@@ -1,4 +1,4 @@
-"""Criteria whose cost adds up channel by channel: magnitude, and magnitude times activation (arrays only)."""
+"""Criteria whose cost adds up channel by channel (arrays only)."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,18 @@ import numpy as np
 from ...ir.graph import Array
 
 
-def unit_costs(weights: Sequence[Array], units: Sequence[Array], energy: Sequence[Array | None], count: int) -> Array:
+def unit_costs(
+    weights: Sequence[Array], units: Sequence[Array], energy: Sequence[Array | None], count: int, power: int = 2
+) -> Array:
     """Return each unit's share of what its readers compute, summed over readers: (count,).
 
     ``weights[j]`` (d, m) of reader j, ``units[j]`` (d,) the unit of each row or -1, ``energy[j]`` (d,) mean square of
-    each input or None for 1. A unit's share in reader j is ``sum_rows energy |W_row|^2 / sum_all energy |W|^2``:
-    the relative squared error of zeroing it, inputs taken as uncorrelated (Wanda for matrices of one column block,
-    arXiv 2306.11695; without energy the squared L2 norm of Li et al., ICLR 2017, over coupled layers as in DepGraph,
-    CVPR 2023).
+    each input or None for 1. A unit's share in reader j is ``sum_rows energy |W_row|^p / sum_all energy |W|^p``, with
+    ``p = power``; for ``p = 2`` that is the relative squared error of zeroing it, inputs taken as uncorrelated.
     """
     total = np.zeros(count)
-    for weight, unit, power in zip(weights, units, energy, strict=True):
-        rows = (weight**2).sum(1) * (1.0 if power is None else power)
+    for weight, unit, strength in zip(weights, units, energy, strict=True):
+        rows = (np.abs(weight) ** power).sum(1) * (1.0 if strength is None else strength)
         whole = rows.sum()
         inside = unit >= 0
         if whole > 0:

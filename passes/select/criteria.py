@@ -6,59 +6,34 @@ import numpy as np
 
 from ...ir.graph import Array
 from ..analysis.readers import Reader
-from .additive import rounds_by_cost, unit_costs
-from .obs_math import Consumer, eliminate
+from .activation import activation
+from .compensation import compensation
+from .geometric_median import geometric_median
+from .interpolative import interpolative
+from .lasso import lasso
+from .magnitude import magnitude, magnitude_l1
+from .obs import obs
+from .obs_swap import obs_swap
+from .pivoted_qr import pivoted_qr
+from .random_order import random_order
+from .zero_or_similar import zero_or_similar
 
-Criterion = Callable[[Sequence[Reader], tuple[int, int]], tuple[Array, Array]]
+Criterion = Callable[[Sequence[Reader], tuple[int, int], np.random.Generator], tuple[Array, Array]]
+"""From a group's readers, its form (cells, width) and a source of chance to rounds (width, cells) of unit numbers, the
+first goes first, one unit of each cell in every round, and the (width + 1,) loss from 0."""
 
-
-def magnitude(readers: Sequence[Reader], form: tuple[int, int]) -> tuple[Array, Array]:
-    """L2 norm of the consumers' weights, each consumer's whole counted as 1."""
-    return _additive(readers, form, use_data=False)
-
-
-def activation(readers: Sequence[Reader], form: tuple[int, int]) -> tuple[Array, Array]:
-    """Weight norm times the channel's mean square activation (Wanda)."""
-    return _additive(readers, form, use_data=True)
-
-
-def obs(readers: Sequence[Reader], form: tuple[int, int]) -> tuple[Array, Array]:
-    """Block OBS: what is left after the other channels have made up for the removed one (METHODS F3)."""
-    known = [r for r in readers if r.cov is not None and r.cov.ndim == 2]
-    if len(known) < len(readers) or not known:
-        return activation(readers, form)
-    consumers = [Consumer(_shrunk(r), r.weight, r.unit, _scale(r)) for r in known]
-    cells = np.repeat(np.arange(form[0]), form[1])
-    result = eliminate(consumers, form[0] * form[1], cells=cells)
-    return np.asarray(result.order).reshape(-1, form[0]), np.asarray(result.curve)
-
-
-def _shrunk(reader: Reader) -> Array:
-    """The covariance with the ridge that its samples call for."""
-    assert reader.cov is not None
-    level = float(np.diagonal(reader.cov).mean())
-    return reader.cov + np.eye(len(reader.cov)) * (reader.ridge * level)
-
-
-def _scale(reader: Reader) -> float:
-    assert reader.cov is not None
-    power = float(np.einsum("dm,de,em->", reader.weight, reader.cov, reader.weight, optimize=True))
-    return 1.0 / power if power > 0 else 0.0
-
-
-def _additive(readers: Sequence[Reader], form: tuple[int, int], *, use_data: bool) -> tuple[Array, Array]:
-    energy = [_energy(r) if use_data else None for r in readers]
-    costs = unit_costs([r.weight for r in readers], [r.unit for r in readers], energy, form[0] * form[1])
-    return rounds_by_cost(costs, form[0])
-
-
-def _energy(reader: Reader) -> Array | None:
-    if reader.cov is None or reader.mean is None:
-        return None
-    variance: Array = np.diagonal(reader.cov) if reader.cov.ndim == 2 else reader.cov
-    energy: Array = variance + reader.mean**2
-    return energy
-
-
-CRITERIA: dict[str, Criterion] = {"activation": activation, "magnitude": magnitude, "obs": obs}
-NEEDS_DATA = frozenset({"activation", "obs"})
+CRITERIA: dict[str, Criterion] = {
+    "activation": activation,
+    "compensation": compensation,
+    "geometric-median": geometric_median,
+    "interpolative": interpolative,
+    "lasso": lasso,
+    "magnitude": magnitude,
+    "magnitude-l1": magnitude_l1,
+    "obs": obs,
+    "obs-swap": obs_swap,
+    "pivoted-qr": pivoted_qr,
+    "random": random_order,
+    "zero-or-similar": zero_or_similar,
+}
+NEEDS_DATA = CRITERIA.keys() - {"geometric-median", "magnitude", "magnitude-l1", "random"}

@@ -63,11 +63,11 @@ class SelectChannels:
             )
         moments = context.decisions.get("moments", {})
         weights: dict[str, Array] = {}
-        found = {}
+        found, rng = {}, context.rng()
         for place, group in enumerate(groups):
             context.progress("ranking channels", place / len(groups))
             reading = readers(graph, channels, group, layers, moments, weights)
-            order, curve = CRITERIA[criterion](reading, group.cells.shape)
+            order, curve = CRITERIA[criterion](reading, group.cells.shape, rng)
             found[group.name] = GroupRanking(group.cells.ravel()[order], curve)
         return Ranking(criterion, channels, found)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ....ir.graph import Array, Node
+from ....ir.graph import Array, Node, Tensor
+from ....ir.shapes import Shape
 from ..context import Context, Labels, collapses
 from ..surgery import Surgery
 from .elementwise import static
@@ -104,6 +105,9 @@ def gather(ctx: Context, node: Node) -> None:
         _embedding(ctx, node, axis)
         return
     labels = ctx.of(data)
+    if axis and takes_all(indices, ctx.shape(data), axis):
+        _sampler(ctx, node, labels, axis)
+        return
     if labels.shrink is None:
         return
     atoms, count = labels.atoms, len(ctx.shape(indices))
@@ -117,6 +121,20 @@ def gather(ctx: Context, node: Node) -> None:
         atoms = atoms.reshape(atoms.shape[:axis] + (1,) * count + atoms.shape[axis + 1 :])
     shrink = labels.shrink if labels.shrink < axis else labels.shrink + count - 1
     ctx.set(out, atoms, shrink)
+
+
+def takes_all(indices: Tensor, shape: Shape, axis: int) -> bool:
+    """Whether a Gather takes every place along an axis, in order, and so does nothing."""
+    return indices.is_constant and len(shape) > axis and np.array_equal(indices.array, np.arange(shape[axis]))
+
+
+def _sampler(ctx: Context, node: Node, labels: Labels, axis: int) -> None:
+    """A Gather of everything may take less: new atoms are born, and what it takes them from stays."""
+    out = node.outputs[0]
+    ctx.pin(labels.atoms, node, "a sampler takes its channels from here", "sample-inputs put it there")
+    atoms = ctx.born(node, out, [axis])
+    ctx.demand(node.inputs[1], [Labels(atoms.ravel(), 0)], node)
+    ctx.set(out, atoms, axis)
 
 
 def same_places(ctx: Context, node: Node, labels: Labels, places: Array) -> Array:

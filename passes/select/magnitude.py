@@ -1,0 +1,25 @@
+"""``magnitude`` and ``magnitude-l1``: norms of the readers' weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...ir.graph import Array
+from ..analysis.readers import Reader
+from .additive import rounds_by_cost, unit_costs
+
+
+def magnitude(readers: Sequence[Reader], form: tuple[int, int], _rng: np.random.Generator) -> tuple[Array, Array]:
+    """Squared L2 norm of the readers' weights, each reader's whole counted as 1 (DepGraph, CVPR 2023)."""
+    return _by_norm(readers, form, 2)
+
+
+def magnitude_l1(readers: Sequence[Reader], form: tuple[int, int], _rng: np.random.Generator) -> tuple[Array, Array]:
+    """L1 norm, as Li et al. rank filters (ICLR 2017, arXiv 1608.08710), but of the readers' weights."""
+    return _by_norm(readers, form, 1)
+
+
+def _by_norm(readers: Sequence[Reader], form: tuple[int, int], power: int) -> tuple[Array, Array]:
+    flat = [None] * len(readers)
+    costs = unit_costs([r.weight for r in readers], [r.unit for r in readers], flat, form[0] * form[1], power)
+    return rounds_by_cost(costs, form[0])

@@ -1,0 +1,25 @@
+"""``obs``: backward elimination of the channel that the others make up for best."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...ir.graph import Array
+from ..analysis.readers import Reader
+from ..analysis.substitutes import relative, shrunk
+from .activation import activation
+from .conditional import known
+from .obs_math import Consumer, eliminate
+
+
+def obs(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
+    """Block OBS: what is left after the other channels have made up for the removed one (METHODS F3).
+
+    The curve is the compensated loss of each kept set. Without covariances: :func:`activation`. See :mod:`.obs_math`.
+    """
+    if not known(readers):
+        return activation(readers, form, rng)
+    consumers = [Consumer(shrunk(reader), reader.weight, reader.unit, relative(reader)) for reader in readers]
+    cells = np.repeat(np.arange(form[0]), form[1])
+    result = eliminate(consumers, form[0] * form[1], cells=cells)
+    return np.asarray(result.order).reshape(-1, form[0]), np.asarray(result.curve)

@@ -1,0 +1,172 @@
+"""Chains: where they run, their derivatives against differences, and what fitting them together gains."""
+
+from collections.abc import Callable
+from typing import Any
+
+import digits
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from oracle import graph_of
+from zoo import feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.shapes import concrete, input_sizes
+from optimise_onnx.passes.analysis.linear import linear_layers, stored_weight
+from optimise_onnx.passes.analysis.moments import Moments
+from optimise_onnx.passes.analysis.writing import stored_bias
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.reconstruct.chain import Chain, chain_from
+from optimise_onnx.passes.reconstruct.derivatives import Derivatives
+from optimise_onnx.passes.reconstruct.joint import JointFit, Piece
+from optimise_onnx.passes.reconstruct.paired import joint
+
+Array = NDArray[Any]
+
+
+def conv_pair(b: Builder) -> str:
+    return b.conv(b.relu(b.conv(b.input("x", ["N", 4, 9, 7]), 6, stride=2)), 5)
+
+
+def padded(b: Builder) -> str:
+    weight = b.weight([5, 6, 2, 3])
+    x = b.relu6(b.conv(b.input("x", ["N", 4, 9, 8]), 6, 1))
+    return b.node("Conv", [x, weight], pads=[0, 1, 2, 0], strides=[2, 3], dilations=[2, 1])
+
+
+def same(b: Builder) -> str:
+    x = b.relu(b.conv(b.input("x", ["N", 4, 8, 8]), 6))
+    return b.node("Conv", [x, b.weight([5, 6, 3, 3]), b.vector(5)], auto_pad="SAME_UPPER", strides=[2, 2])
+
+
+def inverted_residual(b: Builder) -> str:
+    x = b.relu6(b.conv(b.input("x", ["N", 3, 8, 8]), 8, 1))
+    return b.conv(b.relu6(b.depthwise(x, stride=2)), 4, 1)
+
+
+def gemms(b: Builder) -> str:
+    return b.gemm(b.relu(b.gemm(b.input("x", ["N", 7]), 9)), 5)
+
+
+def tokens(b: Builder) -> str:
+    return b.matmul(b.relu(b.matmul(b.input("x", ["N", 6, 7]), 9)), 5)
+
+
+CHAINS = (conv_pair, padded, same, inverted_residual, gemms, tokens)
+
+
+def made(build: Callable[[Builder], str]) -> tuple[Graph, Chain, Derivatives, Array]:
+    """Build a network of one chain; return it, its derivatives and a batch of inputs."""
+    b = Builder(build.__name__)
+    model = b.model(build(b))
+    graph = graph_of(model)
+    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    layers = linear_layers(graph, shapes)
+    chain = chain_from(graph, layers, shapes, next(iter(layers.values())))
+    assert chain is not None
+    return graph, chain, Derivatives(graph, chain, layers, shapes, OrtRunner(1)), feeds(model, 0, 16)["x"]
+
+
+def weights(graph: Graph, layer: Any) -> tuple[Array, Array]:
+    node = graph.node(layer.node)
+    return stored_weight(graph, node, layer), stored_bias(graph, node, layer).astype(np.float32)
+
+
+@pytest.mark.parametrize("build", CHAINS)
+def test_forward_is_the_graph(build: Callable[[Builder], str]) -> None:
+    graph, chain, links, x = made(build)
+    (wanted,) = OrtRunner(1).session(graph).run({"x": x}).values()
+    np.testing.assert_allclose(
+        links.forward(x, weights(graph, chain.first), weights(graph, chain.last)).out, wanted, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("build", CHAINS)
+def test_change_is_a_difference_and_adjoint_its_transpose(build: Callable[[Builder], str]) -> None:
+    graph, chain, links, x = made(build)
+    (w, bias), last = weights(graph, chain.first), weights(graph, chain.last)
+    rng = np.random.default_rng(0)
+    dw, db = (rng.standard_normal(part.shape).astype(np.float32) for part in (w, bias))
+    at = links.forward(x, (w, bias), last)
+    change = links.change(x, at, (dw, db), last[0])
+    tiny = np.float32(1e-3)
+    moved = links.forward(x, (w + tiny * dw, bias + tiny * db), last).out
+    assert np.abs((moved - at.out) / tiny - change).mean() < 0.02 * np.abs(change).mean()
+    slope = rng.standard_normal(at.out.shape).astype(np.float32)
+    unit = 1e-2 * np.abs(change).mean() * np.sqrt(change.size)
+    inner = links.forward(x, (dw, db), last)  # its first layer's output is read off the adjoint's other side
+    assert inner.out.shape == at.out.shape
+    back = links.adjoint(slope, at, last[0])
+    rows, layer = chain.first.rows(x)[0].astype(np.float64), chain.first
+    first = rows @ layer.matrix(dw)[0] + db
+    assert abs(np.vdot(slope, change) - np.vdot(layer.outputs(back)[0], first)) < unit
+
+
+@pytest.mark.parametrize("build", CHAINS)
+def test_steps_lower_the_error_on_samples_kept_apart(build: Callable[[Builder], str]) -> None:
+    graph, chain, links, _ = made(build)
+    first, last = weights(graph, chain.first), weights(graph, chain.last)
+    layer, rng = chain.first, np.random.default_rng(0)
+    x = feeds(graph.to_model(), 0, 256)["x"]
+    y = links.forward(x, first, last).out
+    off = first[0] + 0.5 * np.abs(first[0]).mean() * rng.standard_normal(first[0].shape).astype(np.float32)
+    moments = Moments(layer.fan_in, 0)
+    rows = layer.rows(x)[0]
+    moments.update(rows, rows[:, :0])
+    cut = len(rows) // 256 * 192
+    train, held = Piece(x[:192], y[:192], None, rows[:cut]), Piece(x[192:], y[192:], None, rows[cut:])
+    fit = JointFit(links, layer, joint(moments), 1e-3, [train], [held], rng)
+    start = layer.matrix(off), first[1].astype(np.float64)
+    errors = [
+        float(((links.forward(held.x, fit.stored(found, off), last).out - held.y) ** 2).mean())
+        for found in (start, fit.improve(start, off, last, 1), fit.improve(start, off, last, 8))
+    ]
+    assert errors[2] < errors[1] < errors[0]
+    assert errors[2] < 0.1 * errors[0]
+
+
+def other_reader(b: Builder) -> str:
+    x = b.conv(b.input("x", ["N", 4, 8, 8]), 6)
+    return b.add(b.conv(b.relu(x), 6), x)
+
+
+def no_activation(b: Builder) -> str:
+    return b.conv(b.conv(b.input("x", ["N", 4, 8, 8]), 6), 5)
+
+
+def sigmoid(b: Builder) -> str:
+    return b.conv(b.sigmoid(b.conv(b.input("x", ["N", 4, 8, 8]), 6)), 5)
+
+
+@pytest.mark.parametrize("build", [other_reader, no_activation, sigmoid])
+def test_no_chain(build: Callable[[Builder], str]) -> None:
+    b = Builder(build.__name__)
+    graph = graph_of(b.model(build(b)))
+    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    layers = linear_layers(graph, shapes)
+    assert chain_from(graph, layers, shapes, next(iter(layers.values()))) is None
+
+
+def test_fitting_chains_beats_single_layers_on_the_trained_network() -> None:
+    errors = []
+    for rounds in (0, 1):
+        text = f"select-channels{{keep=0.5}},remove-channels,reconstruct{{rounds={rounds}}}"
+        errors.append(digits.examiner().of(digits.run(text, digits.context())))
+    assert errors[1] < errors[0]
+
+
+def test_dead_inputs_and_few_samples() -> None:
+    b = Builder("dead")
+    x = b.relu(b.conv(b.input("x", ["N", 4, 8, 8]), 8))
+    model = b.model(b.head(b.conv(b.relu(b.conv(x, 8)), 6)))
+    for count in (1, 2, 9):
+        values = feeds(model, 0, count)
+        values["x"][:, 1:] = 0.0
+        graph = graph_of(model)
+        shared = Context(OrtRunner(1), graph.copy(), Calibration.from_arrays(values))
+        PassManager.parse("select-channels{keep=0.5},remove-channels,reconstruct").run(graph, shared)
+        assert all(np.isfinite(t.array).all() for t in graph.constants() if t.array.dtype.kind == "f")
