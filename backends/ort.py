@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from ..ir.errors import InvalidModelError
-from ..ir.graph import Array, Graph
+from ..ir.graph import Array, Graph, Tensor
+
+_LARGE = 1024
 
 _REFUSALS = (
     refusals.Fail,
@@ -57,16 +60,56 @@ class OrtRunner:
 
         Raises InvalidModelError when onnxruntime refuses the model.
         """
+        graph = graph.copy()
         if outputs is not None:
-            graph = graph.copy()
             tensors = graph.tensors()
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
-        return load(graph.to_model(), threads=self.threads, exact=exact, spinning=self.spinning)
+        model, large = _without_large(graph)
+        return load(model, threads=self.threads, exact=exact, spinning=self.spinning, initializers=large)
 
 
-def load(model: onnx.ModelProto, *, threads: int = 0, exact: bool = False, spinning: bool = True) -> OrtSession:
-    """Load a model proto. Raises InvalidModelError with onnxruntime's own first line."""
+def _without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """Write a graph, which is used up, with its large constants declared as external, and return these apart.
+
+    To write and read them would take longer than many a session runs.
+    """
+    large = {tensor: tensor.array for tensor in graph.constants() if _handed_over(tensor)}
+    for tensor in large:
+        graph.set_array(tensor, np.empty(0, tensor.dtype))
+    values = {tensor.name: array for tensor, array in large.items()}
+    model = graph.to_model()
+    for stored in model.graph.initializer:
+        if stored.name in values:
+            _as_external(stored, values[stored.name])
+    return model, values
+
+
+def _handed_over(tensor: Tensor) -> bool:
+    """Whether a constant is large, and of a type that onnxruntime takes from numpy as it is."""
+    return tensor.array.nbytes > _LARGE and tensor.array.dtype.kind in "fiu" and tensor.array.dtype.isnative
+
+
+def _as_external(stored: onnx.TensorProto, array: Array) -> None:
+    stored.ClearField("raw_data")
+    stored.dims[:] = array.shape
+    stored.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
+        stored.external_data.add(key=key, value=value)
+
+
+def load(
+    model: onnx.ModelProto,
+    *,
+    threads: int = 0,
+    exact: bool = False,
+    spinning: bool = True,
+    initializers: Mapping[str, Array] | None = None,
+) -> OrtSession:
+    """Load a model proto; ``initializers`` are the values of those it declares as external.
+
+    Raises InvalidModelError with onnxruntime's own first line.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -74,6 +117,9 @@ def load(model: onnx.ModelProto, *, threads: int = 0, exact: bool = False, spinn
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if initializers:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in initializers.values()]
+        options.add_external_initializers(list(initializers), values)
     try:
         data = model.SerializeToString()
         return OrtSession(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))

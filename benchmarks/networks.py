@@ -8,7 +8,7 @@ SHARED is a folder with ``models/*.onnx``, ``data/*.npz`` and ``data/load.py``. 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ CIFAR = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Task:
-    """One network: its target, its calibration inputs, and labelled inputs to measure on (labels None: agreement)."""
+    """One network: its target, calibration inputs, labelled inputs to measure on (labels None: agreement), options."""
 
     model: str
     target: str
     calibration: Read
     held_out: Read
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def images(name: str, mean: Any, std: Any, first: int, count: int, scale: float = 1.0) -> Read:
@@ -76,11 +77,25 @@ def noise(name: str, *shape: int) -> tuple[Read, Read]:
     return draw(0), draw(1)
 
 
+RATIOS = {"1.5x": "macs=0.6667x", "2x": "macs=0.5x", "3x": "macs=0.3333x"}
+
+
+def resnet56() -> dict[str, Task]:
+    """ResNet-56 at three ratios, by number of images, with samplers, and with one ratio for all groups."""
+    found = {}
+    for samples in (512, 2048):
+        for ratio, target in RATIOS.items():
+            for name, options in (("", {}), ("-sampler", {"sampler": True})):
+                found[f"resnet56-{ratio}-{samples}{name}"] = Task("resnet56_cifar10", target, *cifar(samples), options)
+    found["resnet56-2x-512-uniform"] = Task("resnet56_cifar10", RATIOS["2x"], *cifar(), {"allocation": "uniform"})
+    return found
+
+
 TASKS = {
-    "resnet56": Task("resnet56_cifar10", "macs=0.5x", *cifar()),
-    "resnet20": Task("resnet20_cifar10", "macs=0.5x", *cifar()),
-    "resnet8": Task("resnet8_cifar10", "macs=0.5x", *cifar(raw=True)),
-    "efficientnet": Task("efficientnet_lite0", "macs=0.8x", *imagenet()),
+    **resnet56(),
+    "resnet20-2x": Task("resnet20_cifar10", "macs=0.5x", *cifar()),
+    "resnet8-2x": Task("resnet8_cifar10", "macs=0.5x", *cifar(raw=True)),
+    **{f"efficientnet-0.{n}x": Task("efficientnet_lite0", f"macs=0.{n}x", *imagenet()) for n in (9, 8, 7)},
     "dscnn": Task("dscnn_kws", "macs=0.5x", *noise("input_1", 49, 10, 1)),
     "autoencoder": Task("autoencoder_toycar", "macs=0.5x", *noise("input", 640)),
 }
@@ -97,14 +112,14 @@ def score(name: str, task: Task, shared: Path) -> str:
     """Compress one network and say what came out."""
     original = optimise_onnx.load(shared / "models" / f"{task.model}.onnx")
     start = time.perf_counter()
-    result = optimise_onnx.compress(original, target=task.target, data=task.calibration(shared)[0])
+    result = optimise_onnx.compress(original, target=task.target, data=task.calibration(shared)[0], **task.options)
     seconds = time.perf_counter() - start
     feeds, labels = task.held_out(shared)
     before = outputs(OrtRunner().session(original), feeds)
     after = outputs(OrtRunner().session(optimise_onnx.load(result.model)), feeds)
     oracle = [r.figures["oracle_error"] for r in result.records if "oracle_error" in r.figures]
     report = result.report
-    line = f"{name:13s} {task.target:10s} MACs {report.after.macs / report.before.macs:.4f}x"
+    line = f"{name:24s} {task.target:12s} MACs {report.after.macs / report.before.macs:.4f}x"
     line += f" params {report.after.parameters / report.before.parameters:.3f}x"
     line += f" agreement {(before.argmax(1) == after.argmax(1)).mean() * 100:.2f} %"
     if labels is not None:

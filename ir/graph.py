@@ -189,6 +189,10 @@ class Graph:
         base.CopyFrom(self._base)
         return Graph(self._raw.copy(), base)
 
+    def become(self, other: Graph) -> None:
+        """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
+        self._raw = other._raw
+
     def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
         whole = self._raw

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from ..ir.feeds import Calibration
-from ..ir.graph import Graph
+from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
+from .cache import Cache
+from .hashing import calibration_digest, code_digest, digest, graph_digest
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ class Context:
 
     ``original`` is the graph that relative targets are relative to. ``decisions`` carries what one pass decides for a
     later one: widths, kept channels, the graph before removal. ``cached`` holds analyses, dropped when the graph
-    changes.
+    changes; ``cache`` keeps what is dear for other runs.
     """
 
     runner: Runner
@@ -41,6 +44,7 @@ class Context:
     decisions: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str, float], None] = lambda _text, _share: None
     cached: dict[Hashable, Any] = field(default_factory=dict)
+    cache: Cache | None = None
 
     def analysis(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return a cached analysis of the current graph, making it when needed."""
@@ -48,6 +52,27 @@ class Context:
             self.cached[key] = make()
         found: T = self.cached[key]
         return found
+
+    def remember(
+        self, name: str, graph: Graph, options: Sequence[Any], make: Callable[[], Mapping[str, Array]]
+    ) -> Mapping[str, Array]:
+        """Return arrays from the cache, making and saving them when needed.
+
+        The key is all that they may depend on: our code, ``name``, ``graph``, calibration data, seed, and ``options``:
+        nested sequences of strings, bytes, numbers and arrays.
+        """
+        if self.cache is None:
+            return make()
+        key = f"{name}-{digest(code_digest(), name, graph_digest(graph), self._samples, self.seed, options)}"
+        found: Mapping[str, Array] | None = self.cache.load(key)
+        if found is None:
+            found = make()
+            self.cache.save(key, found)
+        return found
+
+    @cached_property
+    def _samples(self) -> str:
+        return "" if self.calibration is None else calibration_digest(self.calibration)
 
     def fitting(self) -> Calibration:
         """Samples to take statistics from: all but the quarter, at most 128, that judges. Needs calibration data."""

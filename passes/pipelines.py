@@ -49,18 +49,20 @@ def lossy_pipeline(
     criterion: str,
     keep_nodes: str = "",
     keep_types: str = "",
+    allocation: str = "global",
     align: int = 1,
     max_ratio: float | None = None,
+    sampler: bool = False,
 ) -> str:
     """Write the passes that spend accuracy to meet ``target``; the options are those of the passes."""
-    return join(
-        (
-            SelectChannels(criterion=criterion, keep_nodes=keep_nodes, keep_types=keep_types),
-            Allocate(target=target, align=align, max_ratio=1.0 if max_ratio is None else max_ratio),
-            RemoveChannels(),
-            Reconstruct(),
-        )
+    share = 1.0 if max_ratio is None else max_ratio
+    passes: tuple[Pass, ...] = (
+        SelectChannels(criterion=criterion, keep_nodes=keep_nodes, keep_types=keep_types),
+        Allocate(target=target, method=allocation, align=align, max_ratio=share),
+        RemoveChannels(),
+        Reconstruct(),
     )
+    return join((SampleInputs(), *passes, DropSamplers()) if sampler else passes)
 
 
 def known_passes() -> dict[str, type[Pass]]:

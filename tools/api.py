@@ -62,6 +62,9 @@ def compress(
     align: int = 1,
     seed: int = 0,
     strict: bool = False,
+    allocation: str = "global",
+    sampler: bool = False,
+    cache: bool = True,
     labels: str | None = None,
     metric: str | Metric | None = None,
     progress: Progress = silent,
@@ -72,13 +75,17 @@ def compress(
     used (all by default); without it channels are ranked by weights alone. ``criterion`` defaults to ``obs`` with data
     and ``magnitude`` without. ``keep`` are regular expressions of nodes or tensors whose channels stay, ``keep_type``
     operators likewise. At most the share ``max_ratio`` of a group goes, and widths stay multiples of ``align``.
-    ``strict`` refuses models with operators that have no rule. ``labels`` names an array in ``data``, and ``metric``
-    a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared on up to
-    1024 samples that come after the calibration samples, else on these.
+    ``allocation`` is ``global``, ``uniform`` or ``bisect``; ``sampler`` lets layers drop channels of a stream that
+    others still read. With ``cache`` what was measured is kept for another target of the same model and data, in the
+    folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache. ``strict`` refuses models with operators
+    that have no rule. ``labels`` names an array in ``data``, and ``metric`` a function (see
+    :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared on up to 1024 samples
+    that come after the calibration samples, else on these.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    settings = Settings.parse(target, criterion, keep, keep_type, max_ratio, align, seed, strict)
+    options = max_ratio, align, seed, strict, allocation, sampler, cache
+    settings = Settings.parse(target, criterion, keep, keep_type, *options)
     return compress_with(source, settings, data, samples, labels, metric, progress)
 
 

@@ -16,6 +16,7 @@ from ..passes.allocate.targets import Target
 from ..passes.analysis.channels import Channels, analyse
 from ..passes.analysis.rules.table import RULES
 from ..passes.base import Context
+from ..passes.cache import DiskCache
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
@@ -46,6 +47,9 @@ class Settings:
     align: int = 1
     seed: int = 0
     strict: bool = False
+    allocation: str = "global"
+    sampler: bool = False
+    cache: bool = True
 
     @staticmethod
     def parse(
@@ -57,6 +61,9 @@ class Settings:
         align: int = 1,
         seed: int = 0,
         strict: bool = False,
+        allocation: str = "global",
+        sampler: bool = False,
+        cache: bool = True,
     ) -> Settings:
         """Check and gather options. Raises UsageError for a wrong target, ``max_ratio`` or ``align``."""
         wanted = target if isinstance(target, Target) else Target.parse(target)
@@ -64,7 +71,8 @@ class Settings:
             raise UsageError(f"align={align} is no width", hint="give 1 or more")
         if max_ratio is not None and not 0 <= max_ratio <= 1:
             raise UsageError(f"max_ratio={max_ratio} is no share between 0 and 1")
-        return Settings(wanted, criterion, tuple(keep), tuple(keep_type), max_ratio, align, seed, strict)
+        kept = tuple(keep), tuple(keep_type)
+        return Settings(wanted, criterion, *kept, max_ratio, align, seed, strict, allocation, sampler, cache)
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,8 @@ def rewrite(
     """
     _check_keep(original, settings)
     graph = original.copy()
-    context = Context(runner, original, calibration, settings.seed, progress=progress)
+    cache = DiskCache.default() if settings.cache else None
+    context = Context(runner, original, calibration, settings.seed, progress=progress, cache=cache)
     records = PassManager.parse(FIRST).run(graph, context)
     context.original = start = graph.copy()
     records += PassManager.parse(EXACT).run(graph, context)
@@ -146,8 +155,10 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         criterion=settings.criterion or ("magnitude" if calibration is None else "obs"),
         keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings)),
         keep_types="|".join(settings.keep_type),
+        allocation=settings.allocation,
         align=settings.align,
         max_ratio=settings.max_ratio,
+        sampler=settings.sampler,
     )
 
 

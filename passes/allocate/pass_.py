@@ -1,145 +1,187 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, gcd
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from ...ir.cost import cost, total
-from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
-from ..analysis.channels import Channels, Group
-from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
+from ..analysis.blocks import droppable
+from ..analysis.channels import Group
 from ..analysis.outputs import judge
 from ..analysis.ranking import Ranking
-from ..analysis.removal import remove
+from ..analysis.readers import readers
 from ..base import Context, Outcome
-from .greedy import Cost, Term, allocate
+from .bisection import Search, fitted
+from .cumulative import CumulativeProbe
+from .overall import by_error
 from .probe import Probe
+from .stages import residual_stream, stages
 from .targets import Target
+from .task import Ints, Task, Widths
+from .uniform import uniform
 
-_TRIES = 4
 _TIE_BREAK = 1e-9
+_METHODS = ("bisect", "global", "uniform")
 
 
 @dataclass(frozen=True)
 class Allocate:
-    """Meet ``target``. ``align``: widths stay multiples of this many channels; ``max_ratio``: the largest share a group
-    may lose; ``samples``: calibration samples on which the outputs' divergence is measured.
+    """Meet ``target``.
+
+    ``method``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within
+    a growing share of the allowed loss). ``align``: widths stay multiples of this many channels; ``max_ratio``: the
+    largest share a group may lose; ``samples``: calibration samples on which the outputs' divergence is measured.
+
+    Of ``global``: ``blocks`` says whether all of a group may go where the network goes on without it, given calibration
+    data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
+    ``step_limit`` of the group more than what has passed, in each of ``rounds`` that bisect the allowed loss.
     """
 
     target: str = "macs=0.5x"
+    method: str = "global"
     align: int = 1
     max_ratio: float = 1.0
     samples: int = 128
+    blocks: bool = True
+    probes: int = 5
+    step_limit: float = 0.5
+    rounds: int = 6
     name: ClassVar[str] = "allocate"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave the widths in the decisions. Raises UsageError without a ranking, TargetNotMetError out of reach."""
-        self._check()
+        """Leave the widths in the decisions, and in the ranking the groups that may go entirely.
+
+        Raises UsageError without a ranking, TargetNotMetError when the target is out of reach.
+        """
+        self._check(context)
         ranking: Ranking | None = context.decisions.get("ranking")
         if ranking is None:
             raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
         target = Target.parse(self.target)
-        before = total(cost(context.original))
-        budget = target.budget(before)
+        budget = target.budget(total(cost(context.original)))
         if target.measure(total(cost(graph))) <= budget:
             context.decisions["removed"] = {}
             return Outcome(False, (f"{target} is met already",))
-        curves = self._curves(graph, context, ranking)
-        later = bias_products(graph, ranking.channels, target.kind) if context.calibration is not None else []
-        removed = self._decide(graph, ranking, curves, later, target, budget)
-        context.decisions["removed"] = removed
-        return Outcome(
-            False, (f"widths chosen for {target}",), {"error_predicted": _predicted(ranking, curves, removed)}
-        )
+        measured = context.calibration is not None
+        if self.method == "global" and self.blocks and self.max_ratio == 1 and measured:
+            ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
+        widths = Widths(self.align, self.max_ratio)
+        task = Task.of(graph, ranking, context.runner, target, budget, measured, widths)
+        removed, figures = self._decide(task, context)
+        context.decisions["ranking"], context.decisions["removed"] = ranking, removed
+        return Outcome(False, (f"widths chosen for {target}",), figures)
 
-    def _check(self) -> None:
-        if self.align < 1 or self.samples < 1:
-            raise UsageError(f"align={self.align} and samples={self.samples} must be at least 1")
+    def _check(self, context: Context) -> None:
+        if self.method not in _METHODS:
+            raise UsageError(f"no method is called '{self.method}'", hint=f"one of {', '.join(_METHODS)}")
+        if self.method == "bisect" and context.calibration is None:
+            raise UsageError("method=bisect measures outputs, so it needs calibration data")
+        least = {"align": self.align, "samples": self.samples, "probes": self.probes, "rounds": self.rounds}
+        for option, value in least.items():
+            if value < 1:
+                raise UsageError(f"{option}={value} must be at least 1")
         if not 0 <= self.max_ratio <= 1:
             raise UsageError(f"max-ratio={self.max_ratio} is not a share between 0 and 1")
+        if not 0 < self.step_limit <= 1:
+            raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
 
-    def _curves(self, graph: Graph, context: Context, ranking: Ranking) -> list[Array]:
+    def _decide(self, task: Task, context: Context) -> tuple[dict[str, int], dict[str, float]]:
+        """Return the rounds that groups lose, and the error expected of it where it is known."""
+        if self.method == "uniform":
+            return task.lost(_settled(task, _alike(task))), {}
+        if self.method == "bisect":
+            return self._bisected(task, context)
+        curves = self._curves(task, context)
+        removed = task.lost(_settled(task, by_error(task, curves)))
+        lost = [curve[removed.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
+        return removed, {"error_predicted": float(sum(lost))}
+
+    def _curves(self, task: Task, context: Context) -> list[Array]:
         """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
-        groups = ranking.channels.groups
-        curves = [_proxy(ranking, group) for group in groups]
+        curves = [_proxy(task.ranking, group) for group in task.groups]
         if context.calibration is not None:
-            chosen = judge(graph, context.judging(self.samples), context.runner)
-            probe = Probe.of(graph, ranking, context.decisions["moments"], chosen)
-            for place, group in enumerate(groups):
-                context.progress("measuring sensitivity", place / len(groups))
-                if group.name in ranking.groups:
-                    curves[place] = probe.curve(group)
+            ranked = [group for group in task.groups if group.name in task.ranking.groups]
+            rankings = [task.ranking.groups[group.name] for group in ranked]
+            moments = context.decisions["moments"]
+            depends = [self.samples, list(moments.key), [[r.order, r.curve] for r in rankings]]
+            depends.append([group.name in task.ranking.droppable for group in ranked])
+            arrays = context.remember("curves", task.graph, depends, partial(self._probed, task, context, ranked))
+            numbers = {group.name: number for number, group in enumerate(ranked)}
+            curves = [
+                np.asarray(arrays[f"curve_{numbers[group.name]}"]) if group.name in numbers else curve
+                for group, curve in zip(task.groups, curves, strict=True)
+            ]
         step = _TIE_BREAK * (max((float(curve[-1]) for curve in curves), default=0.0) or 1.0)
         return [curve + step * np.arange(len(curve)) for curve in curves]
 
-    def _decide(
-        self,
-        graph: Graph,
-        ranking: Ranking,
-        curves: Sequence[Array],
-        later: Sequence[Product],
-        target: Target,
-        budget: float,
-    ) -> dict[str, int]:
-        """Solve with the cost written over widths; check it on the really rewritten graph, plus what comes later."""
-        channels = ranking.channels
+    def _probed(self, task: Task, context: Context, ranked: list[Group]) -> dict[str, Array]:
+        """Measure every ranked group's curve; return it under the group's number."""
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = Probe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        found = {}
+        for number, group in enumerate(ranked):
+            context.progress("measuring sensitivity", number / len(ranked))
+            found[f"curve_{number}"] = _measured(probe, group)
+        return found
 
-        def price(kept: Array) -> float:
-            pruned = graph.copy()
-            remove(pruned, channels, ranking.kept(_lost(channels, kept)))
-            return target.measure(total(cost(pruned))) + evaluate(later, kept)
+    def _bisected(self, task: Task, context: Context) -> tuple[dict[str, int], dict[str, float]]:
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = CumulativeProbe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        known: dict[bytes, float] = {}
+        levels = task.levels()
+        most = 1 + self.rounds * self.probes * sum(len(level) > 1 for level in levels)
 
-        terms = [_term(product) for product in (*cost_products(graph, channels, target.kind), *later)]
-        model = Cost.of(terms, len(channels.groups))
-        minimum = [self._minimum(group, ranking) for group in channels.groups]
-        step = [self._step(group) for group in channels.groups]
-        aim = budget
-        for _ in range(_TRIES):
-            kept = allocate(curves, model, aim, minimum, step)
-            if kept is None:
-                break
-            real = price(kept)
-            if real <= budget:
-                return _lost(channels, kept)
-            aim -= real - budget
-        least = np.minimum([group.width for group in channels.groups], -(-np.asarray(minimum) // step) * step)
-        best = price(least)
-        if best <= budget:
-            return _lost(channels, least)
-        raise TargetNotMetError(
-            f"{target} cannot be reached",
-            why=f"with all channels gone that may go, {best:,.0f} {target.kind} are left; the target is {budget:,.0f}",
-            hint="allow more with --max-ratio or fewer --keep; `analyse` lists what is pinned and why",
-        )
+        def loss(kept: Ints) -> float:
+            context.progress("searching widths", len(known) / most)
+            if kept.tobytes() not in known:
+                known[kept.tobytes()] = probe.divergence(task.lost(kept))
+            return known[kept.tobytes()]
 
-    def _minimum(self, group: Group, ranking: Ranking) -> int:
-        if group.name not in ranking.groups:
-            return group.width
-        return max(1, ceil(round((1 - self.max_ratio) * group.width, 9)))
+        found = Search(levels, loss, task.cost, self.probes, self.step_limit).best(task.budget, self.rounds)
+        kept = None if found is None else task.meet(partial(fitted, levels, found, task.cost))
+        removed = task.lost(_settled(task, kept))
+        return removed, {"error_predicted": probe.divergence(removed)}
 
-    def _step(self, group: Group) -> int:
-        return min(self.align // gcd(self.align, len(group.cells)), group.width)
+
+def _alike(task: Task) -> Ints | None:
+    """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
+    stream = residual_stream(task.graph, task.ranking.channels)
+    number = stages(task.ranking.channels, stream)
+    levels = task.levels()
+    inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
+    for allowed in (inner, levels):
+        kept = task.meet(partial(uniform, allowed, number, task.cost))
+        if kept is not None:
+            return kept
+    return None
+
+
+def _settled(task: Task, kept: Ints | None) -> Ints:
+    """Return the widths found, else the least ones if these meet the budget. Raises TargetNotMetError."""
+    if kept is not None:
+        return kept
+    least = task.least()
+    best = task.price(least)
+    if best > task.budget:
+        raise task.unreachable(best)
+    return least
+
+
+def _measured(probe: Probe, group: Group) -> Array:
+    """The probed curve; of a droppable group its end is measured too, with every reader's input at its mean."""
+    curve = probe.curve(group)
+    if group.name not in probe.ranking.droppable:
+        return curve
+    reading = readers(probe.graph, probe.ranking.channels, group, probe.layers, probe.moments, probe.weights)
+    whole = probe.divergence(group, group.width, reading)
+    return np.append(np.minimum(curve[:-1], whole), whole)
 
 
 def _proxy(ranking: Ranking, group: Group) -> Array:
     """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
     ranked = ranking.groups.get(group.name)
     return np.asarray(ranked.curve) if ranked is not None else np.zeros(group.width + 1)
-
-
-def _term(product: Product) -> Term:
-    return Term(product.factor, product.left.per_unit, product.left.fixed, product.right.per_unit, product.right.fixed)
-
-
-def _lost(channels: Channels, kept: Array) -> dict[str, int]:
-    lost = {group.name: group.width - int(stay) for group, stay in zip(channels.groups, kept, strict=True)}
-    return {name: count for name, count in lost.items() if count}
-
-
-def _predicted(ranking: Ranking, curves: Sequence[Array], removed: dict[str, int]) -> float:
-    names = [group.name for group in ranking.channels.groups]
-    return float(sum(curve[removed.get(name, 0)] for name, curve in zip(names, curves, strict=True)))

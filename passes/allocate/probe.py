@@ -1,11 +1,11 @@
 """Error curves of groups: the ranking's cheap proxy, scaled by what removing channels really does to the outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...ir.graph import Array, Graph
+from ...ir.graph import Array, Graph, Node
 from ..analysis.channels import Group
 from ..analysis.compensation import compensated
 from ..analysis.linear import Linear, linear_layers, stored_weight
@@ -26,43 +26,49 @@ class Probe:
 
     graph: Graph
     ranking: Ranking
-    moments: dict[str, InputMoments]
+    moments: Mapping[str, InputMoments]
     judge: Judge
     layers: dict[str, Linear]
     ridge: float = 1e-3
     weights: dict[str, Array] = field(default_factory=dict)
 
     @staticmethod
-    def of(graph: Graph, ranking: Ranking, moments: dict[str, InputMoments], judge: Judge) -> "Probe":
+    def of(graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge) -> "Probe":
         """Make a probe of the graph that was ranked."""
         layers = linear_layers(graph, ranking.channels.context.shapes)
         alone = {node.name for node in graph.nodes if node.name in layers and writable(graph, node, layers[node.name])}
         return Probe(graph, ranking, moments, judge, {name: layers[name] for name in layers if name in alone})
 
-    def curve(self, group: Group) -> Array:
-        """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy."""
+    def curve(self, group: Group, *, emptied: bool = False) -> Array:
+        """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy.
+
+        With ``emptied`` the loss of all rounds is measured too.
+        """
         proxy = np.asarray(self.ranking.groups[group.name].curve)
-        points = sorted({max(1, round(share * (group.width - 1))) for share in SHARES})
+        points = {max(1, round(share * (group.width - 1))) for share in SHARES} | ({group.width} if emptied else set())
         reading = readers(self.graph, self.ranking.channels, group, self.layers, self.moments, self.weights)
-        return scaled(proxy, points, [self.divergence(group, count, reading) for count in points])
+        return scaled(proxy, sorted(points), [self.divergence(group, count, reading) for count in sorted(points)])
 
     def divergence(self, group: Group, count: int, reading: Sequence[Reader]) -> float:
-        """Zero the first ``count`` rounds at every reader, compensate where the weights may change, run, compare."""
-        kept = self.ranking.kept({group.name: count})
-        stays = np.isin(group.cells.ravel(), kept.get(group.name, group.cells))
+        """Zero the first ``count`` rounds at every reader, compensate where the weights may change, run, compare.
+
+        ``count`` may be the group's width. Only what follows the first reader runs.
+        """
+        stays = ~np.isin(group.cells.ravel(), self.ranking.groups[group.name].order[:count])
+        kept = {group.name: group.cells.ravel()[stays]}
         by_node: dict[str, list[Reader]] = {}
         for reader in reading:
             by_node.setdefault(reader.node, []).append(reader)
         rest = by_node.keys() - self.layers.keys()
         copy = masked(self.graph, self.ranking.channels, kept, at=rest) if rest else self.graph.copy()
+        nodes = {node.name: node for node in copy.nodes}
         for name, parts in by_node.items():
             if name in self.layers:
-                _edit(copy, self.layers[name], parts, stays, self.ridge)
+                _edit(copy, nodes[name], self.layers[name], parts, stays, self.ridge)
         return self.judge.of(copy)
 
 
-def _edit(graph: Graph, layer: Linear, parts: Sequence[Reader], stays: Array, ridge: float) -> None:
-    node = graph.node(layer.node)
+def _edit(graph: Graph, node: Node, layer: Linear, parts: Sequence[Reader], stays: Array, ridge: float) -> None:
     stored = stored_weight(graph, node, layer)
     matrix = layer.matrix(stored)
     shift = np.zeros((layer.groups, layer.fan_out))

@@ -1,6 +1,6 @@
 """The original model's outputs on some calibration samples, and how far a changed graph is from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,25 +8,33 @@ import numpy as np
 from ...ir.feeds import Calibration, Feeds, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner
+from .activations import Activations
+from .cone import changed_nodes
 from .divergence import as_logits, disagreement, divergence, looks_like_logits
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds samples and the reference outputs; :meth:`of` scores a graph with the same interface."""
+    """Holds a graph, its outputs on some samples and, as needed, its activations; :meth:`of` scores edited copies."""
 
-    runner: Runner
-    feeds: Sequence[Feeds]
+    graph: Graph
+    activations: Activations
     reference: dict[str, Array]
     producers: dict[str, str]
 
     def of(self, graph: Graph) -> float:
         """Return the divergence of ``graph``'s outputs from the reference, summed over outputs.
 
-        Integer outputs count only where there are no floats.
+        Only nodes that may give other values than in the original run, from its stored activations; in a graph that is
+        no copy, all do. Integer outputs count only where there are no floats.
         """
-        outputs = run_all(graph, self.feeds, self.runner)
-        return sum(self._one(name, outputs[name]) for name in self.reference)
+        changed = changed_nodes(self.graph, graph)
+        made_by = {t.name: t.producer.name for t in graph.outputs if t.producer is not None}
+        moved = [name for name in self.reference if made_by.get(name) in changed]
+        if not moved:
+            return 0.0
+        outputs = _joined(list(self.activations.outputs(graph, changed, moved)))
+        return sum(self._one(name, outputs[name]) for name in moved)
 
     def _one(self, name: str, values: Array) -> float:
         reference = self.reference[name]
@@ -43,17 +51,21 @@ def judge(graph: Graph, samples: Calibration, runner: Runner) -> Judge:
     outputs = run_all(graph, feeds, runner)
     floats = {name: values for name, values in outputs.items() if values.dtype.kind == "f"}
     made = {t.name: t.producer.op if t.producer is not None else "" for t in graph.outputs}
-    return Judge(runner, feeds, floats or outputs, made)
+    original = graph.copy()  # the caller may go on to edit its own
+    return Judge(original, Activations(original, feeds, runner), floats or outputs, made)
 
 
 def run_all(graph: Graph, feeds: Sequence[Feeds], runner: Runner) -> dict[str, Array]:
     """Run every batch and put the outputs end to end."""
     session = runner.session(graph)
-    parts = [session.run(batch) for batch in feeds]
-    return {name: _joined([np.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
+    return _joined([session.run(batch) for batch in feeds])
 
 
-def _joined(parts: Sequence[Array]) -> Array:
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: _end_to_end([np.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
+
+
+def _end_to_end(parts: Sequence[Array]) -> Array:
     """Put batches end to end; flat where the last, shorter batch shows that the first axis does not count samples."""
     alike = len({part.shape[1:] for part in parts}) == 1
     return np.concatenate(parts if alike else [part.ravel() for part in parts])

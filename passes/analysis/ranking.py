@@ -20,11 +20,12 @@ class GroupRanking:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A criterion's verdict on every group of one analysed graph."""
+    """A criterion's verdict on every group of one analysed graph; the ``droppable`` may lose all their channels."""
 
     criterion: str
     channels: Channels
     groups: dict[str, GroupRanking]
+    droppable: frozenset[str] = frozenset()
 
     def kept(self, removed: Mapping[str, int]) -> dict[str, Array]:
         """Return the class ids that stay when each group loses its first ``removed`` rounds."""
@@ -40,7 +41,10 @@ class Ranking:
     def _whole_where_needed(self, stays: dict[str, Array]) -> dict[str, Array]:
         """Leave a group whole when its choice would empty some tensor that consists of a part of its channels."""
         keep = keep_mask(self.channels, stays)
-        emptied = [floor for floor in self.channels.floors if not keep[floor].any()]
+        cells = [g.cells.ravel() for g in self.channels.groups if g.name in self.droppable and not keep[g.cells].any()]
+        dropped = np.concatenate([np.empty(0, np.int64), *cells])
+        floors = (floor for floor in self.channels.floors if not np.isin(floor, dropped).all())
+        emptied = [floor for floor in floors if not keep[floor].any()]
         bad = np.concatenate([np.empty(0, np.int64), *emptied])
         whole = {group.name for group in self.channels.groups if np.isin(bad, group.cells).any()}
         return {name: classes for name, classes in stays.items() if name not in whole}

@@ -1,5 +1,6 @@
 """The layers that read a group's channels, as matrices over its units: what every criterion scores with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ def readers(
     channels: Channels,
     group: Group,
     layers: dict[str, Linear],
-    moments: dict[str, InputMoments],
+    moments: Mapping[str, InputMoments],
     weights: dict[str, Array],
 ) -> list[Reader]:
     """List every layer that sums over some channel of the group. Sums without weights count as reading with 1."""

@@ -1,21 +1,25 @@
-"""One streaming pass over the calibration data: mean and covariance of what every linear layer reads."""
+"""Mean and covariance of what every linear layer reads, streamed over the calibration data in bounded memory."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.feeds import Calibration, batch_size
+from ...ir.feeds import Calibration, Feeds, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
 from .batched_moments import BatchedMoments
 from .linear import Linear
 from .moments import Moments, sample_positions
+from .shelf import Shelf, Shelved
 
 LARGEST = 6000
 MOST_SHRINKAGE = 0.9
 _BATCH_BYTES = 256 * 2**20
+_ACCUMULATED = 2**31
+_SHELVED = 2**29
+_FEWEST_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,23 @@ class _Running:
         self.narrow = width <= LARGEST
         self.state: Moments | BatchedMoments
         if groups == 1 and self.narrow:
-            self.state = Moments(width, 0)
+            self.state = Moments(width, 0, single=True)
         else:
             self.state = BatchedMoments(*(self.form if self.narrow else (groups * width, 1)), 0)
+        self.waiting: list[Array] = []
+        self.count = 0
 
     def update(self, rows: Array) -> None:
-        """Add rows (g, n, d)."""
+        """Add rows (g, n, d). Few rows of a wide layer wait for more: every update touches the whole matrix."""
+        self.waiting.append(rows)
+        self.count += rows.shape[1]
+        enough = max(_FEWEST_ROWS, self.form[1] // 2) if isinstance(self.state, Moments) else 1
+        if sum(part.shape[1] for part in self.waiting) >= enough:
+            self._flush()
+
+    def _flush(self) -> None:
+        rows = np.concatenate(self.waiting, 1) if len(self.waiting) > 1 else self.waiting[0]
+        self.waiting.clear()
         if isinstance(self.state, Moments):
             self.state.update(rows[0], rows[0, :, :0])
             return
@@ -52,6 +67,8 @@ class _Running:
 
     def moments(self) -> tuple[Array, Array]:
         """Return mean (g, d) and covariance (g, d, d) or variances (g, d)."""
+        if self.waiting:
+            self._flush()
         if isinstance(self.state, Moments):
             return self.state.mean_x[None], self.state.cov_xx[None]
         mean, cov = self.state.result()
@@ -77,12 +94,12 @@ class _Halves:
 
     def result(self) -> InputMoments:
         """Return the moments of all samples together."""
-        filled = [part for part in self.parts if part.state.count]
+        filled = [part for part in self.parts if part.count]
         if len(filled) == 1:
             mean, cov = filled[0].moments()
             return InputMoments(mean, cov, np.full(len(mean), 1.0))
         (mean_a, cov_a), (mean_b, cov_b) = (part.moments() for part in filled)
-        return pooled(mean_a, cov_a, filled[0].state.count, mean_b, cov_b, filled[1].state.count)
+        return pooled(mean_a, cov_a, filled[0].count, mean_b, cov_b, filled[1].count)
 
 
 def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Array, count_b: int) -> InputMoments:
@@ -93,12 +110,14 @@ def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Arra
     """
     share = count_a / (count_a + count_b)
     step = mean_a - mean_b
-    between = step**2 if cov_a.ndim == 2 else step[:, :, None] * step[:, None, :]
-    cov = share * cov_a + (1 - share) * cov_b + share * (1 - share) * between
     mean = share * mean_a + (1 - share) * mean_b
+    noise = _power(cov_a - cov_b) / 4 if cov_a.ndim > 2 else np.zeros(len(mean))
+    cov = share * cov_a
+    cov += (1 - share) * cov_b
+    step *= np.sqrt(share * (1 - share))
+    cov += step**2 if cov.ndim == 2 else step[:, :, None] * step[:, None, :]
     if cov.ndim == 2:
-        return InputMoments(mean, cov, np.zeros(len(mean)))
-    noise = _power(cov_a - cov_b) / 4
+        return InputMoments(mean, cov, noise)
     level = np.einsum("gdd->g", cov) / cov.shape[1]
     spread = _power(cov) - cov.shape[1] * level**2
     rho = np.clip(noise / np.maximum(spread, 1e-30), 0.0, MOST_SHRINKAGE)
@@ -107,6 +126,53 @@ def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Arra
 
 def _power(matrices: Array) -> Array:
     return np.asarray(np.einsum("gij,gij->g", matrices, matrices))
+
+
+class StoredMoments(Mapping[str, InputMoments]):
+    """Moments of layers by node name; large covariances beyond a limit lie on disk until they are read."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf(_SHELVED)
+        self._found: dict[str, tuple[Array, Shelved, Array]] = {}
+
+    def add(self, node: str, moments: InputMoments) -> None:
+        """Keep one layer's moments."""
+        self._found[node] = moments.mean, self._shelf.put(moments.cov), moments.ridge
+
+    def __getitem__(self, node: str) -> InputMoments:
+        mean, cov, ridge = self._found[node]
+        return InputMoments(mean, self._shelf.get(cov), ridge)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+class LazyMoments(Mapping[str, InputMoments]):
+    """Moments that are measured when one is first asked for.
+
+    ``key`` tells them from others of the same graph, samples and seed.
+    """
+
+    def __init__(self, make: Callable[[], Mapping[str, InputMoments]], key: Hashable = ()) -> None:
+        self._make, self.key = make, key
+        self._made: Mapping[str, InputMoments] | None = None
+
+    def _all(self) -> Mapping[str, InputMoments]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, node: str) -> InputMoments:
+        return self._all()[node]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 def rows_wanted(width: int) -> int:
@@ -121,31 +187,59 @@ def input_moments(
     calibration: Calibration,
     runner: Runner,
     rng: np.random.Generator,
-) -> dict[str, InputMoments]:
-    """Return the moments of every layer's input by node name; positions are sampled, each image with its own."""
-    if not layers:
-        return {}
-    names = list(dict.fromkeys(layer.input for layer in layers))
+    *,
+    rows: int | None = None,
+) -> StoredMoments:
+    """Return the moments of every layer's input by node name; positions are sampled, each image with its own.
+
+    ``rows``: how many rows a convolution's moments are taken from, :func:`rows_wanted` by default. The data are read
+    once where all matrices fit in memory together, else once for every few layers, with the same result.
+    """
+    found = StoredMoments()
+    size = batch_for(graph, {layer.input for layer in layers}, shapes)
+    draws = dict(zip((layer.node for layer in layers), rng.spawn(len(layers)), strict=True))
+    for chunk in _chunks(layers):
+        running = {layer.node: _Halves(layer.groups, layer.fan_in) for layer in chunk}
+        for values in _inputs(graph, chunk, calibration.batches(size), runner):
+            for layer in chunk:
+                x = values[layer.input]
+                spots = spots_for(layer, x, calibration.samples, draws[layer.node], rows)
+                running[layer.node].update(layer.rows(x, spots), len(x))
+        for node in list(running):
+            found.add(node, running.pop(node).result())  # frees the halves one by one
+    return found
+
+
+def _chunks(layers: Sequence[Linear]) -> Iterator[list[Linear]]:
+    """Cut the layers into runs whose matrices together stay within a fixed number of bytes."""
+    chunk: list[Linear] = []
+    total = 0
+    for layer in layers:
+        entries = layer.fan_in**2 if layer.fan_in <= LARGEST else layer.fan_in
+        needed = 2 * 8 * layer.groups * entries
+        if chunk and total + needed > _ACCUMULATED:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(layer)
+        total += needed
+    if chunk:
+        yield chunk
+
+
+def _inputs(graph: Graph, layers: Sequence[Linear], batches: Iterable[Feeds], runner: Runner) -> Iterator[Feeds]:
+    """Yield what the layers read, batch by batch."""
     given = {tensor.name for tensor in graph.inputs}
-    inner = [name for name in names if name not in given]
+    inner = list(dict.fromkeys(layer.input for layer in layers if layer.input not in given))
     session = runner.session(graph, outputs=inner) if inner else None
-    running: dict[str, _Halves] = {}
-    size = batch_for(graph, names, shapes)
-    for feeds in calibration.batches(size):
-        values = {**feeds, **session.run(feeds)} if session is not None else feeds
-        for layer in layers:
-            x = values[layer.input]
-            if layer.node not in running:
-                running[layer.node] = _Halves(layer.groups, layer.fan_in)
-            running[layer.node].update(layer.rows(x, spots_for(layer, x, calibration.samples, rng)), len(x))
-    return {node: running.pop(node).result() for node in list(running)}  # frees the halves one by one
+    for feeds in batches:
+        yield {**feeds, **session.run(feeds)} if session is not None else feeds
 
 
-def spots_for(layer: Linear, x: Array, samples: int, rng: np.random.Generator) -> Array | None:
-    """Choose output positions so that all samples together give about :func:`rows_wanted` rows."""
+def spots_for(layer: Linear, x: Array, samples: int, rng: np.random.Generator, rows: int | None = None) -> Array | None:
+    """Choose output positions so that all samples together give about ``rows`` rows, or :func:`rows_wanted`."""
     if layer.geometry is None:
         return None
-    per_image = max(1, -(-rows_wanted(layer.fan_in) // max(samples, 1)))
+    per_image = max(1, -(-(rows or rows_wanted(layer.fan_in)) // max(samples, 1)))
     return sample_positions(rng, len(x), layer.geometry.positions(x.shape[2:]), per_image)
 
 

@@ -1,15 +1,12 @@
 """Walk a graph layer by layer over all samples: every node runs once, only live tensors are held, large on disk."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
-
-import numpy as np
 
 from ...ir.feeds import Calibration, batch_size
 from ...ir.graph import Array, Graph, Node
 from ...ir.runner import Runner
+from .shelf import Shelf, Shelved
 
 _IN_MEMORY = 512 * 2**20
 
@@ -22,14 +19,13 @@ class Stepper:
 
     def __init__(self, graph: Graph, calibration: Calibration, runner: Runner, batch: int) -> None:
         self._graph, self._runner = graph, runner
-        self._folder = tempfile.TemporaryDirectory(prefix="optimise-onnx-")
-        self._values: dict[str, list[Array]] = {}
+        self._shelf = Shelf(_IN_MEMORY)
+        self._values: dict[str, list[Shelved]] = {}
         self._done: set[Node] = set()
-        self._files = 0
         names = [tensor.name for tensor in graph.inputs]
         for number, feeds in enumerate(calibration.batches(batch_size(graph, batch))):
             for name in names:
-                self._values.setdefault(name, []).append(feeds[name])
+                self._values.setdefault(name, []).append(self._shelf.put(feeds[name]))
             self._pieces = number + 1
 
     def __enter__(self) -> "Stepper":
@@ -39,7 +35,7 @@ class Stepper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._values.clear()
-        self._folder.cleanup()
+        self._shelf.close()
 
     def advance(self, names: Sequence[str]) -> None:
         """Run every node that the named tensors need and that has not run yet."""
@@ -55,7 +51,7 @@ class Stepper:
 
     def pieces(self, name: str) -> Iterator[Array]:
         """Yield a tensor batch by batch. It must be an input, or named in a step and still needed or just computed."""
-        yield from self._values[name]
+        yield from map(self._shelf.get, self._values[name])
 
     def _needed(self, names: Sequence[str]) -> set[Node]:
         tensors = self._graph.tensors()
@@ -77,29 +73,18 @@ class Stepper:
         return [t.name for t in made if t.name in names or any(c not in after for c in t.consumers)]
 
     def _run(self, todo: set[str], live: list[str]) -> None:
-        part = self._graph.part(todo, self._values, live)
+        reads = {name: [self._shelf.get(item) for item in items] for name, items in self._values.items()}
+        part = self._graph.part(todo, reads, live)
         session = self._runner.session(part)
-        reads = [tensor.name for tensor in part.inputs]
+        names = [tensor.name for tensor in part.inputs]
         for piece in range(self._pieces):
-            feeds = {name: np.asarray(self._values[name][piece]) for name in reads}
-            for name, value in session.run(feeds).items():
-                self._values.setdefault(name, []).append(self._stored(value))
-
-    def _stored(self, value: Array) -> Array:
-        """Keep a batch in memory, or on disk when all batches of its tensor would be large."""
-        if value.nbytes * self._pieces <= _IN_MEMORY:
-            return value
-        self._files += 1
-        path = Path(self._folder.name) / f"{self._files}.npy"
-        np.save(path, value)
-        spilled: Array = np.load(path, mmap_mode="r")
-        return spilled
+            for name, value in session.run({name: reads[name][piece] for name in names}).items():
+                self._values.setdefault(name, []).append(self._shelf.put(value))
 
     def _forget(self, names: Sequence[str]) -> None:
         tensors = self._graph.tensors()
         for name in list(self._values):
             readers = tensors[name].consumers if name in tensors else []
             if name not in names and all(reader in self._done for reader in readers):
-                for value in self._values.pop(name):
-                    if isinstance(value, np.memmap) and value.filename is not None:
-                        Path(value.filename).unlink()
+                for item in self._values.pop(name):
+                    self._shelf.drop(item)

@@ -39,7 +39,7 @@ class FoldChannels:
         if "dense" not in context.decisions:
             return Outcome(False, ("nothing was removed, so nothing to fold",))
         moments = context.decisions.get("moments")
-        if not moments:
+        if moments is None:
             return Outcome(False, ("no calibration data: nothing folded",))
         decided = context.decisions
         fold = _Fold(graph, decided["dense"], decided["ranking"].channels, decided["keep"], moments)

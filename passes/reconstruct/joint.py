@@ -126,7 +126,7 @@ class JointFit:
     def _turn(self, search: _Search, slopes: tuple[Array, Array], passed: Sequence[Passed], last: Weights) -> None:
         """Set the next direction: preconditioned, and conjugate to the one before (Polak-Ribiere)."""
         if search.curvature is None:
-            noise = self._rng.standard_normal(passed[0].out.shape).astype(np.float32)
+            noise = np.asarray(self._rng.standard_normal(passed[0].out.shape), np.float32)
             back = self._layer.outputs(self._chain.adjoint(noise, passed[0], last[0]), self._train[0].spots)[0]
             search.curvature, _ = factor(np.asarray(back.T @ back, np.float64) / len(back), _SLOPE_RIDGE)
         outward = (search.curvature, True)

@@ -64,7 +64,7 @@ class Sweep:
         """Name the nodes whose inputs are not what they were."""
         keep = self.surgery.keep
         changed = {end.node for end in self.channels.context.contractions if not keep[end.labels.atoms].all()}
-        for node in self.graph.nodes:
+        for node in self.dense.nodes:
             reads = (*node.inputs, *node.captures())
             if any(t.producer is not None and t.producer.name in changed for t in reads):
                 changed.add(node.name)

@@ -43,7 +43,7 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
         if layer is None or layer.groups > 1:
             continue
         weight = nodes[end.node].inputs[layer.weight_index]
-        if not weight.is_constant or len(weight.consumers) > 1:
+        if not weight.is_constant or len(weight.consumers) > 1 or weight.name not in tensors:
             continue
         atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(weight.array)[0])
         features = matrix.reshape(len(atoms), layer.taps, -1)

@@ -1,5 +1,6 @@
 """``remove-channels``: carry out what selection and allocation decided, and prove it with the zero-mask oracle."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,9 +9,11 @@ import numpy as np
 from ...ir.errors import UsageError, VerificationError
 from ...ir.feeds import batch_size, random_feeds
 from ...ir.graph import Array, Graph
+from ..analysis.blocks import Cut
+from ..analysis.channels import Channels
+from ..analysis.dropping import block_cut, keep_shape, mean_shifts, remove_blocks, shift_readers
 from ..analysis.mask import masked
 from ..analysis.ranking import Ranking
-from ..analysis.removal import keep_mask, remove
 from ..base import Context, Outcome
 
 TOLERANCE = 1e-5
@@ -19,7 +22,11 @@ _HIDING = frozenset({"ArgMax", "ArgMin", "LogSoftmax", "QuantizeLinear", "Sigmoi
 
 @dataclass(frozen=True)
 class RemoveChannels:
-    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs."""
+    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs.
+
+    A droppable group of which nothing stays vanishes with its block: what read it becomes a constant per channel, its
+    bias plus, with calibration data, the mean of what the removed channels gave it.
+    """
 
     tolerance: float = TOLERANCE
     name: ClassVar[str] = "remove-channels"
@@ -27,7 +34,8 @@ class RemoveChannels:
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite the graph and leave the original and the keep mask in the decisions.
 
-        Raises UsageError without a selection before it, VerificationError when the oracle fails.
+        Raises UsageError without a selection before it, PreconditionError for blocks that the graph needs,
+        VerificationError when the oracle fails.
         """
         ranking: Ranking | None = context.decisions.get("ranking")
         removed: dict[str, int] | None = context.decisions.pop("removed", None)
@@ -37,15 +45,15 @@ class RemoveChannels:
         kept = ranking.kept(removed)
         if not kept:
             return Outcome(False, ("nothing to remove",))
-        reference = masked(graph, ranking.channels, kept) if context.verify else None
+        channels = ranking.channels
+        parts = block_cut(graph, channels, kept)
+        shifts = mean_shifts(graph, channels, parts, _means(graph, context) if parts.readers else {})
+        reference = _reference(graph, channels, kept, shifts) if context.verify else None
         context.decisions["dense"] = graph.copy()
-        context.decisions["keep"] = keep_mask(ranking.channels, kept)
-        remove(graph, ranking.channels, kept)
+        context.decisions["keep"] = keep_shape(channels, kept)
+        remove_blocks(graph, channels, kept, shifts, parts, context.runner)
         error = self._prove(reference, graph, context) if reference is not None else None
-        gone = sum(g.cells.size - len(kept[g.name]) for g in ranking.channels.groups if g.name in kept)
-        note = f"{gone} channels removed from {len(kept)} groups"
-        proof = [f"oracle: removing equals masking to {error:.1e}"] if error is not None else []
-        return Outcome(True, (note, *proof), {"channels_removed": gone, "oracle_error": error})
+        return _outcome(channels, kept, parts, error)
 
     def _prove(self, reference: Graph, graph: Graph, context: Context) -> float:
         if context.calibration is not None:
@@ -63,6 +71,31 @@ class RemoveChannels:
                 hint="please report this model; --keep the layers named by analyse to go on without them",
             )
         return worst
+
+
+def _reference(graph: Graph, channels: Channels, kept: Mapping[str, Array], shifts: Mapping[str, Array]) -> Graph:
+    """Mask what goes; layers that lose their whole input get the same shift of their bias as in the pruned graph."""
+    reference = masked(graph, channels, kept)
+    shift_readers(graph, channels, shifts, reference)
+    return reference
+
+
+def _outcome(channels: Channels, kept: Mapping[str, Array], parts: Cut, error: float | None) -> Outcome:
+    gone = sum(group.cells.size - len(kept[group.name]) for group in channels.groups if group.name in kept)
+    whole = sum(not classes.size for classes in kept.values())
+    note = f"{gone} channels removed from {len(kept)} groups"
+    blocks = [f"{whole} of them whole: {', '.join(parts.readers)} became constant"] if whole else []
+    proof = [f"oracle: removing equals masking to {error:.1e}"] if error is not None else []
+    figures = {"channels_removed": gone, "blocks_removed": whole, "oracle_error": error}
+    return Outcome(True, (note, *blocks, *proof), figures)
+
+
+def _means(graph: Graph, context: Context) -> Mapping[str, Array]:
+    """Return the means of what every layer reads, by node name; nothing without statistics."""
+    moments = context.decisions.get("moments")
+    if moments is None:
+        return {}
+    return context.remember("means", graph, list(moments.key), lambda: {name: m.mean for name, m in moments.items()})
 
 
 def _witnesses(graph: Graph) -> list[str]:

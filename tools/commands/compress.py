@@ -19,6 +19,9 @@ def compress(
     criterion: o.Criterion = None,
     keep: o.Keep = None,
     keep_type: o.KeepType = None,
+    allocation: o.Allocation = "global",
+    sampler: o.Sampler = False,
+    cache: o.Cache = True,
     max_ratio: o.MaxRatio = None,
     align: o.Align = 1,
     labels: o.Labels = None,
@@ -34,7 +37,8 @@ def compress(
     from .. import api, output as results  # noqa: I001
     from ..compression import Settings
 
-    settings = Settings.parse(target, criterion, keep or (), keep_type or (), max_ratio, align, seed, strict)
+    options = max_ratio, align, seed, strict, allocation, sampler, cache
+    settings = Settings.parse(target, criterion, keep or (), keep_type or (), *options)
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)

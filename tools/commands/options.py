@@ -38,6 +38,15 @@ Keep = Annotated[
     list[str] | None, typer.Option(metavar="REGEX", help="Keep all channels of these nodes or tensors (repeatable).")
 ]
 KeepType = Annotated[list[str] | None, typer.Option(metavar="OP", help="Keep channels of this operator (repeatable).")]
+Allocation = Annotated[
+    str, typer.Option(metavar="NAME", help="Who loses how much: global by measured error, uniform, or bisect.")
+]
+Sampler = Annotated[
+    bool, typer.Option("--sampler", help="Let layers read a part of a shared stream: fewer MACs, some copying.")
+]
+Cache = Annotated[
+    bool, typer.Option("--cache/--no-cache", help="Keep measurements for other targets of the same model and data.")
+]
 MaxRatio = Annotated[
     float | None, typer.Option(min=0.0, max=1.0, metavar="R", help="Remove at most this share of a group.")
 ]

@@ -1,5 +1,7 @@
 """Probes: what a group costs is measured at every reader, and the curve goes through what was measured."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,11 @@ from oracle import graph_of
 from zoo import ZOO, feeds
 from zoo.builder import Builder
 
-from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.probe import Probe, scaled
-from optimise_onnx.passes.analysis.outputs import judge
+from optimise_onnx.passes.analysis.outputs import Judge, judge, run_all
 from optimise_onnx.passes.analysis.ranking import Ranking
 from optimise_onnx.passes.analysis.readers import readers
 from optimise_onnx.passes.base import Context
@@ -116,6 +118,74 @@ def test_making_up_for_channels_helps(name: str) -> None:
         RemoveChannels().run(pruned, shared)
         ratios.append(measured(probe, group.name, group.width // 2) / probe.judge.of(pruned))
     assert np.mean(np.log(ratios)) < 0
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet_projection", "densenet", "vit", "resnext", "qdq_activations", "conv_transpose"]
+)
+def test_running_only_what_changes_equals_running_all(name: str) -> None:
+    """In any order of groups, with all of a group gone too."""
+    _, probe = a_probe(ZOO[name](), 16)
+    everything = replace(probe, judge=Whole(probe.judge))
+    groups = [group for group in probe.ranking.channels.groups if group.width > 1]
+    for group in reversed(groups):
+        for count in (1, group.width // 2, group.width):
+            wanted = measured(everything, group.name, count)
+            assert measured(probe, group.name, count) == pytest.approx(wanted, rel=1e-3, abs=1e-9)
+
+
+class Whole:
+    """A judge that runs the whole graph."""
+
+    def __init__(self, known: Judge) -> None:
+        self.known = known
+
+    def of(self, graph: Graph) -> float:
+        known = self.known
+        feeds = known.activations._feeds
+        outputs = run_all(graph, feeds, OrtRunner(1))
+        return sum(known._one(name, outputs[name]) for name in known.reference)
+
+
+def test_all_of_a_group_may_go() -> None:
+    """Its readers then put out what they do on average: the biases make up for it."""
+    b = Builder("two")
+    y = b.conv_relu(b.input("x", ["N", 3, 6, 6]), 8)
+    _, probe = a_probe(b.model(b.conv(y, 4)))
+    (group,) = (group for group in probe.ranking.channels.groups if group.width == 8)
+    assert measured(probe, group.name, 8) == pytest.approx(1, rel=0.2)
+    curve = probe.curve(group, emptied=True)
+    assert curve[8] == pytest.approx(measured(probe, group.name, 8))
+    np.testing.assert_array_equal(curve[:6], probe.curve(group)[:6])
+
+
+def test_nothing_before_the_first_reader_runs_again() -> None:
+    b = Builder("chain")
+    y = b.input("x", ["N", 3, 6, 6])
+    for _ in range(4):
+        y = b.conv_relu(y, 8)
+    graph, probe = a_probe(b.model(y), 16)
+    ran: list[list[str]] = []
+    counting = Counting(ran)
+    probe = replace(probe, judge=judge(graph, Calibration.from_arrays(feeds(graph.to_model(), 0, 8)), counting))
+    groups = [group for group in probe.ranking.channels.groups if group.width > 1]
+    for count in (1, 3):
+        for group in groups:
+            measured(probe, group.name, count)
+    whole = len(graph.nodes)
+    assert sum(map(len, ran[1:])) < len(groups) * whole + whole  # two points a group, half the graph each, inputs once
+    assert {len(nodes) for nodes in ran[-len(groups) :]} == {whole - 2 - 2 * place for place in range(len(groups))}
+
+
+@dataclass
+class Counting:
+    """A runner that remembers which nodes each session has."""
+
+    ran: list[list[str]]
+
+    def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
+        self.ran.append([node.name for node in graph.nodes])
+        return OrtRunner(1).session(graph, outputs=outputs, exact=exact)
 
 
 def test_an_old_bias_is_kept() -> None:

@@ -15,7 +15,13 @@ from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
-from optimise_onnx.passes.analysis.divergence import as_logits, disagreement, divergence, looks_like_logits
+from optimise_onnx.passes.analysis.divergence import (
+    TEMPERATURE,
+    as_logits,
+    disagreement,
+    divergence,
+    looks_like_logits,
+)
 from optimise_onnx.passes.analysis.outputs import judge
 
 Array = NDArray[Any]
@@ -25,7 +31,7 @@ scores = arrays.arrays(np.float32, (4, 5), elements=st.floats(-50, 50, width=32)
 
 @given(scores, scores)
 def test_logits_by_the_textbook(a: Array, b: Array) -> None:
-    p, q = softmax(a.astype(float), 1), softmax(b.astype(float), 1)
+    p, q = softmax(a.astype(float) / TEMPERATURE, 1), softmax(b.astype(float) / TEMPERATURE, 1)
     assert divergence(a, b, logits=True) == pytest.approx(rel_entr(p, q).sum(1).mean(), abs=1e-6)
 
 
@@ -101,7 +107,8 @@ def test_a_judge_compares_with_what_was_before() -> None:
     weight = graph.tensors()["weight_0"]
     changed = graph.copy()
     changed.set_array(changed.tensors()["weight_0"], 1.3 * weight.array)
-    p, q = (OrtRunner(1).session(g).run(inputs)["softmax_0_out"].astype(float) for g in (graph, changed))
+    outputs = (OrtRunner(1).session(g).run(inputs)["softmax_0_out"].astype(float) for g in (graph, changed))
+    p, q = (softmax(np.log(each) / TEMPERATURE, 1) for each in outputs)
     assert known.of(changed) == pytest.approx(
         2 * rel_entr(p, q).sum(1).mean(), rel=1e-3
     )  # the scores and their softmax

@@ -1,5 +1,7 @@
 """One streaming pass gives the moments of all rows, in pieces of any length, with positions drawn by the seed."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +20,28 @@ from optimise_onnx.passes.analysis import statistics
 from optimise_onnx.passes.analysis.batched_moments import BatchedMoments
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.analysis.linear import Linear, linear_layers
-from optimise_onnx.passes.analysis.statistics import InputMoments, input_moments, pooled
+from optimise_onnx.passes.analysis.moments import Moments
+from optimise_onnx.passes.analysis.statistics import (
+    InputMoments,
+    LazyMoments,
+    StoredMoments,
+    input_moments,
+    pooled,
+)
 
 Array = NDArray[Any]
 SAMPLES = 13
 
 
-def measured(graph: Graph, inputs: dict[str, Array], seed: int = 0) -> tuple[list[Linear], dict[str, InputMoments]]:
+def measured(
+    graph: Graph, inputs: dict[str, Array], seed: int = 0, rows: int | None = None
+) -> tuple[list[Linear], StoredMoments]:
     """Return the layers and the moments of what they read."""
     shapes = analyse(graph).context.shapes
     layers = list(linear_layers(graph, shapes).values())
     calibration = Calibration.from_arrays(inputs)
-    return layers, input_moments(graph, layers, shapes, calibration, OrtRunner(1), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return layers, input_moments(graph, layers, shapes, calibration, OrtRunner(1), rng, rows=rows)
 
 
 def all_rows(graph: Graph, inputs: dict[str, Array], layer: Linear) -> Array:
@@ -81,13 +93,56 @@ def one_conv(size: int) -> onnx.ModelProto:
     return b.model(b.conv(b.input("x", ["N", 3, size, size]), 5))
 
 
-def test_positions_are_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "rows_wanted", lambda _width: 40)
+def test_positions_are_sampled_by_the_seed() -> None:
     graph, inputs = graph_of(one_conv(20)), {"x": np.random.default_rng(0).standard_normal((8, 3, 20, 20), np.float32)}
-    (one,), (same,), (other,) = (list(measured(graph, inputs, seed)[1].values()) for seed in (0, 0, 1))
+    (one,), (same,), (other,) = (list(measured(graph, inputs, seed, rows=40)[1].values()) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.cov, same.cov)
     assert np.abs(one.cov - other.cov).max() > 0.01
     assert one.ridge > 0.1  # forty rows say little about 27 inputs
+    ((_, whole),) = measured(graph, inputs, rows=8 * 400)[1].items()
+    ((_, default),) = measured(graph, inputs)[1].items()
+    np.testing.assert_array_equal(whole.cov, default.cov)
+
+
+@pytest.mark.parametrize("name", ["resnet_projection", "mobilenet_v2", "vit"])
+def test_little_memory_gives_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layer by layer, with every covariance on disk; rows of a sampled layer are the same."""
+    model = ZOO[name]()
+    graph, inputs = graph_of(model), feeds(model, 0, SAMPLES)
+    _, wanted = measured(graph, inputs, rows=60)
+    monkeypatch.setattr(statistics, "_ACCUMULATED", 1)
+    monkeypatch.setattr(statistics, "_SHELVED", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    layers, found = measured(graph, inputs, rows=60)
+    assert len(list(tmp_path.rglob("*.npy"))) == len(layers)
+    assert found.keys() == wanted.keys()
+    for node in wanted:
+        size = np.abs(wanted[node].cov).max() or 1.0
+        np.testing.assert_allclose(found[node].cov, wanted[node].cov, atol=1e-5 * size)
+        np.testing.assert_allclose(found[node].mean, wanted[node].mean, atol=1e-5 * size**0.5)
+        np.testing.assert_allclose(found[node].ridge, wanted[node].ridge, rtol=1e-3)
+    del found
+    assert not list(tmp_path.iterdir())
+
+
+def test_few_rows_at_a_time_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = []
+    plain = Moments.update
+    monkeypatch.setattr(Moments, "update", lambda self, x, y: (updates.append(len(x)), plain(self, x, y)))
+    monkeypatch.setattr(statistics, "_BATCH_BYTES", 1)
+    graph, inputs = graph_of(one_conv(4)), {"x": np.random.default_rng(0).standard_normal((8, 3, 4, 4), np.float32)}
+    (layer,), found = measured(graph, inputs)
+    assert updates == [64, 64]
+    np.testing.assert_allclose(found[layer.node].cov, covariance(all_rows(graph, inputs, layer))[1], atol=1e-5)
+
+
+def test_lazy_moments_are_measured_once_or_never() -> None:
+    calls = []
+    one = InputMoments(np.zeros((1, 2)), np.ones((1, 2, 2)), np.zeros(1))
+    lazy = LazyMoments(lambda: (calls.append(0), {"conv": one})[1], key=(3,))
+    assert lazy.key == (3,) and not calls
+    assert lazy["conv"] is one and lazy.get("other") is None and list(lazy) == ["conv"] and len(lazy) == 1
+    assert len(calls) == 1
 
 
 def test_data_may_be_larger_than_the_analysed_shape() -> None:

@@ -1,0 +1,99 @@
+"""Every criterion at three targets, with and without reconstruction: a table of docs/results.md.
+
+    python benchmarks/criteria.py SHARED NETWORK [--images 2500] [--seeds 3] [--workers 4] [--criteria obs,random]
+
+Seed s calibrates with 512 training images of its own. A cell is the mean top-1 drop in points over the seeds, and its
+standard deviation. SHARED is as in ``networks.py``. Validation images are only measured on.
+"""
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+from networks import CIFAR, Array, images, outputs
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.frontends.load import load
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.pipelines import EXACT, FIRST
+from optimise_onnx.passes.select.criteria import CRITERIA
+
+TARGETS = {"1.5x": "macs=0.6667x", "2x": "macs=0.5x", "3x": "macs=0.3333x"}
+SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class Job:
+    """One criterion and seed on one network."""
+
+    shared: Path
+    network: str
+    criterion: str
+    seed: int
+    count: int
+
+
+def drops(job: Job) -> dict[tuple[str, str], float]:
+    """Return the drop in points by target, plain and reconstructed."""
+    runner = OrtRunner(1)
+    graph, _ = load(job.shared / "models" / f"{job.network}_cifar10.onnx", runner)
+    feeds, _ = images("cifar10_train.npz", *CIFAR, SAMPLES * job.seed, SAMPLES)(job.shared)
+    tested, labels = images("cifar10_val.npz", *CIFAR, 0, job.count)(job.shared)
+    assert labels is not None
+    context = Context(runner, graph, Calibration.from_arrays(feeds), job.seed, verify=False)
+    PassManager.parse(f"{FIRST},{EXACT}").run(graph, context)
+    context.original = graph.copy()
+    before = accuracy(graph, tested, labels)
+    PassManager.parse(f"select-channels{{criterion={job.criterion}}}").run(graph, context)
+    ranked = dict(context.decisions)
+    found = {}
+    for name, target in TARGETS.items():
+        pruned, context.decisions = graph.copy(), dict(ranked)
+        PassManager.parse(f"allocate{{target={target}}},remove-channels").run(pruned, context)
+        found[name, "plain"] = before - accuracy(pruned, tested, labels)
+        PassManager.parse("reconstruct").run(pruned, context)
+        found[name, "reconstructed"] = before - accuracy(pruned, tested, labels)
+    return found
+
+
+def accuracy(graph: Graph, tested: dict[str, Array], labels: Array) -> float:
+    """Top-1 in percent."""
+    return float((outputs(OrtRunner(1).session(graph), tested).argmax(1) == labels).mean() * 100)
+
+
+def main() -> None:
+    """Run all jobs and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("network")
+    parser.add_argument("--images", type=int, default=2500)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--criteria", default=",".join(CRITERIA))
+    given = parser.parse_args()
+    names = given.criteria.split(",")
+    jobs = [Job(given.shared, given.network, name, seed, given.images) for name in names for seed in range(given.seeds)]
+    columns = [(target, kind) for target in TARGETS for kind in ("plain", "reconstructed")]
+    print("| criterion | " + " | ".join(f"{target} {kind}" for target, kind in columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    with ProcessPoolExecutor(given.workers) as pool:
+        results = list(pool.map(drops, jobs))
+    for place, name in enumerate(names):
+        mine = results[place * given.seeds : (place + 1) * given.seeds]
+        cells = [[found[column] for found in mine] for column in columns]
+        print(f"| {name} | " + " | ".join(cell(values) for values in cells) + " |", flush=True)
+
+
+def cell(values: list[float]) -> str:
+    """Mean and spread."""
+    return f"{np.round(mean(values), 2):.2f} ± {stdev(values) if len(values) > 1 else 0:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""``method=global``: all groups and whole blocks compete for the budget by the error they cost."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ...ir.graph import Array
+from .greedy import allocate
+from .task import Ints, Task
+
+_ROUNDS = 4
+
+
+def by_error(task: Task, curves: Sequence[Array]) -> Ints | None:
+    """Return the widths with the least summed error within the budget, (G,), or None.
+
+    ``curves[g]`` (width + 1,): error after 0, 1, … rounds. A dropped block takes what only it read or fed along, which
+    the cost over widths does not know: those groups count as gone in another round, and the others share what is free.
+    """
+    minimum = task.minimum.copy()
+    minimum[task.droppable] = 0
+    gone = np.zeros(len(curves), bool)
+    found: Ints | None = None
+    for _ in range(_ROUNDS):
+        left = [np.zeros(1) if lost else curve for lost, curve in zip(gone.tolist(), curves, strict=True)]
+        better = task.meet(partial(_jointly, task, left, minimum))
+        if better is None:
+            break
+        found = better
+        now = gone | _vanished(task, found)
+        if (now == gone).all():
+            break
+        gone = now
+    return found
+
+
+def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Ints | None:
+    """Allocate; where blocks cannot all go at once, the dearest keep a channel from then on."""
+    while True:
+        kept = allocate(curves, task.cost, budget, minimum, task.step)
+        if kept is None:
+            return None
+        empty = [number for number in task.droppable.tolist() if not kept[number]]
+        empty.sort(key=lambda number: float(curves[number][-1]))
+        stuck = sorted(set(empty) - set(task.together(empty)))
+        if not stuck:
+            return kept
+        minimum[stuck] = 1
+
+
+def _vanished(task: Task, kept: Ints) -> npt.NDArray[np.bool_]:
+    """Say which groups no longer occur in the rewritten graph."""
+    if kept.all():
+        return np.zeros(len(kept), bool)
+    tensors = task.pruned(kept).tensors()
+    context = task.ranking.channels.context
+    alive = np.zeros(context.registry_size(), bool)
+    for name, labels in context.labels.items():
+        if name in tensors and not tensors[name].is_constant:
+            alive[labels.atoms] = True
+    return np.array([not alive[group.cells].any() for group in task.groups])

@@ -1,0 +1,64 @@
+"""Probing several groups at once: alone it is the ordinary probe, together it is what removal does."""
+
+import numpy as np
+import pytest
+from oracle import graph_of
+from zoo import ZOO, feeds
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.allocate.cumulative import CumulativeProbe
+from optimise_onnx.passes.allocate.probe import Probe
+from optimise_onnx.passes.analysis.outputs import Judge, judge
+from optimise_onnx.passes.analysis.readers import readers
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.remove import RemoveChannels
+
+
+def probed(name: str) -> tuple[Graph, Context, Judge, CumulativeProbe]:
+    """Rank a network's channels and make a probe."""
+    model = ZOO[name]()
+    graph = graph_of(model)
+    shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, 64)))
+    SelectChannels().run(graph, shared)
+    chosen = judge(graph, shared.judging(16), OrtRunner(1))
+    ranking, moments = shared.decisions["ranking"], shared.decisions["moments"]
+    return graph, shared, chosen, CumulativeProbe.of(graph, ranking, moments, chosen)
+
+
+@pytest.mark.parametrize("name", ["resnext", "densenet", "vit", "qdq_weight_per_axis", "shared_conv_weight"])
+def test_one_group_alone_is_the_ordinary_probe(name: str) -> None:
+    graph, shared, chosen, cumulative = probed(name)
+    ranking = shared.decisions["ranking"]
+    probe = Probe.of(graph, ranking, shared.decisions["moments"], chosen)
+    for group in ranking.channels.groups:
+        if group.name in ranking.groups:
+            reading = readers(graph, ranking.channels, group, probe.layers, probe.moments, {})
+            alone = probe.divergence(group, group.width // 2, reading)
+            assert cumulative.divergence({group.name: group.width // 2}) == pytest.approx(alone, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["conv_transpose", "shared_conv_weight"])
+def test_where_nothing_may_be_edited_it_is_removal(name: str) -> None:
+    graph, shared, chosen, cumulative = probed(name)
+    cumulative.layers.clear()
+    ranking = shared.decisions["ranking"]
+    removed = {group.name: group.width // 2 for group in ranking.channels.groups if group.name in ranking.groups}
+    pruned = graph.copy()
+    RemoveChannels().run(pruned, Context(OrtRunner(1), graph, decisions={"ranking": ranking, "removed": removed}))
+    assert cumulative.divergence(removed) == pytest.approx(chosen.of(pruned), rel=1e-3)
+
+
+def test_making_up_for_all_channels_at_once_helps() -> None:
+    graph, shared, chosen, cumulative = probed("densenet")
+    ranking = shared.decisions["ranking"]
+    names = [group.name for group in ranking.channels.groups if group.name in ranking.groups]
+    removed = {group.name: group.width // 3 for group in ranking.channels.groups if group.name in names}
+    pruned = graph.copy()
+    RemoveChannels().run(pruned, Context(OrtRunner(1), graph, decisions={"ranking": ranking, "removed": removed}))
+    together = cumulative.divergence(removed)
+    assert together < chosen.of(pruned)
+    assert together > np.mean([cumulative.divergence({name: removed[name]}) for name in names])
+    assert cumulative.divergence(removed) == together and cumulative.divergence({}) == 0
