@@ -3,14 +3,16 @@
     python benchmarks/criteria.py SHARED NETWORK [--images 2500] [--seeds 3] [--workers 4] [--criteria obs,random]
 
 Seed s calibrates with 512 training images of its own. A cell is the mean top-1 drop in points over the seeds, and its
-standard deviation. SHARED is as in ``networks.py``. Validation images are only measured on.
+standard deviation. SHARED is as in ``networks.py``. Validation images are only measured on. The table is printed anew
+whenever a job is done, all criteria of one seed before the next.
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from networks import CIFAR, Array, images, outputs
@@ -20,6 +22,7 @@ from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.pipelines import EXACT, FIRST
 from optimise_onnx.passes.select.criteria import CRITERIA
@@ -46,19 +49,26 @@ def drops(job: Job) -> dict[tuple[str, str], float]:
     feeds, _ = images("cifar10_train.npz", *CIFAR, SAMPLES * job.seed, SAMPLES)(job.shared)
     tested, labels = images("cifar10_val.npz", *CIFAR, 0, job.count)(job.shared)
     assert labels is not None
-    context = Context(runner, graph, Calibration.from_arrays(feeds), job.seed, verify=False)
+    with TemporaryDirectory() as folder:
+        return _drops(job, graph, feeds, (tested, labels), DiskCache(Path(folder)))
+
+
+def _drops(
+    job: Job, graph: Graph, feeds: dict[str, Array], test: tuple[dict[str, Array], Array], cache: DiskCache
+) -> dict[tuple[str, str], float]:
+    context = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds), job.seed, verify=False, cache=cache)
     PassManager.parse(f"{FIRST},{EXACT}").run(graph, context)
     context.original = graph.copy()
-    before = accuracy(graph, tested, labels)
+    before = accuracy(graph, *test)
     PassManager.parse(f"select-channels{{criterion={job.criterion}}}").run(graph, context)
     ranked = dict(context.decisions)
     found = {}
     for name, target in TARGETS.items():
         pruned, context.decisions = graph.copy(), dict(ranked)
         PassManager.parse(f"allocate{{target={target}}},remove-channels").run(pruned, context)
-        found[name, "plain"] = before - accuracy(pruned, tested, labels)
+        found[name, "plain"] = before - accuracy(pruned, *test)
         PassManager.parse("reconstruct").run(pruned, context)
-        found[name, "reconstructed"] = before - accuracy(pruned, tested, labels)
+        found[name, "reconstructed"] = before - accuracy(pruned, *test)
     return found
 
 
@@ -78,16 +88,24 @@ def main() -> None:
     parser.add_argument("--criteria", default=",".join(CRITERIA))
     given = parser.parse_args()
     names = given.criteria.split(",")
-    jobs = [Job(given.shared, given.network, name, seed, given.images) for name in names for seed in range(given.seeds)]
-    columns = [(target, kind) for target in TARGETS for kind in ("plain", "reconstructed")]
-    print("| criterion | " + " | ".join(f"{target} {kind}" for target, kind in columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
+    jobs = [Job(given.shared, given.network, name, seed, given.images) for seed in range(given.seeds) for name in names]
+    found: dict[str, list[dict[tuple[str, str], float]]] = {name: [] for name in names}
     with ProcessPoolExecutor(given.workers) as pool:
-        results = list(pool.map(drops, jobs))
-    for place, name in enumerate(names):
-        mine = results[place * given.seeds : (place + 1) * given.seeds]
-        cells = [[found[column] for found in mine] for column in columns]
-        print(f"| {name} | " + " | ".join(cell(values) for values in cells) + " |", flush=True)
+        running = {pool.submit(drops, job): job for job in jobs}
+        for done in as_completed(running):
+            found[running[done].criterion].append(done.result())
+            print(table(found), flush=True)
+
+
+def table(found: dict[str, list[dict[tuple[str, str], float]]]) -> str:
+    """Markdown with the number of seeds done so far."""
+    columns = [(target, kind) for target in TARGETS for kind in ("plain", "reconstructed")]
+    lines = ["| criterion | seeds | " + " | ".join(f"{target} {kind}" for target, kind in columns) + " |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for name, runs in found.items():
+        cells = [cell([run[column] for run in runs]) for column in columns] if runs else []
+        lines.append(f"| {name} | {len(runs)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def cell(values: list[float]) -> str:

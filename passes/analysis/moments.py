@@ -27,7 +27,7 @@ class Moments:
 
     Batches are merged pairwise: with ``d = mean(batch) - mean(so far)`` the scatter about the common mean is
     ``S + S_batch + (n m / (n + m)) d d^T``, so a large mean costs no digits. ``outputs`` may be 0. Accuracy: about
-    ``eps * sqrt(batches)`` relative to the variances. With ``single`` the products ``x x^T`` of a batch are formed in
+    ``eps * sqrt(batches)`` relative to the variances. With ``single`` the products of a batch with ``x`` are formed in
     float32, in half the time, and ``eps`` is that of float32: far below what sampling leaves open.
 
     Reference: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician 1983.
@@ -61,7 +61,7 @@ class Moments:
             self._scatter_xx += blas.ssyrk(1.0, rest_x.T)
         else:
             self._scatter_xx = blas.dsyrk(1.0, rest_x.T, beta=1.0, c=self._scatter_xx, overwrite_c=1)
-        self._scatter_xy += rest_x.T @ rest_y
+        self._scatter_xy += rest_x.T @ rest_y.astype(kind)
         self._scatter_yy += np.einsum("no,no->o", rest_y, rest_y)
         self._mean_x = self._mean_x + step_x * (rows / total)
         self._mean_y = self._mean_y + step_y * (rows / total)

@@ -85,7 +85,7 @@ class PairedMoments:
     """
 
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
-        self._halves = [Moments(inputs, outputs) for _ in range(2 if groups == 1 else 0)]
+        self._halves = [Moments(inputs, outputs, single=True) for _ in range(2 if groups == 1 else 0)]
         self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
         self._turn = 0
         self.ridge = 1.0
