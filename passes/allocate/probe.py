@@ -1,11 +1,12 @@
 """Error curves of groups: the ranking's cheap proxy, scaled by what removing channels really does to the outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from ...ir.graph import Array, Graph, Node
+from ...ir.graph import Array, Graph
 from ..analysis.channels import Group
 from ..analysis.compensation import compensated
 from ..analysis.linear import Linear, linear_layers, stored_weight
@@ -35,9 +36,7 @@ class Probe:
     @staticmethod
     def of(graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge) -> "Probe":
         """Make a probe of the graph that was ranked."""
-        layers = linear_layers(graph, ranking.channels.context.shapes)
-        alone = {node.name for node in graph.nodes if node.name in layers and writable(graph, node, layers[node.name])}
-        return Probe(graph, ranking, moments, judge, {name: layers[name] for name in layers if name in alone})
+        return Probe(graph, ranking, moments, judge, editable_layers(graph, ranking))
 
     def curve(self, group: Group, *, emptied: bool = False) -> Array:
         """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy.
@@ -56,30 +55,50 @@ class Probe:
         """
         stays = ~np.isin(group.cells.ravel(), self.ranking.groups[group.name].order[:count])
         kept = {group.name: group.cells.ravel()[stays]}
-        by_node: dict[str, list[Reader]] = {}
+        by_node: dict[str, list[tuple[Reader, Array]]] = {}
         for reader in reading:
-            by_node.setdefault(reader.node, []).append(reader)
-        rest = by_node.keys() - self.layers.keys()
-        copy = masked(self.graph, self.ranking.channels, kept, at=rest) if rest else self.graph.copy()
-        nodes = {node.name: node for node in copy.nodes}
-        for name, parts in by_node.items():
-            if name in self.layers:
-                _edit(copy, nodes[name], self.layers[name], parts, stays, self.ridge)
-        return self.judge.of(copy)
+            rows = np.where(reader.unit >= 0, stays[reader.unit], True)
+            by_node.setdefault(reader.node, []).append((reader, rows))
+        solve = partial(compensated_reader, ridge=self.ridge)
+        return self.judge.of(compensated_copy(self.graph, self.ranking, kept, self.layers, by_node, solve))
 
 
-def _edit(graph: Graph, node: Node, layer: Linear, parts: Sequence[Reader], stays: Array, ridge: float) -> None:
-    stored = stored_weight(graph, node, layer)
-    matrix = layer.matrix(stored)
-    shift = np.zeros((layer.groups, layer.fan_out))
-    for reader in parts:
-        assert reader.cov is not None and reader.mean is not None
-        rows = np.where(reader.unit >= 0, stays[reader.unit], True)
-        matrix[reader.part], shift[reader.part] = compensated(
-            reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge)
-        )
-    write_weight(graph, node, layer, layer.weight(matrix, stored))
-    write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift.ravel())
+def editable_layers(graph: Graph, ranking: Ranking) -> dict[str, Linear]:
+    """Return the layers whose weights may be edited, by node name."""
+    layers = linear_layers(graph, ranking.channels.context.shapes)
+    return {n.name: layers[n.name] for n in graph.nodes if n.name in layers and writable(graph, n, layers[n.name])}
+
+
+def compensated_copy(
+    graph: Graph,
+    ranking: Ranking,
+    kept: Mapping[str, Array],
+    layers: Mapping[str, Linear],
+    losing: Mapping[str, Sequence[tuple[Reader, Array]]],
+    solve: Callable[[Reader, Array], tuple[Array, Array]],
+) -> Graph:
+    """Return a copy whose readers have lost channels: ``layers`` are solved for it, the others read zeros.
+
+    ``losing``: parts by node with the rows that stay, (d,) bool; ``solve`` gives a part's weight and shift of the bias.
+    """
+    rest = losing.keys() - layers.keys()
+    copy = masked(graph, ranking.channels, kept, at=rest) if rest else graph.copy()
+    nodes = {node.name: node for node in copy.nodes}
+    for name in [name for name in losing if name in layers]:
+        node, layer = nodes[name], layers[name]
+        stored = stored_weight(copy, node, layer)
+        matrix, shift = layer.matrix(stored), np.zeros((layer.groups, layer.fan_out))
+        for reader, rows in losing[name]:
+            matrix[reader.part], shift[reader.part] = solve(reader, rows)
+        write_weight(copy, node, layer, layer.weight(matrix, stored))
+        write_bias(copy, node, layer, stored_bias(copy, node, layer) + shift.ravel())
+    return copy
+
+
+def compensated_reader(reader: Reader, rows: Array, *, ridge: float) -> tuple[Array, Array]:
+    """Solve a part for the rows that stay, (d,) bool, with its own ridge or ``ridge``, the larger (METHODS F1)."""
+    assert reader.cov is not None and reader.mean is not None
+    return compensated(reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge))
 
 
 def scaled(proxy: Array, points: Sequence[int], measured: Sequence[float]) -> Array:

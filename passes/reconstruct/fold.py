@@ -68,12 +68,11 @@ class _Fold:
         """Return old and new weights (g, d, m), in the original's form, of the layers that read removed channels."""
         weights: dict[str, Array] = {}
         found: dict[str, tuple[Array, Array]] = {}
-        known = dict(self.moments)
         for group in self.channels.groups:
             stays = self.keep[group.cells]
             if stays.all():
                 continue
-            reading = readers(self.dense, self.channels, group, self.layers, known, weights)
+            reading = readers(self.dense, self.channels, group, self.layers, self.moments, weights)
             reading = [reader for reader in reading if reader.node in self.slim]
             for reader, weight in zip(reading, folded(reading, stays, into), strict=True):
                 old, new = found.setdefault(reader.node, (weights[reader.node], weights[reader.node].copy()))

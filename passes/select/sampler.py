@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir.graph import Graph
+from ...ir.shapes import concrete, input_sizes
 from ..analysis.channels import Channels, analyse
 from ..analysis.context import Contraction
 from ..analysis.linear import linear_layers
@@ -48,7 +49,7 @@ class DropSamplers:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Let the readers of a whole sampler read what it reads."""
-        shapes = analyse(graph).context.shapes
+        shapes = concrete(graph, input_sizes(graph, 1, 32))
         dropped = 0
         for node in graph.nodes:
             if node.op != "Gather" or graph.is_output(node.outputs[0]):
