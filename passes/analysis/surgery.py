@@ -24,6 +24,11 @@ class Surgery:
         kept: Array = self.keep[labels.atoms]
         return kept
 
+    def shapes_after(self) -> dict[str, Shape]:
+        """Return the shape that every tensor of the graph has once channels are gone, by name."""
+        tensors = self.graph.tensors()
+        return {name: self.shapes(tensors[name])[1] for name in self.ctx.shapes if name in tensors}
+
     def shapes(self, tensor: Tensor) -> tuple[Shape, Shape]:
         """Return a tensor's shape before and after."""
         old = self.ctx.shape(tensor)

@@ -55,14 +55,13 @@ class _Fold:
     ) -> None:
         self.graph, self.dense, self.channels, self.keep, self.moments = graph, dense, channels, keep, moments
         self.surgery = Surgery(dense, channels.context, keep)
-        tensors = dense.tensors()
-        shapes = channels.context.shapes
-        after = {name: self.surgery.shapes(tensors[name])[1] for name in shapes if name in tensors}
-        slim = linear_layers(graph, after)
+        slim = linear_layers(graph, self.surgery.shapes_after())
         self.slim = {
             name: layer for name, layer in slim.items() if name in moments and writable(graph, graph.node(name), layer)
         }
-        self.layers = {name: layer for name, layer in linear_layers(dense, shapes).items() if name in self.slim}
+        self.layers = {
+            name: layer for name, layer in linear_layers(dense, channels.context.shapes).items() if name in self.slim
+        }
 
     def matrices(self, into: str) -> dict[str, tuple[Array, Array]]:
         """Return old and new weights (g, d, m), in the original's form, of the layers that read removed channels."""

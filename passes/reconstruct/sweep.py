@@ -6,7 +6,6 @@ import numpy as np
 
 from ...ir.feeds import Calibration
 from ...ir.graph import Array, Graph, Node
-from ...ir.shapes import Shape
 from ..analysis.channels import Channels
 from ..analysis.linear import Linear, linear_layers, stored_weight
 from ..analysis.statistics import LARGEST, batch_for, spots_for
@@ -33,9 +32,7 @@ class Sweep:
         self.channels: Channels = context.decisions["ranking"].channels
         self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
         self.rng = context.rng()
-        tensors = self.dense.tensors()
-        known = (name for name in self.channels.context.shapes if name in tensors)
-        self.shapes: dict[str, Shape] = {name: self.surgery.shapes(tensors[name])[1] for name in known}
+        self.shapes = self.surgery.shapes_after()
         self.layers = linear_layers(graph, self.shapes)
         self.final = dict.fromkeys(self.layers, False)
 
