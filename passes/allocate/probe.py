@@ -17,26 +17,33 @@ from ..analysis.readers import Reader, readers
 from ..analysis.statistics import InputMoments
 from ..analysis.writing import stored_bias, writable, write_bias, write_weight
 
-SHARES = (0.25, 0.5, 0.75)
+PROBES = 48
+"""Inside points of all curves together: where many groups compete, what single points are off by averages out."""
+MOST_POINTS = 3
 _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Measures the divergence of the outputs when one group loses channels and its readers make up for them."""
+    """Measures the divergence of the outputs when one group loses channels and its readers make up for them.
+
+    ``points``: at how many counts of channels, evenly spread, a curve is measured.
+    """
 
     graph: Graph
     ranking: Ranking
     moments: Mapping[str, InputMoments]
     judge: Judge
     layers: dict[str, Linear]
+    points: int = MOST_POINTS
     ridge: float = 1e-3
     weights: dict[str, Array] = field(default_factory=dict)
 
     @staticmethod
     def of(graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge) -> "Probe":
-        """Make a probe of the graph that was ranked."""
-        return Probe(graph, ranking, moments, judge, editable_layers(graph, ranking))
+        """Make a probe of the graph that was ranked; of many groups, fewer points each are measured."""
+        points = min(MOST_POINTS, max(1, PROBES // max(len(ranking.groups), 1)))
+        return Probe(graph, ranking, moments, judge, editable_layers(graph, ranking), points)
 
     def curve(self, group: Group, *, emptied: bool = False) -> Array:
         """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy.
@@ -44,7 +51,8 @@ class Probe:
         With ``emptied`` the loss of all rounds is measured too.
         """
         proxy = np.asarray(self.ranking.groups[group.name].curve)
-        points = {max(1, round(share * (group.width - 1))) for share in SHARES} | ({group.width} if emptied else set())
+        shares = np.arange(1, self.points + 1) / (self.points + 1)
+        points = {max(1, round(share * (group.width - 1))) for share in shares} | ({group.width} if emptied else set())
         reading = readers(self.graph, self.ranking.channels, group, self.layers, self.moments, self.weights)
         return scaled(proxy, sorted(points), [self.divergence(group, count, reading) for count in sorted(points)])
 

@@ -19,6 +19,8 @@ def compensated(weight: Array, cov: Array, mean: Array, stays: Array, ridge: flo
     if cov.ndim == 2 and stays.any() and not stays.all():
         kept, gone = np.flatnonzero(stays), np.flatnonzero(~stays)
         level = float(np.diagonal(cov).mean())
-        lower, _ = factor(cov[np.ix_(kept, kept)] + np.eye(len(kept)) * (ridge * level), 0.0)
+        left = cov[np.ix_(kept, kept)]
+        left[np.diag_indices(len(kept))] += ridge * level
+        lower, _ = factor(left, 0.0)
         result[kept] += cho_solve((lower, True), cov[np.ix_(kept, gone)] @ weight[gone], check_finite=False)
     return result, (weight - result).T @ mean

@@ -27,17 +27,18 @@ class Moments:
 
     Batches are merged pairwise: with ``d = mean(batch) - mean(so far)`` the scatter about the common mean is
     ``S + S_batch + (n m / (n + m)) d d^T``, so a large mean costs no digits. ``outputs`` may be 0. Accuracy: about
-    ``eps * sqrt(batches)`` relative to the variances. With ``single`` the products of a batch with ``x`` are formed in
-    float32, in half the time, and ``eps`` is that of float32: far below what sampling leaves open.
+    ``eps * sqrt(batches)`` relative to the variances. With ``single`` the products with ``x`` are formed and those
+    of ``x`` with itself added up in float32, in half the time, and ``eps`` is that of float32: far below what sampling
+    leaves open.
 
     Reference: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician 1983.
     """
 
     def __init__(self, inputs: int, outputs: int, *, single: bool = False) -> None:
         self._count = 0
-        self._single = single
+        self._kind: type[np.floating] = np.float32 if single else np.float64
         self._mean_x, self._mean_y = np.zeros(inputs), np.zeros(outputs)
-        self._scatter_xx = np.zeros((inputs, inputs), order="F")
+        self._scatter_xx = np.zeros((inputs, inputs), self._kind, order="F")
         self._scatter_xy = np.zeros((inputs, outputs))
         self._scatter_yy = np.zeros(outputs)
 
@@ -54,14 +55,11 @@ class Moments:
         if not rows:
             return
         total = self._count + rows
-        kind = np.float32 if self._single else np.float64
-        rest_x, step_x = _centre(x, self._mean_x, self._count, "inputs of a layer", kind)
+        rest_x, step_x = _centre(x, self._mean_x, self._count, "inputs of a layer", self._kind)
         rest_y, step_y = _centre(y, self._mean_y, self._count, "outputs of a layer", np.float64)
-        if self._single:
-            self._scatter_xx += blas.ssyrk(1.0, rest_x.T)
-        else:
-            self._scatter_xx = blas.dsyrk(1.0, rest_x.T, beta=1.0, c=self._scatter_xx, overwrite_c=1)
-        self._scatter_xy += rest_x.T @ rest_y.astype(kind)
+        multiply = blas.ssyrk if self._kind is np.float32 else blas.dsyrk
+        self._scatter_xx = multiply(1.0, rest_x.T, beta=1.0, c=self._scatter_xx, overwrite_c=1)
+        self._scatter_xy += rest_x.T @ rest_y.astype(self._kind)
         self._scatter_yy += np.einsum("no,no->o", rest_y, rest_y)
         self._mean_x = self._mean_x + step_x * (rows / total)
         self._mean_y = self._mean_y + step_y * (rows / total)
@@ -87,7 +85,8 @@ class Moments:
     @property
     def cov_xx(self) -> Floats:
         """E[(x - E x)(x - E x)^T], (inputs, inputs), symmetric; a fresh array. NumericalError before any row."""
-        full = self._scatter_xx / self._divisor()
+        full = self._scatter_xx.astype(np.float64)
+        full /= self._divisor()
         for start in range(0, len(full), _BLOCK):  # block by block: a whole transpose would miss the processor's cache
             stop = start + _BLOCK
             corner = full[start:stop, start:stop]
@@ -130,30 +129,33 @@ def factor(covariance: Floats, ridge: float) -> tuple[Floats, float]:
     precision (a pivot below ``d * eps * max(diag)``), ``ridge`` is raised tenfold until it is. Returns the lower
     factor (d, d, Fortran order) and ``lam``. An all-zero covariance counts as having mean diagonal 1.
 
-    Raises NumericalError on NaN or Inf, or when ``ridge`` passes ``RIDGE_LIMIT``. Cost d^3 / 3.
+    Raises NumericalError on NaN or Inf, or when a ridge above ``RIDGE_LIMIT`` and above that asked for would be needed.
+    Cost d^3 / 3.
     """
     diagonal = np.diagonal(covariance)
     if not np.isfinite(covariance).all():
         raise NumericalError("NaN or Inf in a covariance", hint="check the calibration data")
     unit = float(diagonal.mean()) or 1.0
-    shifted = np.array(covariance, order="F")
-    while ridge <= RIDGE_LIMIT:
+    symmetric = covariance.T if covariance.flags.c_contiguous else covariance  # copied in order, that is fast
+    limit = max(ridge, RIDGE_LIMIT)
+    while ridge <= limit:
+        shifted = np.array(symmetric, order="F")
         np.fill_diagonal(shifted, diagonal + ridge * unit)
         lower = _cholesky(shifted)
         if lower is not None:
             return lower, ridge * unit
         ridge = max(10 * ridge, FIRST_RIDGE)
     hint = "more calibration samples, or a larger ridge"
-    raise NumericalError("a covariance is too badly conditioned", value=ridge, limit=RIDGE_LIMIT, hint=hint)
+    raise NumericalError("a covariance is too badly conditioned", value=ridge, limit=limit, hint=hint)
 
 
 def _cholesky(matrix: Floats) -> Floats | None:
-    """Lower factor, or None when the matrix is singular in working precision."""
+    """Lower factor in place of the matrix, or None when that is singular in working precision."""
+    floor = len(matrix) * np.finfo(np.float64).eps * np.diagonal(matrix).max()
     try:
-        lower = np.asfortranarray(cholesky(matrix, lower=True, check_finite=False))
+        lower = np.asarray(cholesky(matrix, lower=True, overwrite_a=True, check_finite=False))
     except np.linalg.LinAlgError:
         return None
-    floor = len(matrix) * np.finfo(np.float64).eps * np.diagonal(matrix).max()
     return lower if (np.diagonal(lower) ** 2 >= floor).all() else None
 
 

@@ -103,19 +103,21 @@ class _Halves:
 
 
 def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Array, count_b: int) -> InputMoments:
-    """Merge the moments of two halves; the ridge is Ledoit-Wolf shrinkage with the halves' difference as its noise.
+    """Merge the moments of two halves, using their covariances up.
 
+    The ridge is Ledoit-Wolf shrinkage with the halves' difference as its noise:
     ``rho = (|A - B|^2 / 4) / |S - mu I|^2``, ridge ``rho / (1 - rho)`` (Ledoit, Wolf, J. Multivariate Analysis 2004;
     taking the noise from halves of the images, because rows of one image depend on each other, is ours).
     """
     share = count_a / (count_a + count_b)
     step = mean_a - mean_b
     mean = share * mean_a + (1 - share) * mean_b
-    noise = _power(cov_a - cov_b) / 4 if cov_a.ndim > 2 else np.zeros(len(mean))
-    cov = share * cov_a
-    cov += (1 - share) * cov_b
+    cov, rest = cov_a, np.subtract(cov_b, cov_a, out=cov_b)
+    noise = _power(rest) / 4 if cov.ndim > 2 else np.zeros(len(mean))
+    rest *= 1 - share
+    cov += rest
     step *= np.sqrt(share * (1 - share))
-    cov += step**2 if cov.ndim == 2 else step[:, :, None] * step[:, None, :]
+    cov += np.multiply(step[:, :, None], step[:, None, :], out=rest) if cov.ndim > 2 else step**2
     if cov.ndim == 2:
         return InputMoments(mean, cov, noise)
     level = np.einsum("gdd->g", cov) / cov.shape[1]
@@ -143,6 +145,9 @@ class StoredMoments(Mapping[str, InputMoments]):
         mean, cov, ridge = self._found[node]
         return InputMoments(mean, self._shelf.get(cov), ridge)
 
+    def __contains__(self, node: object) -> bool:
+        return node in self._found
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 
@@ -167,6 +172,9 @@ class LazyMoments(Mapping[str, InputMoments]):
 
     def __getitem__(self, node: str) -> InputMoments:
         return self._all()[node]
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._all()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())

@@ -1,7 +1,12 @@
-"""The two ends of a chain solved in turn: the last layer by least squares, the first by Gauss-Newton steps."""
+"""The two ends of a chain solved in turn: the last layer by least squares, the first by Gauss-Newton steps.
 
-from collections.abc import Iterator
+Where cross-validation held the first layer to its old weights, the last one keeps its own: least squares there would
+hardly move it.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -11,23 +16,28 @@ from ..analysis.statistics import spots_for
 from ..analysis.writing import stored_bias
 from .chain import Chain
 from .derivatives import Derivatives
-from .joint import JointFit, Piece, Weights
-from .paired import PairedMoments
+from .joint import Inner, JointFit, Piece, Weights
+from .paired import RIDGES, PairedMoments
 
 POSITIONS = 2**18  # output positions that a chain is fitted on, at most, about
 ELEMENTS = 2**26  # numbers held for that, at most, about
 HELD = 8  # one batch in so many is kept apart
 WIDEST = 2500
+_UNSURE = RIDGES[-1] / 2  # samples that call for so much in one layer do not improve the next one either
 
 
-def fits_in_memory(chain: Chain) -> bool:
-    """Whether both layers read few enough inputs to factor their covariances beside everything else."""
-    return max(chain.first.fan_in, chain.last.fan_in) <= WIDEST
+Sampled = tuple[Array | None, Array]
+"""Positions (n, p) of a batch, or None for all, and a layer's inputs there, (n p, d)."""
+
+
+def may_lead(layer: Linear) -> bool:
+    """Whether a layer may be the first of a chain; it reads few enough inputs to hold their rows."""
+    return layer.groups == 1 and layer.fan_in <= WIDEST
 
 
 @dataclass(frozen=True)
 class Alternation:
-    """``rounds`` times: solve the last layer, then take ``steps`` steps with the first.
+    """``rounds`` times: solve the last layer, if that may help, then take ``steps`` steps with the first.
 
     ``pieces`` are the samples to fit and those kept apart; weights start from those stored in ``graph``.
     """
@@ -48,18 +58,20 @@ class Alternation:
         last = stored_weight(self.graph, end, self.chain.last), stored_bias(self.graph, end, self.chain.last)
         fit = JointFit(self.links, self.chain.first, inputs.whole(), inputs.ridge, *self.pieces, self.rng)
         for _ in range(self.rounds):
-            solved = self._last(fit.stored(weights, like), (last[0], last[1].astype(np.float32)), ridge)
-            weights = fit.improve(weights, like, solved, self.steps)
+            inner = fit.inner(weights, like)
+            start = last[0], last[1].astype(np.float32)
+            solved = start if inputs.ridge >= _UNSURE else self._last(inner, start, ridge)
+            weights = fit.improve(weights, inner, like, solved, self.steps)
         return weights
 
-    def _last(self, first: Weights, last: Weights, ridge: float) -> Weights:
-        """Solve the last layer for what it reads when the first layer is ``first``; weights as stored."""
+    def _last(self, inner: Inner, last: Weights, ridge: float) -> Weights:
+        """Solve the last layer for what it reads when the first layer gives ``inner``; weights as stored."""
         layer, prior = self.chain.last, self.chain.last.matrix(last[0])
         moments = PairedMoments(*prior.shape)
         every = [*self.pieces[0], *self.pieces[1]]
         samples = sum(len(piece.x) for piece in every)
-        for piece in every:
-            read = self.links.forward(piece.x, first, last).read
+        for piece, values in zip(every, chain(*inner), strict=True):
+            read = self.links.tail(values, last).read
             spots = spots_for(layer, read, samples, self.rng)
             moments.update(layer.rows(read, spots), layer.outputs(piece.y, spots), len(piece.x))
         matrix, bias = moments.solve(prior, ridge)
@@ -67,37 +79,37 @@ class Alternation:
 
 
 def held_apart(
-    layer: Linear, pairs: Iterator[tuple[Array, Array]], rng: np.random.Generator
+    layer: Linear, pairs: Iterable[tuple[Array, Array]], sampled: Iterable[Sampled]
 ) -> tuple[list[Piece], list[Piece]]:
     """Hold as many samples as a fit needs; every eighth batch is kept apart, and few batches are cut up for that.
 
-    ``pairs`` are batches of what the chain reads and should give. A single sample is fitted and judged by.
+    ``pairs`` are batches of what the chain reads and should give, ``sampled`` rows of the same. A single sample is
+    fitted and judged by.
     """
-    taken = _enough(layer, pairs)
-    if len(taken) < HELD:
-        taken = [cut for x, y in taken for cut in zip(_cut(x), _cut(y), strict=True)]
-    samples = sum(len(x) for x, _ in taken)
-    pieces = []
-    for x, y in taken:
-        spots = spots_for(layer, x, samples, rng)
-        pieces.append(Piece(x, y.astype(np.float32), spots, layer.rows(x, spots)[0]))
+    pieces = list(_enough(layer, pairs, sampled))
+    if len(pieces) < HELD:
+        pieces = [part for piece in pieces for part in _parts(piece)]
     every = max(2, min(HELD, len(pieces)))
     held = pieces[every - 1 :: every]
     return [piece for piece in pieces if piece not in held] if held else pieces, held or pieces
 
 
-def _enough(layer: Linear, pairs: Iterator[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
-    taken: list[tuple[Array, Array]] = []
+def _enough(layer: Linear, pairs: Iterable[tuple[Array, Array]], sampled: Iterable[Sampled]) -> Iterator[Piece]:
     positions = elements = 0
-    for x, y in pairs:
+    for (x, y), (spots, rows) in zip(pairs, sampled, strict=True):
         walk = layer.geometry
         positions += len(x) * walk.positions(x.shape[2:]) if walk is not None else x[..., 0].size
         elements += x.size + y.size
-        taken.append((x, y))
+        yield Piece(x, y.astype(np.float32), spots, rows)
         if positions >= POSITIONS or elements >= ELEMENTS:
-            break
-    return taken
+            return
 
 
-def _cut(values: Array) -> list[Array]:
-    return [part for part in np.array_split(values, HELD) if len(part)]
+def _parts(piece: Piece) -> Iterator[Piece]:
+    """Cut a batch up, an image at least in each part."""
+    images = len(piece.x)
+    rows = piece.rows.reshape(images, -1, piece.rows.shape[1])
+    for part in np.array_split(np.arange(images), min(HELD, images)):
+        cut = slice(part[0], part[-1] + 1)
+        spots = piece.spots if piece.spots is None else piece.spots[cut]
+        yield Piece(piece.x[cut], piece.y[cut], spots, rows[cut].reshape(-1, rows.shape[2]))

@@ -1,6 +1,6 @@
 """A chain of layers as small graphs: its output, how that changes with the first layer, and the adjoint of that map."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ _FLOAT = 1
 
 @dataclass(frozen=True)
 class Passed:
-    """One forward run: ``read`` by the last layer, its ``out``, and ``inner``: where activations pass, 0 or 1."""
+    """One run of the tail: ``read`` by the last layer, its ``out``, and ``inner``: where activations pass, 0 or 1."""
 
     read: Array
     out: Array
@@ -27,26 +27,31 @@ class Passed:
 
 
 class Derivatives:
-    """Runs a chain on batches; the weights (as stored) and biases of its first and last layer are arguments."""
+    """Runs a chain on batches, cut behind its first layer: the head is linear in that layer's weight and bias, so its
+    output need not be computed anew when they move along a line. Weights are arguments, as stored.
+    """
 
     def __init__(
         self, graph: Graph, chain: Chain, layers: Mapping[str, Linear], shapes: Mapping[str, Shape], runner: Runner
     ) -> None:
-        links = [_Link.of(graph, graph.node(chain.first.node), layers, shapes, "w0")]
-        links += [_Link.of(graph, node, layers, shapes, None) for node in chain.between]
-        links.append(_Link.of(graph, graph.node(chain.last.node), layers, shapes, "w1"))
-        self._forward, self._change, self._adjoint = (
-            runner.session(make(links)) for make in (_forward, _change, _adjoint)
-        )
+        first = _Link.of(graph, graph.node(chain.first.node), layers, shapes, "w0")
+        rest = [_Link.of(graph, node, layers, shapes, None) for node in chain.between]
+        rest.append(_Link.of(graph, graph.node(chain.last.node), layers, shapes, "w1"))
+        graphs = _head(first), _tail(rest), _change(rest), _adjoint(rest)
+        self._head, self._tail, self._change, self._adjoint = map(runner.session, graphs)
 
-    def forward(self, x: Array, first: tuple[Array, Array], last: tuple[Array, Array]) -> Passed:
-        """Run the chain on a batch."""
-        found = self._forward.run({"x": x, "w0": first[0], "b0": first[1], "w1": last[0], "b1": last[1]})
+    def head(self, x: Array, first: tuple[Array, Array]) -> Array:
+        """Return what the first layer gives for a batch, or how that changes when ``first`` is a change."""
+        return self._head.run({"x": x, "w0": first[0], "b0": first[1]})["out"]
+
+    def tail(self, inner: Array, last: tuple[Array, Array]) -> Passed:
+        """Run the rest of the chain on the first layer's output."""
+        found = self._tail.run({"x": inner, "w1": last[0], "b1": last[1]})
         return Passed(found.pop("read"), found.pop("out"), found)
 
-    def change(self, x: Array, at: Passed, step: tuple[Array, Array], last: Array) -> Array:
-        """Return the first-order change of the output when the first layer's weight and bias change by ``step``."""
-        return self._change.run({"x": x, "w0": step[0], "b0": step[1], "w1": last, **at.inner})["out"]
+    def change(self, inner: Array, at: Passed, last: Array) -> Array:
+        """Return the first-order change of the chain's output when that of the first layer changes by ``inner``."""
+        return self._change.run({"x": inner, "w1": last, **at.inner})["out"]
 
     def adjoint(self, slope: Array, at: Passed, last: Array) -> Array:
         """Carry a slope at the chain's output back to the first layer's output."""
@@ -63,6 +68,10 @@ class _Link:
     weight: str | None = None
     stored: tuple[Array, Array] | None = None
     limits: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def rectifies(self) -> bool:
+        return self.limits == (0.0, np.inf)
 
     @staticmethod
     def of(
@@ -83,7 +92,7 @@ class _Link:
 class _Sheet:
     """An empty graph being filled: every method adds a node and returns its output."""
 
-    def __init__(self, inputs: Mapping[str, object]) -> None:
+    def __init__(self, inputs: Iterable[str]) -> None:
         self.graph = Graph.empty(OPSET)
         self.named = {name: self.graph.variable(name, np.float32) for name in inputs}
         self.graph.set_inputs(list(self.named.values()))
@@ -108,10 +117,22 @@ class _Sheet:
         walk, weight = link.layer.geometry, self.weight(link)
         if walk is not None:
             begin, end = walk.pads(link.sizes)
+            operands = [weight, *([bias] if bias else [])]
+            if narrows(link.layer, (*begin, *end)):
+                operands[0] = self.turned(weight, len(begin))
+                pads = [size - 1 - pad for size, pad in zip(2 * walk.kernel, (*begin, *end), strict=True)]
+                return self.add("ConvTranspose", x, *operands, pads=pads)
             form = {"strides": walk.strides, "dilations": walk.dilations, "pads": (*begin, *end)}
-            return self.add("Conv", x, weight, *([bias] if bias else []), group=link.layer.groups, **form)
+            return self.add("Conv", x, *operands, group=link.layer.groups, **form)
         product = self.add("MatMul", x, self.add("Transpose", weight) if link.layer.transposed else weight)
         return self.add("Add", product, bias) if bias is not None else product
+
+    def turned(self, weight: Tensor, dims: int) -> Tensor:
+        """Exchange outputs and inputs of a kernel and mirror it, so that its transpose is the convolution itself."""
+        axes = tuple(range(2, 2 + dims))
+        back = [self.graph.constant("back", np.full(dims, value)) for value in (-1, np.iinfo(np.int64).min)]
+        steps = [self.graph.constant("steps", np.asarray(values)) for values in (axes, np.full(dims, -1))]
+        return self.add("Slice", self.add("Transpose", weight, perm=(1, 0, *axes)), *back, *steps)
 
     def transposed(self, link: _Link, slope: Tensor) -> Tensor:
         """Apply the transpose of a layer's linear part."""
@@ -126,11 +147,18 @@ class _Sheet:
             "ConvTranspose", slope, weight, group=link.layer.groups, output_padding=tuple(map(int, left)), **form
         )
 
+    def activation(self, link: _Link, x: Tensor) -> Tensor:
+        """Cut off what lies outside an activation's limits."""
+        low, high = link.limits
+        return self.add("Relu", x) if link.rectifies else self.add("Clip", x, self.constant(low), self.constant(high))
+
     def passes(self, link: _Link, x: Tensor) -> Tensor:
         """Mark where an activation passes its input on, 0 or 1."""
         low, high = (self.constant(value) for value in link.limits)
-        above, below = self.add("Greater", x, low, dtype=bool), self.add("Less", x, high, dtype=bool)
-        return self.add("Cast", self.add("And", above, below, dtype=bool), to=_FLOAT)
+        inside = self.add("Greater", x, low, dtype=bool)
+        if not link.rectifies:
+            inside = self.add("And", inside, self.add("Less", x, high, dtype=bool), dtype=bool)
+        return self.add("Cast", inside, to=_FLOAT)
 
     def done(self, **outputs: Tensor) -> Graph:
         self.graph.set_outputs([self._called(name, tensor) for name, tensor in outputs.items()])
@@ -142,38 +170,53 @@ class _Sheet:
         return out
 
 
+def narrows(layer: Linear, pads: Sequence[int]) -> bool:
+    """Whether a convolution is quicker as the transpose of one that widens.
+
+    A convolution copies every input once a tap, its transpose every output: the smaller of the two is quicker.
+    """
+    walk = layer.geometry
+    if walk is None or layer.groups > 1 or layer.taps == 1 or {*walk.strides, *walk.dilations} != {1}:
+        return False
+    fits = all(pad < size for size, pad in zip(2 * walk.kernel, pads, strict=True))
+    return fits and layer.fan_out * layer.taps < layer.fan_in
+
+
 def _marks(links: list[_Link]) -> dict[int, str]:
     return {place: f"at_{place}" for place, link in enumerate(links) if link.layer is None}
 
 
-def _forward(links: list[_Link]) -> Graph:
-    sheet = _Sheet(dict.fromkeys(("x", "w0", "b0", "w1", "b1")))
+def _head(first: _Link) -> Graph:
+    sheet = _Sheet(("x", "w0", "b0"))
+    return sheet.done(out=sheet.linear(first, sheet.named["x"], sheet.named["b0"]))
+
+
+def _tail(links: list[_Link]) -> Graph:
+    sheet = _Sheet(("x", "w1", "b1"))
     x, inner, marks = sheet.named["x"], dict[str, Tensor](), _marks(links)
     for place, link in enumerate(links):
         read = x
         if link.layer is None:
             inner[marks[place]] = sheet.passes(link, x)
-            low, high = (sheet.constant(value) for value in link.limits)
-            x = sheet.add("Clip", x, low, high)
+            x = sheet.activation(link, x)
         else:
-            bias = sheet.constant(link.stored[1]) if link.stored else sheet.named[f"b{link.weight[1:]}"]  # type: ignore[index]
-            x = sheet.linear(link, x, bias)
+            x = sheet.linear(link, x, sheet.constant(link.stored[1]) if link.stored else sheet.named["b1"])
     return sheet.done(read=read, out=x, **inner)
 
 
 def _change(links: list[_Link]) -> Graph:
     marks = _marks(links)
-    sheet = _Sheet(dict.fromkeys(("x", "w0", "b0", "w1", *marks.values())))
-    x = sheet.linear(links[0], sheet.named["x"], sheet.named["b0"])
-    for place, link in enumerate(links[1:], 1):
+    sheet = _Sheet(("x", "w1", *marks.values()))
+    x = sheet.named["x"]
+    for place, link in enumerate(links):
         x = sheet.linear(link, x, None) if link.layer else sheet.add("Mul", x, sheet.named[marks[place]])
     return sheet.done(out=x)
 
 
 def _adjoint(links: list[_Link]) -> Graph:
     marks = _marks(links)
-    sheet = _Sheet(dict.fromkeys(("x", "w1", *marks.values())))
+    sheet = _Sheet(("x", "w1", *marks.values()))
     x = sheet.named["x"]
-    for place, link in reversed(list(enumerate(links))[1:]):
+    for place, link in reversed(list(enumerate(links))):
         x = sheet.transposed(link, x) if link.layer else sheet.add("Mul", x, sheet.named[marks[place]])
     return sheet.done(out=x)

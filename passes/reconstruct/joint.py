@@ -12,6 +12,8 @@ or labels, and for weights of a pruned layer, it is ours.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -26,6 +28,7 @@ _SLOPE_RIDGE = 1e-2
 _LEAST_GAIN = 1e-4
 
 Weights = tuple[Array, Array]
+Inner = tuple[list[Array], list[Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +74,25 @@ class JointFit:
         self._mean = moments.x
         self._inputs, _ = factor(moments.xx, ridge)
 
-    def improve(self, first: Weights, like: Array, last: Weights, steps: int) -> Weights:
+    def inner(self, first: Weights, like: Array) -> Inner:
+        """Return what the first layer gives for the samples to fit and those kept apart, batch by batch."""
+        stored = self.stored(first, like)
+        train, held = ([self._chain.head(piece.x, stored) for piece in part] for part in (self._train, self._held))
+        return train, held
+
+    def improve(self, first: Weights, inner: Inner, like: Array, last: Weights, steps: int) -> Weights:
         """Take up to ``steps`` steps and return the weights whose error on the held samples is least.
 
-        ``like`` is the first layer's stored weight, ``last`` the last layer's, stored form, and its bias.
+        ``inner`` is what ``first`` gives, and is changed. ``like`` is the first layer's stored weight, ``last`` the
+        last layer's, stored form, and its bias.
         """
         search, best, least = _Search(), first, np.inf
         for step in range(steps + 1):
-            stored = self.stored(first, like)
-            error = sum(self._error(piece, stored, last) for piece in self._held)
+            error = sum(map(partial(self._error, last), inner[1], self._held))
             if not error < least * (1 - _LEAST_GAIN):
                 break
             best, least = first, error
-            moved = self._step(search, first, stored, like, last) if step < steps else None
+            moved = self._step(search, first, inner, like, last) if step < steps else None
             if moved is None:
                 break
             first = moved
@@ -93,24 +102,27 @@ class JointFit:
         """Turn a matrix and bias into the form of the stored weight ``like``."""
         return self._layer.weight(weights[0], like), weights[1].astype(like.dtype)
 
-    def _error(self, piece: Piece, first: Weights, last: Weights) -> float:
-        return _square(self._chain.forward(piece.x, first, last).out - piece.y)
+    def _error(self, last: Weights, inner: Array, piece: Piece) -> float:
+        return _square(self._chain.tail(inner, last).out - piece.y)
 
-    def _step(self, search: _Search, first: Weights, stored: Weights, like: Array, last: Weights) -> Weights | None:
-        passed = [self._chain.forward(piece.x, stored, last) for piece in self._train]
+    def _step(self, search: _Search, first: Weights, inner: Inner, like: Array, last: Weights) -> Weights | None:
+        """Turn, and go where the linearised error is least; ``inner`` goes along. None where that leads nowhere."""
+        passed = [self._chain.tail(values, last) for values in inner[0]]
         rests = [at.out - piece.y for at, piece in zip(passed, self._train, strict=True)]
         self._turn(search, self._slopes(passed, rests, last), passed, last)
         assert search.weight is not None and search.bias is not None
         shift = search.bias - self._mean @ search.weight
-        change = self.stored((search.weight[None], shift), like)
+        changes = self.inner((search.weight[None], shift), like)
         along = across = 0.0
-        for piece, at, rest in zip(self._train, passed, rests, strict=True):
-            moved = self._chain.change(piece.x, at, change, last[0])
+        for values, at, rest in zip(changes[0], passed, rests, strict=True):
+            moved = self._chain.change(values, at, last[0])
             along -= float(np.vdot(rest, moved))
             across += _square(moved)
         if not 0 < along < np.inf or not 0 < across < np.inf:
             return None
         length = along / across
+        for values, change in zip(chain(*inner), chain(*changes), strict=True):
+            values += length * change
         return first[0] + length * search.weight, first[1] + length * shift
 
     def _slopes(self, passed: Sequence[Passed], rests: Sequence[Array], last: Weights) -> tuple[Array, Array]:

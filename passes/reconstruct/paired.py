@@ -1,9 +1,10 @@
 """Streamed moments of what a layer reads now and what it should give, and the fit that predicts unseen samples best."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from ...ir.graph import Array
 from ..analysis.batched_moments import BatchedMoments
@@ -11,8 +12,9 @@ from ..analysis.moments import Moments
 from .ridge import solve, solve_batched
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_FEW_RIDGES = (1e-3, 1e-2, 1e-1)
 _WIDE = 1500
+_FEWEST_ROWS = 1024
+_JUDGED = 64  # outputs, at most about, that a ridge is chosen by
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Joint:
         shift = self.x @ weight + bias - self.y
         fit = np.einsum("dm,dm->m", weight, self.xx @ weight - 2 * self.xy)
         return float((fit + self.yy + shift**2).sum())
+
+    def restricted(self, outputs: slice, kind: type[np.floating]) -> "Joint":
+        """Keep some of the outputs, as numbers of a ``kind``."""
+        kept = self.x, self.y[outputs], self.xx, self.xy[:, outputs], self.yy[outputs]
+        return Joint(self.count, *(values.astype(kind, copy=False) for values in kept))
 
 
 def joint(moments: Moments) -> Joint:
@@ -62,20 +69,58 @@ def fitted(halves: Sequence[Joint], prior: Array) -> tuple[Array, Array, float]:
     ridge, relative; 1 for the prior. Raises NumericalError as :func:`solve` does.
     """
     wide = len(prior) > _WIDE
-    ridges = _FEW_RIDGES if wide else RIDGES
-    turns = [(halves[0], halves[1])] if wide else [(halves[0], halves[1]), (halves[1], halves[0])]
-    scores = np.zeros(len(ridges) + 1)
-    for train, test in turns:
-        for place, ridge in enumerate(ridges):
-            found = solve(train.xx, train.xy, train.x, train.y, prior, ridge=ridge)
-            scores[place] += test.error(found.weight, found.bias)
-        scores[-1] += test.error(prior, train.y - train.x @ prior)
+    some = slice(None, None, -(-prior.shape[1] // _JUDGED))
+    a, b = (half.restricted(some, np.float32 if wide else np.float64) for half in halves)
+    trials = [Trial(a, b, prior[:, some])]
+    trials += [] if wide else [Trial(b, a, prior[:, some])]
+    best, error = lowest(lambda place: sum(trial.error(RIDGES[place]) for trial in trials), len(RIDGES))
     whole = merged(*halves)
-    best = int(scores.argmin())
-    if best == len(ridges):
+    if not error < sum(trial.error_of_prior() for trial in trials):
         return prior, whole.y - whole.x @ prior, 1.0
-    found = solve(whole.xx, whole.xy, whole.x, whole.y, prior, ridge=ridges[best] / 2)
-    return found.weight, found.bias, ridges[best] / 2
+    found = solve(whole.xx, whole.xy, whole.x, whole.y, prior, ridge=RIDGES[best] / 2)
+    return found.weight, found.bias, RIDGES[best] / 2
+
+
+class Trial:
+    """Fits on ``train`` and predicts ``test``, with one ridge after another."""
+
+    def __init__(self, train: Joint, test: Joint, prior: Array) -> None:
+        self._train, self._test, self._prior = train, test, prior.astype(train.xx.dtype)
+        self._pull = train.xy - train.xx @ self._prior
+        self._level = np.diagonal(train.xx).mean()
+
+    def error(self, ridge: float) -> float:
+        """Return the mean squared error on ``test``; infinite where the ridge is too small to solve with."""
+        shifted = np.array(self._train.xx.T, order="F")  # symmetric: laid out as the factorisation wants it
+        shifted[np.diag_indices(len(shifted))] += ridge * self._level
+        try:
+            factored = cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return np.inf
+        return self._error(self._prior + cho_solve(factored, self._pull, check_finite=False))
+
+    def error_of_prior(self) -> float:
+        """Return the error of the prior with a bias fitted on ``train``."""
+        return self._error(self._prior)
+
+    def _error(self, weight: Array) -> float:
+        return self._test.error(weight, self._train.y - self._train.x @ weight)
+
+
+def lowest(score: Callable[[int], float], count: int) -> tuple[int, float]:
+    """Go downhill from the middle of ``count`` places; return the lowest place reached and its score.
+
+    Beyond a place that is no lower, nothing is looked at.
+    """
+    place = count // 2
+    least = score(place)
+    for step in (1, -1):
+        start = place
+        while 0 <= place + step < count and (found := score(place + step)) < least:
+            place, least = place + step, found
+        if place != start:
+            break
+    return place, least
 
 
 class PairedMoments:
@@ -87,6 +132,7 @@ class PairedMoments:
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
         self._halves = [Moments(inputs, outputs, single=True) for _ in range(2 if groups == 1 else 0)]
         self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
+        self._waiting: list[tuple[list[Array], list[Array]]] = [([], []) for _ in self._halves]
         self._turn = 0
         self.ridge = 1.0
 
@@ -98,12 +144,27 @@ class PairedMoments:
         rows = x.shape[1]
         cut = rows // images * (images // 2) if images > 1 else rows * self._turn
         self._turn = 1 - self._turn
-        for half, part in zip(self._halves, (slice(None, cut), slice(cut, None)), strict=True):
-            half.update(x[0, part], y[0, part])
+        for half, part in enumerate((slice(None, cut), slice(cut, None))):
+            for waiting, values in zip(self._waiting[half], (x, y), strict=True):
+                waiting.append(values[0, part])
+            if sum(map(len, self._waiting[half][0])) >= max(_FEWEST_ROWS, x.shape[2] // 2):
+                self._flush(half)
+
+    def _flush(self, half: int) -> None:
+        """Add the rows that have waited: every update touches the whole matrix, so it should bring many."""
+        x, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in self._waiting[half])
+        self._waiting[half] = [], []
+        self._halves[half].update(x, y)
+
+    def _filled(self) -> list[Joint]:
+        for half, (waiting, _) in enumerate(self._waiting):
+            if waiting:
+                self._flush(half)
+        return [joint(half) for half in self._halves if half.count]
 
     def whole(self) -> Joint:
         """Return the moments of all samples, of one group."""
-        filled = [joint(half) for half in self._halves if half.count]
+        filled = self._filled()
         return filled[0] if len(filled) == 1 else merged(*filled)
 
     def solve(self, prior: Array, ridge: float) -> tuple[Array, Array]:
@@ -116,7 +177,7 @@ class PairedMoments:
             d = prior.shape[1]
             many = solve_batched(cov[:, :, :d], cov[:, :, d:], mean[:, :d], mean[:, d:], prior, ridge=ridge)
             return many.weight, many.bias
-        filled = [joint(half) for half in self._halves if half.count]
+        filled = self._filled()
         if len(filled) == 1:
             one = filled[0]
             found = solve(one.xx, one.xy, one.x, one.y, prior[0], ridge=max(ridge, RIDGES[-2]))

@@ -1,6 +1,6 @@
 """One sweep over the layers of a pruned graph, front to back: inputs as they are now, targets from the original."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..analysis.stepper import Stepper
 from ..analysis.surgery import Surgery, compact
 from ..analysis.writing import writable, write_bias, write_weight
 from ..base import Context
-from .alternation import Alternation, fits_in_memory, held_apart
+from .alternation import WIDEST, Alternation, Sampled, held_apart, may_lead
 from .chain import chain_from
 from .derivatives import Derivatives
 from .paired import PairedMoments
@@ -48,9 +48,9 @@ class Sweep:
                 self.context.progress("reconstructing", place / len(self.layers))
                 node = self.graph.node(name)
                 if name in changed and layer.fan_in <= LARGEST and writable(self.graph, node, layer):
-                    moments = self._solve_layer(node, layer, old, new)
-                    count += moments is not None
-                    chained += moments is not None and self._solve_chain(node, layer, moments, old, new)
+                    found = self._solve_layer(node, layer, old, new)
+                    count += found is not None
+                    chained += found is not None and self._solve_chain(node, layer, *found, old, new)
                 self.final[name] = True
         return count, chained
 
@@ -67,31 +67,47 @@ class Sweep:
                 changed.add(node.name)
         return changed
 
-    def _solve_layer(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> PairedMoments | None:
-        """Fit a layer to its target by least squares; None where the target is out of reach."""
+    def _solve_layer(
+        self, node: Node, layer: Linear, old: Stepper, new: Stepper
+    ) -> tuple[PairedMoments, list[Sampled]] | None:
+        """Fit a layer to its target by least squares; None where the target is out of reach.
+
+        Returns what the fit was made from: the moments, and the rows of every batch.
+        """
         target = target_of(self.graph, node, layer, self.final, self.shapes)
         if not self._reach(target, layer.input, old, new):
             return None
         weight = stored_weight(self.graph, node, layer)
         prior = layer.matrix(weight)
-        moments = PairedMoments(*prior.shape)
+        moments, sampled = PairedMoments(*prior.shape), list[Sampled]()
         for x, y in self._pairs(layer.input, target, old, new):
             spots = spots_for(layer, x, self.calibration.samples, self.rng)
-            moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
+            rows = layer.rows(x, spots)
+            moments.update(rows, layer.outputs(y, spots), len(x))
+            if self.rounds and may_lead(layer):
+                sampled.append((spots, rows[0]))
         matrix, bias = moments.solve(prior, self.ridge)
         self._write(node, layer, matrix, bias.ravel())
-        return moments
+        return moments, sampled
 
-    def _solve_chain(self, node: Node, layer: Linear, moments: PairedMoments, old: Stepper, new: Stepper) -> bool:
+    def _solve_chain(
+        self,
+        node: Node,
+        layer: Linear,
+        moments: PairedMoments,
+        sampled: Sequence[Sampled],
+        old: Stepper,
+        new: Stepper,
+    ) -> bool:
         """Fit a layer to what the next dense layer should give, where only activations lie between them."""
-        chain = chain_from(self.graph, self.layers, self.shapes, layer) if self.rounds and layer.groups == 1 else None
-        if chain is None or not fits_in_memory(chain) or stored_weight(self.graph, node, layer).dtype != np.float32:
+        chain = chain_from(self.graph, self.layers, self.shapes, layer) if sampled else None
+        if chain is None or chain.last.fan_in > WIDEST or stored_weight(self.graph, node, layer).dtype != np.float32:
             return False
         target = target_of(self.graph, self.graph.node(chain.last.node), chain.last, self.final, self.shapes)
         if not self._reach(target, layer.input, old, new):
             return False
         links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)
-        pieces = held_apart(layer, self._pairs(layer.input, target, old, new), self.rng)
+        pieces = held_apart(layer, self._pairs(layer.input, target, old, new), sampled)
         alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
         self._write(node, layer, *alternation.first(moments, self.ridge))
         return True

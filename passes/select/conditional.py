@@ -32,24 +32,28 @@ class Part:
     moves: Array
 
 
-def known(readers: Sequence[Reader]) -> bool:
-    """Whether every reader has a full covariance, and some reader an output that varies."""
-    full = all(reader.cov is not None and reader.cov.ndim == 2 for reader in readers)
-    return full and any(relative(reader) for reader in readers)
+def scales(readers: Sequence[Reader]) -> list[float]:
+    """Return :func:`relative` of every reader; nothing unless all have full covariances and some an output that varies.
+
+    Cost 2 d^2 m a reader.
+    """
+    if not all(reader.cov is not None and reader.cov.ndim == 2 for reader in readers):
+        return []
+    found = [relative(reader) for reader in readers]
+    return found if any(found) else []
 
 
 def conditioned(readers: Sequence[Reader]) -> list[Part]:
-    """Reduce readers to what can go; nothing when :func:`known` does not hold. Constant readers drop out.
+    """Reduce readers to what can go; nothing when :func:`scales` gives nothing. Constant readers drop out.
 
     The covariances get each reader's own ridge and another ``RIDGE`` of their mean diagonal, or more where they are
     still not positive definite. Raises NumericalError on NaN or Inf. Cost d^3 / 3 a reader.
     """
-    if not known(readers):
-        return []
-    return [_conditioned(reader) for reader in readers if (reader.unit >= 0).any() and relative(reader)]
+    pairs = zip(readers, scales(readers), strict=False)
+    return [_conditioned(reader, scale) for reader, scale in pairs if (reader.unit >= 0).any() and scale]
 
 
-def _conditioned(reader: Reader) -> Part:
+def _conditioned(reader: Reader, scale: float) -> Part:
     assert reader.cov is not None
     order = np.argsort(reader.unit, kind="stable")
     fixed = int((reader.unit < 0).sum())
@@ -62,7 +66,7 @@ def _conditioned(reader: Reader) -> Part:
     variance = np.diagonal(reader.cov)
     moves = variance > _CONSTANT * variance.mean()
     rows = order[fixed:]
-    return Part(free, np.sqrt(relative(reader)) * reader.weight[rows], reader.unit[rows], moves[rows])
+    return Part(free, np.sqrt(scale) * reader.weight[rows], reader.unit[rows], moves[rows])
 
 
 def constant_units(parts: Sequence[Part], units: int) -> Array:

@@ -6,9 +6,8 @@ import numpy as np
 
 from ...ir.graph import Array
 from ..analysis.readers import Reader
-from ..analysis.substitutes import relative, shrunk
 from .activation import activation
-from .conditional import known
+from .conditional import scales
 from .obs_math import Consumer, eliminate
 
 
@@ -17,9 +16,13 @@ def obs(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generat
 
     The curve is the compensated loss of each kept set. Without covariances: :func:`activation`. See :mod:`.obs_math`.
     """
-    if not known(readers):
+    found = scales(readers)
+    if not found:
         return activation(readers, form, rng)
-    consumers = [Consumer(shrunk(reader), reader.weight, reader.unit, relative(reader)) for reader in readers]
+    consumers = [
+        Consumer(np.asarray(reader.cov), reader.weight, reader.unit, scale, reader.ridge)
+        for reader, scale in zip(readers, found, strict=True)
+    ]
     cells = np.repeat(np.arange(form[0]), form[1])
     result = eliminate(consumers, form[0] * form[1], cells=cells)
     return np.asarray(result.order).reshape(-1, form[0]), np.asarray(result.curve)

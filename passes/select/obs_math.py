@@ -29,7 +29,7 @@ Mask = npt.NDArray[np.bool_]
 
 LEAST_RIDGE = 1e-8  # below it the downdates of P lose too many digits
 POOL = 4  # candidates considered for every unit that a batch removes
-WORK = 3e9  # matrix elements an elimination may touch before units go in batches
+WORK = 5e8  # matrix elements an elimination may touch before units go in batches
 FEWEST_BATCHES = 64
 CROWDED = 0.75  # rows are closed up when fewer than this share of them is still in use
 
@@ -39,13 +39,15 @@ class Consumer:
     """One layer that reads the group. ``loss`` counts ``scale`` times its summed squared output error per sample.
 
     ``hessian`` (d, d) covariance of its input rows, ``weight`` (d, m), ``block_of_row`` (d,) the removable unit each
-    row belongs to or -1, ``scale`` >= 0, for instance ``sensitivity / tr(W^T H W)``.
+    row belongs to or -1, ``scale`` >= 0, for instance ``sensitivity / tr(W^T H W)``. ``ridge`` >= 0, relative to the
+    mean diagonal, is added to ``hessian`` before anything else.
     """
 
     hessian: Floats
     weight: Floats
     block_of_row: Ints
     scale: float
+    ridge: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,54 +116,55 @@ def eliminate(
 class _State:
     """A consumer in the course of elimination: ``P`` and ``sqrt(scale) W`` on removable rows, and whose they are.
 
-    ``blocks`` holds, for every number k of rows a unit has here, those units (n,) and their rows (n, k). ``inverse``
-    is kept in Fortran order and ``weight`` in C order, so that BLAS updates both in place.
+    ``inverse`` (d, d) holds the lower triangle, in Fortran order, and ``weight`` (d, m) is in C order, so that BLAS
+    updates both in place. ``owner`` (d,) is each row's unit. ``blocks`` says how the rows lie: for every number k of
+    rows a unit has here, those units (n,) and k. A removed unit stays, with rows that move nothing, until closed up.
     """
 
     inverse: Floats
     weight: Floats
-    blocks: list[tuple[Ints, Ints]]
+    owner: Ints
+    blocks: list[tuple[Ints, int]]
 
     def scores(self, units: int) -> Floats:
-        """Cost of removing each unit now, (units,); 0 for a unit that this consumer does not read."""
+        """Cost of removing each unit now, (units,); 0 for a unit not read here, and nothing of use for one gone."""
         total = np.zeros(units)
-        for names, rows in self.blocks:
-            corner = self.inverse[rows[:, :, None], rows[:, None, :]]
-            weight = self.weight[rows]
+        start = 0
+        for names, k in self.blocks:
+            rows = np.arange(start, start + k * len(names)).reshape(-1, k)
+            weight = self.weight[start : start + rows.size].reshape(len(names), k, -1)
+            corner = self._entries(rows[:, :, None], rows[:, None, :])
             total[names] = np.einsum("nii->n", np.linalg.solve(corner, weight @ weight.mT))
-        return total
+            start += rows.size
+        return np.maximum(total, 0.0)
 
-    def remove(self, gone: Mask) -> float:
-        """Remove the units marked in ``gone`` jointly, refit the rest, return the cost."""
-        rows = self._rows(gone)
+    def remove(self, gone: Mask) -> None:
+        """Remove the units marked in ``gone`` jointly and refit the rest."""
+        rows = np.flatnonzero(gone[self.owner])
         if not len(rows):
-            return 0.0
-        across = self.inverse.T[rows]
+            return
+        across = self._entries(rows[:, None], np.arange(len(self.weight)))
+        before = self.inverse[rows, rows]
         whiten, _ = lapack.dtrtri(np.linalg.cholesky(across[:, rows]), lower=1)
         across, white = whiten @ across, whiten @ self.weight[rows]
-        self.inverse = blas.dgemm(-1.0, across, across, 1.0, self.inverse, trans_a=1, overwrite_c=1)
+        self.inverse = blas.dsyrk(-1.0, across, 1.0, self.inverse, trans=1, lower=1, overwrite_c=1)
         self.weight = blas.dgemm(-1.0, white, across, 1.0, self.weight.T, trans_a=1, overwrite_c=1).T
-        self.blocks = self._keep(~gone)
-        if sum(owned.size for _, owned in self.blocks) < CROWDED * len(self.weight):
-            closed = self.take(~gone)
-            self.inverse, self.weight, self.blocks = closed.inverse, closed.weight, closed.blocks
-        return float(np.vdot(white, white))
+        self.inverse[rows, rows] = before  # nothing else is left of these rows, and scores divide by it
 
     def take(self, pool: Mask) -> "_State":
         """Return a copy with the units of ``pool`` only: exact for them as long as no other unit is removed."""
-        rows = self._rows(pool)
-        blocks, start = [], 0
-        for names, owned in self._keep(pool):
-            blocks.append((names, np.arange(start, start + owned.size).reshape(owned.shape)))
-            start += owned.size
-        return _State(self.inverse.T[np.ix_(rows, rows)].T, self.weight[rows], blocks)
+        rows = np.flatnonzero(pool[self.owner])
+        blocks = [(names[pool[names]], k) for names, k in self.blocks]
+        inverse = self.inverse.T[np.ix_(rows, rows)].T
+        return _State(inverse, self.weight[rows], self.owner[rows], [block for block in blocks if len(block[0])])
 
-    def _keep(self, units: Mask) -> list[tuple[Ints, Ints]]:
-        masked = [(names[units[names]], rows[units[names]]) for names, rows in self.blocks]
-        return [(names, rows) for names, rows in masked if len(names)]
+    def closed_up(self, free: Mask) -> "_State":
+        """Return the state without rows of removed units, or itself while there are few."""
+        return self.take(free) if np.count_nonzero(free[self.owner]) < CROWDED * len(self.owner) else self
 
-    def _rows(self, units: Mask) -> Ints:
-        return np.concatenate([np.empty(0, np.int64), *(rows.ravel() for _, rows in self._keep(units))])
+    def _entries(self, rows: Ints, columns: Ints) -> Floats:
+        """Return entries of ``P``, indices broadcast against each other."""
+        return np.asarray(self.inverse[np.maximum(rows, columns), np.minimum(rows, columns)])
 
 
 def _prepare(consumer: Consumer, free: Mask, ridge: float) -> _State | None:
@@ -173,21 +176,22 @@ def _prepare(consumer: Consumer, free: Mask, ridge: float) -> _State | None:
     if not np.isfinite(consumer.weight).all() or not 0 <= consumer.scale < np.inf:
         hint = "check the weights and the sensitivity of the layer"
         raise NumericalError("NaN or Inf in a consumer's weight or scale", value=consumer.scale, hint=hint)
-    rows = np.flatnonzero(np.append(free, False)[owner])
-    lower, _ = factor(consumer.hessian, max(ridge, LEAST_RIDGE))
+    removable = np.append(free, False)[owner]
+    sizes = np.bincount(owner[removable], minlength=len(free))
+    order = np.lexsort((owner, np.where(removable, sizes[owner], 0)))
+    rows = order[size - int(removable.sum()) :]
+    more = consumer.ridge + (1 + consumer.ridge) * max(ridge, LEAST_RIDGE)
+    lower, _ = factor(_ordered(consumer.hessian, order), more)
     if not len(rows) or not consumer.scale or not np.diagonal(consumer.hessian).any():
         return None
-    inverse, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
-    sizes = np.bincount(owner[rows])
-    rows = rows[np.lexsort((owner[rows], sizes[owner[rows]]))]
-    inverse += np.tril(inverse, -1).T
-    state = _State(inverse.T[np.ix_(rows, rows)].T, np.sqrt(consumer.scale) * consumer.weight[rows], [])
-    start = 0
-    for k in np.unique(sizes[sizes > 0]).tolist():
-        names = np.flatnonzero(sizes == k)
-        state.blocks.append((names, np.arange(start, start + k * len(names)).reshape(-1, k)))
-        start += k * len(names)
-    return state
+    inverse, _ = lapack.dpotri(lower[size - len(rows) :, size - len(rows) :], lower=1, overwrite_c=1)
+    blocks = [(np.flatnonzero(sizes == k), k) for k in np.unique(sizes[sizes > 0]).tolist()]
+    return _State(inverse, np.sqrt(consumer.scale) * consumer.weight[rows], owner[rows], blocks)
+
+
+def _ordered(matrix: Floats, order: Ints) -> Floats:
+    """Return a matrix with its rows and columns in this order; itself where they are, for it may be large."""
+    return matrix if (order[1:] > order[:-1]).all() else matrix[np.ix_(order, order)]
 
 
 def _batch(states: Sequence[_State], rounds: int, cells: int) -> int:
@@ -217,6 +221,7 @@ def _in_batches(
         order, costs, rounds, free = order + chosen, costs + paid, rounds - count, free & ~gone
         for state in states if rounds else ():
             state.remove(gone)
+        states = [state.closed_up(free) for state in states]
     return order, costs
 
 
@@ -234,14 +239,16 @@ def _one_by_one(states: Sequence[_State], pool: Mask, cell_of: Ints, rounds: int
     """Plain greedy, using the states up: in every round the cheapest unit, then the cheapest of the other cells."""
     order: list[int] = []
     costs: list[float] = []
-    left = pool.copy()
+    left, gone = pool.copy(), np.zeros(len(pool), bool)
     for _ in range(rounds):
         waiting = left.copy()
         while waiting.any():
+            for state in states:
+                state.remove(gone)
             scores = np.where(waiting, _scores(states, len(pool)), np.inf)
-            gone = np.arange(len(pool)) == np.argmin(scores)
             order.append(int(np.argmin(scores)))
-            costs.append(sum(state.remove(gone) for state in states))
+            costs.append(float(scores[order[-1]]))
+            gone = np.arange(len(pool)) == order[-1]
             left &= ~gone
             waiting &= cell_of != cell_of[order[-1]]
     return order, costs

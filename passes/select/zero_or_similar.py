@@ -8,7 +8,7 @@ from ...ir.graph import Array
 from ..analysis.readers import Reader
 from ..analysis.substitutes import substitution_costs
 from .activation import activation
-from .conditional import known
+from .conditional import scales
 
 
 def zero_or_similar(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
@@ -18,7 +18,7 @@ def zero_or_similar(readers: Sequence[Reader], form: tuple[int, int], rng: np.ra
     0 and 1). Backward greedy: a channel's cost includes what those that were copied from it lose. The curve adds up
     the costs channel by channel. Without covariances: :func:`activation`.
     """
-    if not known(readers):
+    if not scales(readers):
         return activation(readers, form, rng)
     return partner_rounds(*substitution_costs(readers, form[0] * form[1]), form)
 

@@ -159,6 +159,18 @@ def test_all_of_a_group_may_go() -> None:
     np.testing.assert_array_equal(curve[:6], probe.curve(group)[:6])
 
 
+@pytest.mark.parametrize(("groups", "points"), [(1, 3), (16, 3), (17, 2), (25, 1), (400, 1)])
+def test_of_many_groups_few_points_are_measured(groups: int, points: int) -> None:
+    b = Builder("two")
+    graph, probe = a_probe(b.model(b.conv(b.conv(b.input("x", ["N", 3, 6, 6]), 9), 4)))
+    (group,) = (group for group in probe.ranking.channels.groups if group.width == 9)
+    ranked = replace(probe.ranking, groups={str(n): probe.ranking.groups[group.name] for n in range(groups)})
+    assert Probe.of(graph, ranked, probe.moments, probe.judge).points == points
+    curve = replace(probe, points=points).curve(group)
+    for count in np.linspace(0, 8, points + 2)[1:-1].round().astype(int).tolist():
+        assert curve[count] == pytest.approx(measured(probe, group.name, count))
+
+
 def test_nothing_before_the_first_reader_runs_again() -> None:
     b = Builder("chain")
     y = b.input("x", ["N", 3, 6, 6])

@@ -1,6 +1,7 @@
 """Streaming moments and im2col against slow, obvious versions."""
 
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_float32_batches_are_accumulated_in_float64() -> None:
     assert moments.cov_xx.dtype == np.float64
 
 
+def test_single_precision_keeps_single_digits() -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3000, 5)) @ rng.standard_normal((5, 5)) + 3).astype(np.float32)
+    moments = Moments(5, 2, single=True)
+    for part in np.array_split(x, 7):
+        moments.update(part, part[:, :2])
+    wanted = np.cov(x.T.astype(np.float64), bias=True)
+    np.testing.assert_allclose(moments.cov_xx, wanted, atol=1e-5 * wanted.max())
+    np.testing.assert_allclose(moments.cov_xy, wanted[:, :2], atol=1e-5 * wanted.max())
+    assert moments.cov_xx.dtype == np.float64
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_bad_values_are_refused_and_leave_no_trace(bad: float) -> None:
     moments = Moments(2, 1)
@@ -92,6 +105,17 @@ def test_factor_adds_only_the_ridge_it_needs() -> None:
     _, lam = factor(rows.T @ rows / 50, 0.0)
     assert 0 < lam < 1e-8
     assert factor(np.zeros((3, 3)), 1e-4)[1] == 1e-4
+    assert factor(2 * np.eye(3), 9.0)[1] == 18  # asked for, so not refused
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_factor_leaves_the_covariance_alone(order: Literal["C", "F"]) -> None:
+    rows = np.random.default_rng(0).standard_normal((3, 6))
+    given = np.array(rows.T @ rows, order=order)
+    before = given.copy()
+    lower, lam = factor(given, 0.0)
+    np.testing.assert_array_equal(given, before)
+    np.testing.assert_allclose(lower @ lower.T, before + lam * np.eye(6), atol=1e-9)
 
 
 def test_factor_gives_up_with_a_clear_line() -> None:

@@ -21,6 +21,7 @@ from optimise_onnx.passes.analysis.batched_moments import BatchedMoments
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.analysis.linear import Linear, linear_layers
 from optimise_onnx.passes.analysis.moments import Moments
+from optimise_onnx.passes.analysis.shelf import Shelf
 from optimise_onnx.passes.analysis.statistics import (
     InputMoments,
     LazyMoments,
@@ -202,3 +203,12 @@ def test_what_cannot_be_measured_is_refused() -> None:
         BatchedMoments(2, 3, 0).result()
     with pytest.raises(NumericalError, match="NaN"):
         BatchedMoments(1, 1, 0).update(np.full((1, 2, 1), np.nan), np.zeros((1, 2, 0)))
+
+
+def test_membership_reads_no_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = StoredMoments()
+    stored.add("layer", InputMoments(np.zeros((1, 2)), np.ones((1, 2, 2)), np.zeros(1)))
+    monkeypatch.setattr(Shelf, "get", None)
+    lazy = LazyMoments(lambda: stored)
+    assert "layer" in stored and "layer" in lazy
+    assert "other" not in stored and "other" not in lazy

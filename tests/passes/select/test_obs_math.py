@@ -1,6 +1,7 @@
 """OBS elimination against the exact compensated loss, brute force over subsets, and degenerate statistics."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,24 @@ def test_nothing_to_remove_and_nothing_to_lose() -> None:
     assert pinned.rounds == []
     silent = Consumer(np.zeros((2, 2)), np.ones((2, 1)), np.arange(2), 1.0)
     assert eliminate([silent], 2).loss.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("own", [1e-3, 0.5, 9.0])
+def test_a_ridge_of_its_own_is_added_to_the_hessian_first(own: float) -> None:
+    consumer = _consumer(np.random.default_rng(0), np.array([3, 0, 1, 2, -1, 1, 0]), 3)
+    level = own * np.diagonal(consumer.hessian).mean()
+    added = replace(consumer, hessian=consumer.hessian + level * np.eye(7))
+    found, wanted = eliminate([replace(consumer, ridge=own)], 4), eliminate([added], 4)
+    np.testing.assert_array_equal(found.order, wanted.order)
+    np.testing.assert_allclose(found.loss, wanted.loss, rtol=1e-10)
+
+
+def test_many_batches_close_up_and_stay_exact() -> None:
+    rng = np.random.default_rng(3)
+    consumers = [_consumer(rng, rng.permutation(_even(40, 2)), 6), _consumer(rng, np.r_[_even(40, 1), 7, 7, -1], 5)]
+    found = eliminate(consumers, 40, batch=2)
+    assert sorted(found.order) == list(range(40))
+    _check_losses(found, consumers)
 
 
 def test_inputs_are_left_alone_and_runs_repeat() -> None:
