@@ -1,0 +1,1 @@
+"""Decomposition: layers as several smaller ones, and kernels with fewer taps or connections."""
