@@ -12,6 +12,8 @@ from .cleanup.constants import FoldConstants
 from .cleanup.dead import RemoveDeadChannels
 from .cleanup.duplicate import MergeDuplicateChannels
 from .cleanup.padding import FoldPadding
+from .decompose.decompose import Decompose
+from .decompose.offer import OfferForms
 from .reconstruct.fold import FoldChannels
 from .reconstruct.pass_ import Reconstruct
 from .select.pass_ import SelectChannels
@@ -27,8 +29,10 @@ PASSES: dict[str, type[Pass]] = {
     "merge-duplicate-channels": MergeDuplicateChannels,
     "sample-inputs": SampleInputs,
     "select-channels": SelectChannels,
+    "offer-forms": OfferForms,
     "allocate": Allocate,
     "remove-channels": RemoveChannels,
+    "decompose": Decompose,
     "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,
     "drop-samplers": DropSamplers,
@@ -53,13 +57,16 @@ def lossy_pipeline(
     align: int = 1,
     max_ratio: float | None = None,
     sampler: bool = False,
+    forms: tuple[str, ...] = (),
 ) -> str:
     """Write the passes that spend accuracy to meet ``target``; the options are those of the passes."""
     share = 1.0 if max_ratio is None else max_ratio
     passes: tuple[Pass, ...] = (
         SelectChannels(criterion=criterion, keep_nodes=keep_nodes, keep_types=keep_types),
+        *((OfferForms(families=forms, keep_nodes=keep_nodes, keep_types=keep_types),) if forms else ()),
         Allocate(target=target, method=allocation, align=align, max_ratio=share),
         RemoveChannels(),
+        *((Decompose(),) if forms else ()),
         Reconstruct(),
     )
     return join((SampleInputs(), *passes, DropSamplers()) if sampler else passes)

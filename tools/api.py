@@ -64,6 +64,7 @@ def compress(
     strict: bool = False,
     allocation: str = "global",
     sampler: bool = False,
+    forms: Sequence[str] = (),
     cache: bool = True,
     labels: str | None = None,
     metric: str | Metric | None = None,
@@ -76,15 +77,16 @@ def compress(
     and ``magnitude`` without. ``keep`` are regular expressions of nodes or tensors whose channels stay, ``keep_type``
     operators likewise. At most the share ``max_ratio`` of a group goes, and widths stay multiples of ``align``.
     ``allocation`` is ``global``, ``uniform`` or ``bisect``; ``sampler`` lets layers drop channels of a stream that
-    others still read. With ``cache`` what was measured is kept for another target of the same model and data, in the
-    folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache. ``strict`` refuses models with operators
-    that have no rule. ``labels`` names an array in ``data``, and ``metric`` a function (see
-    :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared on up to 1024 samples
+    others still read. ``forms`` names families of forms that layers may take besides losing channels: ``stretch``,
+    ``low-rank``, ``strided``, ``blocks``, or ``all``. With ``cache`` what was measured is kept for another target of
+    the same model and data, in the folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache. ``strict``
+    refuses models with operators that have no rule. ``labels`` names an array in ``data``, and ``metric`` a function
+    (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared on up to 1024 samples
     that come after the calibration samples, else on these.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    options = max_ratio, align, seed, strict, allocation, sampler, cache
+    options = max_ratio, align, seed, strict, allocation, sampler, forms, cache
     settings = Settings.parse(target, criterion, keep, keep_type, *options)
     return compress_with(source, settings, data, samples, labels, metric, progress)
 

@@ -11,18 +11,19 @@ from ..ir.errors import TargetNotMetError, UnsupportedOpError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.timing import latency
 from ..ir.verify import verify
 from ..passes.allocate.targets import Target
 from ..passes.analysis.channels import Channels, analyse
+from ..passes.analysis.keeping import meant
 from ..passes.analysis.rules.table import RULES
 from ..passes.base import Context
 from ..passes.cache import DiskCache
+from ..passes.decompose.families import chosen
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
-from ..passes.select.keeping import meant
 from . import probe
-from .bench import latency
 from .measure import Metric, measure
 from .report import PinLine, Report, pin_lines
 
@@ -49,6 +50,7 @@ class Settings:
     strict: bool = False
     allocation: str = "global"
     sampler: bool = False
+    forms: tuple[str, ...] = ()
     cache: bool = True
 
     @staticmethod
@@ -63,6 +65,7 @@ class Settings:
         strict: bool = False,
         allocation: str = "global",
         sampler: bool = False,
+        forms: Sequence[str] = (),
         cache: bool = True,
     ) -> Settings:
         """Check and gather options. Raises UsageError for a wrong target, ``max_ratio`` or ``align``."""
@@ -72,7 +75,10 @@ class Settings:
         if max_ratio is not None and not 0 <= max_ratio <= 1:
             raise UsageError(f"max_ratio={max_ratio} is no share between 0 and 1")
         kept = tuple(keep), tuple(keep_type)
-        return Settings(wanted, criterion, *kept, max_ratio, align, seed, strict, allocation, sampler, cache)
+        chosen(forms)
+        return Settings(
+            wanted, criterion, *kept, max_ratio, align, seed, strict, allocation, sampler, tuple(forms), cache
+        )
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         align=settings.align,
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
+        forms=settings.forms,
     )
 
 

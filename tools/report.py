@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..ir.cost import Cost
+from ..ir.timing import Latency
 from ..passes.analysis.channels import Channels
 from ..passes.analysis.context import Pin
 from ..passes.observers import Record
-from .bench import Latency
 from .measure import Fidelity
 
 

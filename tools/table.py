@@ -8,8 +8,8 @@ from rich import box
 from rich.table import Table
 
 from ..ir.cost import Cost, total
+from ..ir.timing import Latency
 from .analysis import Analysis
-from .bench import Latency
 from .report import PinLine, Report
 
 _SHOWN_OUTPUTS = 4

@@ -1,13 +1,12 @@
-"""How many rounds of channels each group keeps under a cost budget (arrays only).
+"""Which of its levels each variable takes under a cost budget (arrays only).
 
-Minimise ``sum_g error_g(kept_g)`` subject to ``cost(kept) <= budget``, where the cost of a layer is bilinear in the
-widths of the groups that make its input and its output, so in all
+A variable is a group's width, in rounds of channels kept, or the share of its cost that a layer keeps by taking another
+form. Minimise ``sum_v error_v(level_v)`` subject to ``cost(levels) <= budget`` (see ``cost_model``): with all other
+variables fixed the cost is a quadratic in each.
 
-    cost(kept) = const + linear . kept + kept^T quadratic kept.
-
-For a price ``mu`` of cost, coordinate descent on ``error + mu * cost`` finds widths on the lower convex envelope of
+For a price ``mu`` of cost, coordinate descent on ``error + mu * cost`` finds levels on the lower convex envelope of
 the curves; ``mu`` is bisected to the budget; what is left of the budget is filled greedily by error gained a unit of
-cost, and single groups are lowered and the others refilled as long as that helps.
+cost, and single variables are lowered and the others refilled as long as that helps.
 
 References: Everett, "Generalized Lagrange multiplier method", Operations Research 1963; Shoham, Gersho, "Efficient
 bit allocation for an arbitrary set of quantizers", IEEE TASSP 1988. The bilinear cost and the refilling are ours.
@@ -18,10 +17,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from .cost_model import Cost, Cursor, Floats, Ints
 
 SWEEPS = 50
 BISECTIONS = 40
@@ -36,78 +33,55 @@ NEARLY = 0.99  # a longer raise is taken when its gain a unit of cost is within 
 
 
 @dataclass(frozen=True)
-class Term:
-    """One layer's cost: ``factor * (left_const + left . kept) * (right_const + right . kept)``.
+class Menu:
+    """What one variable may be: ``levels`` (K,) ascending, the last is all of it, and the ``errors`` (K,) of each."""
 
-    ``left`` (G,) input channels of the layer a kept round of each group, ``right`` (G,) output channels, or None for a
-    layer whose cost is linear (depthwise, bias, normalisation). ``factor`` >= 0: MACs, bytes or seconds a pair.
+    levels: Floats
+    errors: Floats
+
+    @staticmethod
+    def of(curve: Floats, minimum: int = 0, step: int = 1) -> "Menu":
+        """Return the widths of a group whose loss after removing 0, 1, ..., R rounds is ``curve`` (R + 1,).
+
+        All R rounds stay, or a multiple of ``step`` that is at least ``minimum``. Raises ValueError on a step below 1.
+        """
+        if step < 1:
+            raise ValueError("a step must be at least 1")
+        width = np.arange(len(curve))
+        chosen = width[((width % step == 0) & (width >= minimum)) | (width == width[-1])]
+        return Menu(chosen.astype(np.float64), curve[len(curve) - 1 - chosen])
+
+
+def allocate(menus: Sequence[Menu], cost: Cost, budget: float) -> Floats | None:
+    """Choose a level of each of V variables, (V,), with cost at most ``budget`` and as little error as found.
+
+    Errors are made non-increasing in the level. Levels that would gain no error are not given back, so the cost can
+    stay below the budget by more than a step. Deterministic; a heuristic, the problem is NP-hard.
+
+    Returns None when even the least levels cost more than the budget. Raises ValueError on shapes that do not fit,
+    a negative cost, or an error that is not finite. Time about ``BISECTIONS * SWEEPS * sum_v K_v``.
     """
-
-    factor: float
-    left: Floats
-    left_const: float = 0.0
-    right: Floats | None = None
-    right_const: float = 1.0
-
-
-@dataclass(frozen=True)
-class Cost:
-    """``const + linear . kept + kept^T quadratic kept``; ``linear`` (G,), ``quadratic`` (G, G) symmetric, all >= 0."""
-
-    const: float
-    linear: Floats
-    quadratic: Floats
-
-    @classmethod
-    def of(cls, terms: Sequence[Term], groups: int, const: float = 0.0) -> "Cost":
-        """Add up the layers of a network with ``groups`` groups; ``const`` is the cost of all that cannot shrink."""
-        linear, quadratic = np.zeros(groups), np.zeros((groups, groups))
-        for term in terms:
-            right = np.zeros(groups) if term.right is None else term.right
-            const += term.factor * term.left_const * term.right_const
-            linear += term.factor * (term.left_const * right + term.right_const * term.left)
-            quadratic += term.factor * np.outer(term.left, right)
-        return cls(const, linear, (quadratic + quadratic.T) / 2)
-
-    def __call__(self, kept: Ints | Floats) -> float:
-        """Cost of keeping ``kept`` (G,) rounds."""
-        return float(self.const + self.linear @ kept + kept @ self.quadratic @ kept)
-
-
-def allocate(
-    curves: Sequence[Floats], cost: Cost, budget: float, minimum: Sequence[int] | Ints, step: Sequence[int] | Ints
-) -> Ints | None:
-    """Choose the rounds that each of G groups keeps, (G,), with cost at most ``budget`` and as little error as found.
-
-    ``curves[g]`` (R_g + 1,): loss after removing 0, 1, ..., R_g rounds, made non-decreasing. A group keeps all R_g
-    rounds, or a multiple of ``step[g]`` that is at least ``minimum[g]``. Rounds that would gain no error are not given
-    back, so the cost can stay below the budget by more than a step. Deterministic; a heuristic, the problem is NP-hard.
-
-    Returns None when even the least widths cost more than the budget. Raises ValueError on shapes that do not fit,
-    a negative cost, a step below 1, or a curve that is not finite. Time about ``BISECTIONS * SWEEPS * sum_g R_g``.
-    """
-    groups = len(curves)
-    if not len(minimum) == len(step) == len(cost.linear) == groups or any(size < 1 for size in step):
-        raise ValueError(f"{groups} curves need as many minima, cost coefficients and steps of at least 1")
+    if not len(menus) == cost.variables:
+        raise ValueError(f"{len(menus)} menus for a cost over {cost.variables} variables")
     if (cost.linear < 0).any() or (cost.quadratic < 0).any():
-        raise ValueError("a cost must not fall when a group grows")
-    if not all(np.isfinite(curve).all() for curve in curves):
+        raise ValueError("a cost must not fall when a variable grows")
+    if not all(np.isfinite(menu.errors).all() for menu in menus):
         raise ValueError("an error curve holds NaN or Inf")
-    table = _tabulate(curves, cost, minimum, step)
+    table = _tabulate(menus, cost)
     if cost(table.kept(table.last)) <= budget:
-        return table.kept(table.last).astype(np.int64)
+        return table.kept(table.last)
     if cost(table.kept(np.zeros_like(table.last))) > budget:
         return None
     filled = sorted((_fill(table, budget, start) for start in _priced(table, budget)), key=table.error)
     best = min((_improve(table, budget, start) for start in filled[:IMPROVED]), key=table.error)
-    return table.kept(best).astype(np.int64)
+    return table.kept(best)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Allowed widths of each group, ascending, as a padded table: ``levels`` and ``errors`` (G, K), ``last`` (G,).
+    """Levels of each variable, ascending, as a padded table: ``levels`` and ``errors`` (V, K), ``last`` (V,).
 
-    A choice is an index into each row, (G,). Padding has infinite error.
+    A choice is an index into each row, (V,). Padding has infinite error.
     """
 
     levels: Floats
@@ -116,33 +90,21 @@ class _Table:
     cost: Cost
 
     def kept(self, choice: Ints) -> Floats:
-        """Rounds kept, (G,)."""
+        """The levels chosen, (V,)."""
         return self.levels[np.arange(len(choice)), choice]
 
     def error(self, choice: Ints) -> float:
         """Summed error."""
         return float(self.errors[np.arange(len(choice)), choice].sum())
 
-    def slopes(self, kept: Floats) -> Floats:
-        """``s`` (G,) such that group g at width k alone costs ``(s_g + quadratic_gg k) k``, the others as they are."""
-        own = np.diagonal(self.cost.quadratic)
-        return self.cost.linear + 2 * (self.cost.quadratic @ kept - own * kept)
 
-
-def _tabulate(
-    curves: Sequence[Floats], cost: Cost, minimum: Sequence[int] | Ints, step: Sequence[int] | Ints
-) -> _Table:
-    widths = [np.arange(len(curve)) for curve in curves]
-    allowed = [
-        width[((width % size == 0) & (width >= least)) | (width == width[-1])]
-        for width, least, size in zip(widths, minimum, step, strict=True)
-    ]
-    last = np.array([len(width) - 1 for width in allowed], np.int64)
-    levels = np.zeros((len(curves), int(last.max(initial=0)) + 1))
+def _tabulate(menus: Sequence[Menu], cost: Cost) -> _Table:
+    last = np.array([len(menu.levels) - 1 for menu in menus], np.int64)
+    levels = np.zeros((len(menus), int(last.max(initial=0)) + 1))
     errors = np.full(levels.shape, np.inf)
-    for row, (curve, width) in enumerate(zip(curves, allowed, strict=True)):
-        levels[row, : len(width)] = width
-        errors[row, : len(width)] = np.maximum.accumulate(curve)[len(curve) - 1 - width]
+    for row, menu in enumerate(menus):
+        levels[row, : len(menu.levels)] = menu.levels
+        errors[row, : len(menu.levels)] = np.maximum.accumulate(menu.errors[::-1])[::-1]
     return _Table(levels, errors, last, cost)
 
 
@@ -164,36 +126,34 @@ def _priced(table: _Table, budget: float) -> list[Ints]:
 
 
 def _descend(table: _Table, price: float, start: Ints) -> Ints:
-    """Coordinate descent on ``error + price * cost``: each group in turn takes its best width given the others."""
+    """Coordinate descent on ``error + price * cost``: each variable in turn takes its best level given the others."""
     choice = start.copy()
-    kept = table.kept(choice)
-    linear, twice = table.cost.linear, 2 * table.cost.quadratic
-    own = np.diagonal(table.cost.quadratic)
+    cursor = Cursor(table.cost, table.kept(choice))
     for _ in range(SWEEPS):
         before = choice.copy()
-        for group, levels in enumerate(table.levels):
-            slope = linear[group] + twice[group] @ kept - 2 * own[group] * kept[group]
-            total = table.errors[group] + price * (slope + own[group] * levels) * levels
-            choice[group] = total.argmin()
-            kept[group] = levels[choice[group]]
+        for place, levels in enumerate(table.levels):
+            slope, bend = cursor.along(place)
+            total = table.errors[place] + price * (slope + bend * levels) * levels
+            choice[place] = total.argmin()
+            cursor.move(place, levels[choice[place]])
         if (choice == before).all():
             break
     return choice
 
 
 def _steps(table: _Table, choice: Ints, ladder: Ints) -> tuple[Ints, Floats, Floats]:
-    """Move each group alone by the J offsets of ``ladder``: levels reached, cost added, error removed, all (G, J)."""
+    """Move each variable alone by the J offsets of ``ladder``: levels reached, cost added, error removed, (V, J)."""
     rows, now = np.arange(len(choice))[:, None], choice[:, None]
     level = now + ladder
     level = np.where((level >= 0) & (level <= table.last[:, None]), level, now)
     kept, target = table.levels[rows, now], table.levels[rows, level]
-    own = np.diagonal(table.cost.quadratic)[:, None]
-    extra = (table.slopes(kept[:, 0])[:, None] + own * (target + kept)) * (target - kept)
+    slope, bend = table.cost.slopes(kept[:, 0])
+    extra = (slope[:, None] + bend[:, None] * (target + kept)) * (target - kept)
     return level, extra, table.errors[rows, now] - table.errors[rows, level]
 
 
 def _fill(table: _Table, budget: float, choice: Ints) -> Ints:
-    """Raise one group at a time, by the error gained a unit of cost, as long as the budget allows."""
+    """Raise one variable at a time, by the error gained a unit of cost, as long as the budget allows."""
     while True:
         level, extra, gain = _steps(table, choice, LADDER)
         fits = (gain > 0) & (extra <= budget - table.cost(table.kept(choice)))
@@ -210,7 +170,7 @@ def _fill(table: _Table, budget: float, choice: Ints) -> Ints:
 
 
 def _drain(table: _Table, budget: float, choice: Ints, locked: int) -> Ints:
-    """Lower one group at a time, by the error lost a unit of cost saved, until the budget is met; not ``locked``."""
+    """Lower one variable at a time, by the error lost a unit of cost saved, until the budget is met; not ``locked``."""
     while table.cost(table.kept(choice)) > budget:
         level, extra, gain = _steps(table, choice, -LADDER)
         rate = np.divide(gain, extra, out=np.full(gain.shape, np.inf), where=extra < 0)
@@ -224,7 +184,7 @@ def _drain(table: _Table, budget: float, choice: Ints, locked: int) -> Ints:
 
 
 def _improve(table: _Table, budget: float, choice: Ints) -> Ints:
-    """Lower one group and fill the others, or raise one and drain the others, as long as the error falls enough."""
+    """Lower one variable and fill the others, or raise one and drain the others, as long as the error falls enough."""
     for _ in range(PASSES):
         before = table.error(choice)
         for group, move in product(range(len(choice)), MOVES):

@@ -1,4 +1,4 @@
-"""``method=global``: all groups and whole blocks compete for the budget by the error they cost."""
+"""``method=global``: all groups, whole blocks and layers' forms compete for the budget by the error they cost."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,22 +7,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ...ir.graph import Array
-from .greedy import allocate
+from .cost_model import Floats
+from .greedy import Menu, allocate
 from .task import Ints, Task
 
 _ROUNDS = 4
 
 
-def by_error(task: Task, curves: Sequence[Array]) -> Ints | None:
-    """Return the widths with the least summed error within the budget, (G,), or None.
+def by_error(task: Task, curves: Sequence[Array]) -> Floats | None:
+    """Return the choice with the least summed error within the budget, (G + S,), or None.
 
-    ``curves[g]`` (width + 1,): error after 0, 1, … rounds. A dropped block takes what only it read or fed along, which
-    the cost over widths does not know: those groups count as gone in another round, and the others share what is free.
+    ``curves[g]`` (width + 1,): error after 0, 1, … rounds; those of forms are in the task's menus. A dropped block
+    takes what only it read or fed along, which the cost over widths does not know: those groups count as gone in
+    another round, and the others share what is free.
     """
     minimum = task.minimum.copy()
     minimum[task.droppable] = 0
     gone = np.zeros(len(curves), bool)
-    found: Ints | None = None
+    found: Floats | None = None
     for _ in range(_ROUNDS):
         left = [np.zeros(1) if lost else curve for lost, curve in zip(gone.tolist(), curves, strict=True)]
         better = task.meet(partial(_jointly, task, left, minimum))
@@ -36,10 +38,12 @@ def by_error(task: Task, curves: Sequence[Array]) -> Ints | None:
     return found
 
 
-def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Ints | None:
+def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Floats | None:
     """Allocate; where blocks cannot all go at once, the dearest keep a channel from then on."""
     while True:
-        kept = allocate(curves, task.cost, budget, minimum, task.step)
+        widths = zip(curves, minimum.tolist(), task.step.tolist(), strict=True)
+        menus = [Menu.of(curve, least, step) for curve, least, step in widths]
+        kept = allocate([*menus, *(Menu(menu.shares, menu.errors) for menu in task.menus)], task.cost, budget)
         if kept is None:
             return None
         empty = [number for number in task.droppable.tolist() if not kept[number]]
@@ -50,14 +54,15 @@ def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) 
         minimum[stuck] = 1
 
 
-def _vanished(task: Task, kept: Ints) -> npt.NDArray[np.bool_]:
+def _vanished(task: Task, choice: Floats) -> npt.NDArray[np.bool_]:
     """Say which groups no longer occur in the rewritten graph."""
-    if kept.all():
-        return np.zeros(len(kept), bool)
-    tensors = task.pruned(kept).tensors()
+    groups = task.groups
+    if choice[: len(groups)].all():
+        return np.zeros(len(groups), bool)
+    tensors = task.pruned(choice).tensors()
     context = task.ranking.channels.context
     alive = np.zeros(context.registry_size(), bool)
     for name, labels in context.labels.items():
         if name in tensors and not tensors[name].is_constant:
             alive[labels.atoms] = True
-    return np.array([not alive[group.cells].any() for group in task.groups])
+    return np.array([not alive[group.cells].any() for group in groups])

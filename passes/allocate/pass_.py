@@ -16,12 +16,15 @@ from ..analysis.ranking import Ranking
 from ..analysis.readers import readers
 from ..base import Context, Outcome
 from .bisection import Search, fitted
+from .cost_model import Floats
 from .cumulative import CumulativeProbe
+from .joint import Search as JointSearch
+from .offered import Substitutes, sensitivities
 from .overall import by_error
 from .probe import Probe
 from .stages import residual_stream, stages
 from .targets import Target
-from .task import Ints, Task, Widths
+from .task import Choice, Ints, Task, Widths
 from .uniform import uniform
 
 _TIE_BREAK = 1e-9
@@ -64,15 +67,17 @@ class Allocate:
         target = Target.parse(self.target)
         budget = target.budget(total(cost(context.original)))
         if target.measure(total(cost(graph))) <= budget:
-            context.decisions["removed"] = {}
+            context.decisions["removed"], context.decisions["forms"] = {}, {}
             return Outcome(False, (f"{target} is met already",))
         measured = context.calibration is not None
         if self.method == "global" and self.blocks and self.max_ratio == 1 and measured:
             ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
         widths = Widths(self.align, self.max_ratio)
-        task = Task.of(graph, ranking, context.runner, target, budget, measured, widths)
-        removed, figures = self._decide(task, context)
-        context.decisions["ranking"], context.decisions["removed"] = ranking, removed
+        offers = tuple(context.decisions.get("offers", ())) if self.method == "global" else ()
+        task = Task.of(graph, ranking, context.runner, target, budget, measured, widths, offers)
+        task, choice, figures = self._decide(task, context)
+        context.decisions["ranking"], context.decisions["removed"] = ranking, task.lost(choice)
+        context.decisions["forms"] = task.forms(choice)
         return Outcome(False, (f"widths chosen for {target}",), figures)
 
     def _check(self, context: Context) -> None:
@@ -89,16 +94,29 @@ class Allocate:
         if not 0 < self.step_limit <= 1:
             raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
 
-    def _decide(self, task: Task, context: Context) -> tuple[dict[str, int], dict[str, float]]:
-        """Return the rounds that groups lose, and the error expected of it where it is known."""
+    def _decide(self, task: Task, context: Context) -> tuple[Task, Ints | Floats, dict[str, float]]:
+        """Return the task, with menus of forms where there are offers, the choice, and the error expected of it."""
         if self.method == "uniform":
-            return task.lost(_settled(task, _alike(task))), {}
+            return task, _settled(task, _alike(task)), {}
         if self.method == "bisect":
-            return self._bisected(task, context)
+            return task, *self._bisected(task, context)
         curves = self._curves(task, context)
-        removed = task.lost(_settled(task, by_error(task, curves)))
+        if task.offers:
+            return self._joint(task, context, curves)
+        choice = _settled(task, by_error(task, curves))
+        removed = task.lost(choice)
         lost = [curve[removed.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
-        return removed, {"error_predicted": float(sum(lost))}
+        return task, choice, {"error_predicted": float(sum(lost))}
+
+    def _joint(self, task: Task, context: Context, curves: list[Array]) -> tuple[Task, Ints | Floats, dict[str, float]]:
+        """Choose widths and forms. Raises TargetNotMetError."""
+        layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
+        found = JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
+        if found is None:
+            return task, _settled(task, None), {}
+        return found.task, found.choice, {"error_predicted": found.divergence}
 
     def _curves(self, task: Task, context: Context) -> list[Array]:
         """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
@@ -128,7 +146,7 @@ class Allocate:
             found[f"curve_{number}"] = _measured(probe, group)
         return found
 
-    def _bisected(self, task: Task, context: Context) -> tuple[dict[str, int], dict[str, float]]:
+    def _bisected(self, task: Task, context: Context) -> tuple[Ints, dict[str, float]]:
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
         known: dict[bytes, float] = {}
@@ -143,8 +161,8 @@ class Allocate:
 
         found = Search(levels, loss, task.cost, self.probes, self.step_limit).best(task.budget, self.rounds)
         kept = None if found is None else task.meet(partial(fitted, levels, found, task.cost))
-        removed = task.lost(_settled(task, kept))
-        return removed, {"error_predicted": probe.divergence(removed)}
+        choice = _settled(task, kept)
+        return choice, {"error_predicted": probe.divergence(task.lost(choice))}
 
 
 def _alike(task: Task) -> Ints | None:
@@ -160,7 +178,7 @@ def _alike(task: Task) -> Ints | None:
     return None
 
 
-def _settled(task: Task, kept: Ints | None) -> Ints:
+def _settled(task: Task, kept: Choice | None) -> Choice | Ints:
     """Return the widths found, else the least ones if these meet the budget. Raises TargetNotMetError."""
     if kept is not None:
         return kept

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, gcd
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,22 @@ from ...ir.cost import cost, total
 from ...ir.errors import TargetNotMetError
 from ...ir.graph import Graph
 from ...ir.runner import Runner
+from ...ir.shapes import concrete, input_sizes
 from ..analysis.blocks import cut
 from ..analysis.channels import Group
 from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
 from ..analysis.dropping import block_cut, mean_shifts, remove_blocks
+from ..analysis.forms import Form, FormMenu, Offer, form_cost, whole_cost
+from ..analysis.linear import Linear, linear_layers
 from ..analysis.ranking import Ranking
-from .greedy import Cost, Term
+from .cost_model import Cost, Floats, Term
 from .targets import Target
 
 Ints = npt.NDArray[np.int64]
+Choice = TypeVar("Choice", Ints, Floats)
 
-_TRIES = 4
+_TRIES = 6
+_BYTES = 4  # a weight's, where another form replaces it
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Task:
     """Widths are arrays (G,) of rounds kept, in the order of the analysis' groups.
 
     ``minimum`` (G,) of at least 1, the whole width where a group is not ranked; ``step`` (G,) of which widths are
-    multiples; ``later`` is what the reconstruction will add.
+    multiples; ``later`` is what the reconstruction will add. A choice (G + S,) has after the widths the share of its
+    cost that each of the ``offers`` keeps, one of its ``menus``; widths alone mean that all layers keep their form.
     """
 
     graph: Graph
@@ -43,19 +50,29 @@ class Task:
     cost: Cost
     minimum: Ints
     step: Ints
+    offers: tuple[Offer, ...] = ()
+    menus: tuple[FormMenu, ...] = ()
 
     @staticmethod
     def of(
-        graph: Graph, ranking: Ranking, runner: Runner, target: Target, budget: float, solved: bool, widths: Widths
+        graph: Graph,
+        ranking: Ranking,
+        runner: Runner,
+        target: Target,
+        budget: float,
+        solved: bool,
+        widths: Widths,
+        offers: tuple[Offer, ...] = (),
     ) -> Task:
-        """Write the cost over widths; ``solved`` says that layers will be solved anew and get biases."""
+        """Write the cost over choices; ``solved`` says that layers will be solved anew and get biases."""
         groups = ranking.channels.groups
         later = tuple(bias_products(graph, ranking.channels, target.kind)) if solved else ()
-        terms = [_term(product) for product in (*cost_products(graph, ranking.channels, target.kind), *later)]
+        shares = {offer.layer.node: len(groups) + place for place, offer in enumerate(offers)}
+        terms = [_term(product, shares) for product in (*cost_products(graph, ranking.channels, target.kind), *later)]
         minimum = [widths.minimum(group) if group.name in ranking.groups else group.width for group in groups]
         step = [widths.step(group) for group in groups]
-        model = Cost.of(terms, len(groups))
-        return Task(graph, ranking, runner, target, budget, later, model, np.array(minimum), np.array(step))
+        model = Cost.of(terms, len(groups) + len(offers))
+        return Task(graph, ranking, runner, target, budget, later, model, np.array(minimum), np.array(step), offers)
 
     @property
     def groups(self) -> Sequence[Group]:
@@ -79,28 +96,58 @@ class Task:
             for width, least, size in zip(self.widths.tolist(), self.minimum.tolist(), self.step.tolist(), strict=True)
         ]
 
-    def lost(self, kept: Ints) -> dict[str, int]:
+    def lost(self, choice: Ints | Floats) -> dict[str, int]:
         """Return the rounds that each group loses by name, where any; a group that may not go entirely then stays."""
         found = {}
-        for group, stay in zip(self.groups, kept.tolist(), strict=True):
+        for group, stay in zip(self.groups, choice.astype(np.int64).tolist(), strict=False):
             if stay < group.width and (stay or group.name in self.ranking.droppable):
                 found[group.name] = group.width - stay
         return found
 
-    def pruned(self, kept: Ints) -> Graph:
-        """Return the really rewritten graph."""
+    def pruned(self, choice: Ints | Floats) -> Graph:
+        """Return the graph really without these channels, every layer in its old form."""
         channels = self.ranking.channels
-        copy, stays = self.graph.copy(), self.ranking.kept(self.lost(kept))
+        copy, stays = self.graph.copy(), self.ranking.kept(self.lost(choice))
         parts = block_cut(copy, channels, stays)
         remove_blocks(copy, channels, stays, mean_shifts(copy, channels, parts, {}), parts, self.runner)
         return copy
 
-    def price(self, kept: Ints) -> float:
+    def price(self, choice: Ints | Floats) -> float:
         """Return the cost of the really rewritten graph, with what comes later."""
-        return self.target.measure(total(cost(self.pruned(kept)))) + evaluate(self.later, kept)
+        pruned = self.pruned(choice)
+        costs = cost(pruned)
+        saved = 0.0
+        for name, (form, layer, sizes) in self._forms(pruned, choice).items():
+            kind = self.target.kind
+            share = form_cost(form, layer, sizes, kind) / whole_cost(layer, sizes, kind)
+            whole = costs[name].macs if kind == "macs" else layer.groups * layer.fan_in * layer.fan_out
+            saved += (1 - share) * whole * (_BYTES if kind == "bytes" else 1)
+        return self.target.measure(total(costs)) - saved + evaluate(self.later, choice[: len(self.groups)])
 
-    def meet(self, solve: Callable[[float], Ints | None]) -> Ints | None:
-        """Let ``solve`` choose widths within the model's budget, and within less where the real cost exceeds it."""
+    def forms(self, choice: Ints | Floats) -> dict[str, Form]:
+        """Return what form each layer takes that does not keep its own, by node name."""
+        if len(choice) == len(self.groups):
+            return {}
+        return {name: form for name, (form, _, _) in self._forms(self.pruned(choice), choice).items()}
+
+    def _forms(self, pruned: Graph, choice: Ints | Floats) -> Mapping[str, tuple[Form, Linear, tuple[int, ...]]]:
+        shares = choice[len(self.groups) :].tolist()
+        if all(share == 1 for share in shares):
+            return {}
+        shapes = concrete(pruned, input_sizes(pruned, 1, 32))
+        layers, found = linear_layers(pruned, shapes), {}
+        for offer, menu, share in zip(self.offers, self.menus, shares, strict=True):
+            layer, chosen = layers.get(offer.layer.node), menu.at(share)
+            if chosen is None or layer is None:
+                continue
+            sizes = tuple(int(size) for size in shapes[layer.input][2:]) if layer.geometry is not None else ()
+            form = offer.fitting(chosen, layer, sizes, self.target.kind, share)
+            if form is not None:
+                found[layer.node] = form, layer, sizes
+        return found
+
+    def meet(self, solve: Callable[[float], Choice | None]) -> Choice | None:
+        """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it."""
         aim = self.budget
         for _ in range(_TRIES):
             kept = solve(aim)
@@ -158,5 +205,7 @@ class Widths:
         return min(self.align // gcd(self.align, len(group.cells)), group.width)
 
 
-def _term(product: Product) -> Term:
-    return Term(product.factor, product.left.per_unit, product.left.fixed, product.right.per_unit, product.right.fixed)
+def _term(product: Product, shares: Mapping[str, int]) -> Term:
+    left, right = product.left, product.right
+    share = shares.get(product.layer)
+    return Term(product.factor, left.per_unit, left.fixed, right.per_unit, right.fixed, share)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.cost import is_parameter, macs
-from ...ir.graph import Array, Graph, Node
+from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.shapes import Shape, concrete, input_sizes
 from .channels import Channels
 from .context import Labels, rows
@@ -30,11 +30,12 @@ class Count:
 
 @dataclass(frozen=True)
 class Product:
-    """``factor * left * right``."""
+    """``factor * left * right``; ``layer`` names the node whose weight costs that, if one alone does."""
 
     factor: float
     left: Count
     right: Count
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ class _Counter:
             owner[group.cells] = number
         return _Counter(channels, owner)
 
-    def product(self, whole: float, axes: Sequence[Labels]) -> Product:
+    def product(self, whole: float, axes: Sequence[Labels], layer: str = "") -> Product:
         """Write a cost proportional to the number of indices along the shrinking axes of at most two tensors."""
         counts = [self._count(labels) for labels in axes]
         extents = [labels.atoms.shape[labels.shrink or 0] for labels in axes]
         one = Count(1.0, np.zeros(len(self.channels.groups)))
         left, right = (counts + [one, one])[:2]
-        return Product(whole / float(np.prod(extents)), left, right)
+        return Product(whole / float(np.prod(extents)), left, right, layer)
 
     def _count(self, labels: Labels) -> Count:
         groups = self.owner[rows(labels)[0]]
@@ -82,8 +83,14 @@ def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     for tensor in needed.constants():
         if kind == "bytes" or is_parameter(tensor.dtype):
             size = tensor.array.nbytes if kind == "bytes" else tensor.array.size
-            found.append(counter.product(size, channels.context.slices.get(tensor.name, [])[:2]))
+            axes = channels.context.slices.get(tensor.name, [])[:2]
+            found.append(counter.product(size, axes, _weighs(tensor)))
     return found
+
+
+def _weighs(tensor: Tensor) -> str:
+    """Name the one node that a matrix or kernel is the weight of."""
+    return tensor.consumers[0].name if tensor.array.ndim > 1 and len(tensor.consumers) == 1 else ""
 
 
 def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -> list[Product]:
@@ -98,7 +105,7 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -
         share = inward / (inward + recurrent)
         return [counter.product(whole * share, summed), counter.product(whole * (1 - share), [])]
     made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
-    return [counter.product(whole, made + summed)]
+    return [counter.product(whole, made + summed, node.name)]
 
 
 def bias_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:

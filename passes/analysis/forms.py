@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from ...ir.graph import Array, Graph, Node
 from .linear import Linear
 
@@ -47,6 +49,10 @@ class Form(Protocol):
     def text(self) -> str:
         """Say it in a few words, for reports."""
 
+    @property
+    def kind(self) -> str:
+        """Say it without its size: forms of one kind differ in how much they keep."""
+
     def macs(self, layer: Linear, sizes: Sequence[int]) -> int:
         """Count multiply-accumulates for one sample; ``sizes``: spatial sizes of the input, () for a product."""
 
@@ -70,6 +76,9 @@ class Family(Protocol):
     def forms(self, layer: Linear) -> Sequence[Form]:
         """List the forms of a layer from few to many parameters; none where the family does not apply."""
 
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return about what each of :meth:`forms` loses once fitted: ``E |x W - y|^2`` over the variance of ``y``."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -83,3 +92,77 @@ class Written:
         """Bring a bias (m,) from the order of the layer's outputs into that of the node which holds it."""
         order = self.fitted.order if isinstance(self.fitted, Permuted) else None
         return values if order is None else values[order]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one layer may become: the forms of ``families``, and about what each loses, relative, in ``errors`` (F,).
+
+    ``sizes``: spatial sizes of its input, () for a product.
+    """
+
+    layer: Linear
+    sizes: tuple[int, ...]
+    families: tuple[Family, ...]
+    errors: Array
+
+    def forms(self, layer: Linear) -> list[Form]:
+        """List all forms of this layer, or of what a removal has left of it."""
+        return [form for family in self.families for form in family.forms(layer)]
+
+    def menu(self, kind: str, losses: Array) -> "FormMenu":
+        """Keep the forms that save something and lose less than all cheaper ones.
+
+        ``kind``: how cost counts; ``losses`` (F,) of all forms, in any unit.
+        """
+        forms = self.forms(self.layer)
+        whole = whole_cost(self.layer, self.sizes, kind)
+        shares = np.array([form_cost(form, self.layer, self.sizes, kind) / whole for form in forms])
+        best, chosen = np.inf, []
+        for place in np.lexsort((losses, shares)).tolist():
+            if losses[place] < best and shares[place] < 1:
+                best = losses[place]
+                chosen.append(place)
+        kept = tuple(forms[place] for place in chosen)
+        return FormMenu(np.append(shares[chosen], 1.0), np.append(losses[chosen], 0.0), kept)
+
+    def fitting(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str, share: float) -> Form | None:
+        """Return for another version of the layer the form of the same kind with about this share of its cost."""
+        alike = [each for each in self.forms(layer) if each.kind == form.kind]
+        whole = whole_cost(layer, sizes, kind)
+        shares = np.array([form_cost(each, layer, sizes, kind) / whole for each in alike], np.float64)
+        shares[shares >= 1] = np.inf
+        return alike[int(np.abs(shares - share).argmin())] if np.isfinite(shares).any() else None
+
+
+@dataclass(frozen=True)
+class FormMenu:
+    """``shares`` (K,) of the layer's cost, ascending to 1, ``errors`` (K,) falling to 0, and ``forms`` (K - 1,)."""
+
+    shares: Array
+    errors: Array
+    forms: tuple[Form, ...]
+
+    def at(self, share: float) -> Form | None:
+        """Return the form that keeps this share; None for the layer as it is."""
+        place = int(np.abs(self.shares - share).argmin())
+        return self.forms[place] if place < len(self.forms) else None
+
+
+def whole_cost(layer: Linear, sizes: Sequence[int], kind: str) -> int:
+    """Return the MACs of a layer for one sample, or its weights where ``kind`` is not ``macs``."""
+    weights = layer.groups * layer.fan_in * layer.fan_out
+    return (
+        weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1) if kind == "macs" else weights
+    )
+
+
+def form_cost(form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> int:
+    """Return a form's MACs for one sample, or its weights where ``kind`` is not ``macs``."""
+    return form.macs(layer, sizes) if kind == "macs" else form.parameters(layer)
+
+
+def regularised(cov: Array, ridge: Array) -> Array:
+    """Add ``ridge`` (g,) times the mean variance on the diagonal of ``cov`` (g, d, d); a copy."""
+    level = np.einsum("gdd->g", cov) / cov.shape[1]
+    return np.asarray(cov + (ridge * level)[:, None, None] * np.eye(cov.shape[1]))

@@ -16,7 +16,7 @@ from ..analysis.linear import Linear, is_stored, stored_array
 from ..analysis.moments import Floats, Ints
 from .block_math import group_outputs, importance, refine, solve_groups
 from .gathered import output_before, picked, weight_constants
-from .supports import solve_on
+from .supports import losses, solve_on
 from .taps import rows_of
 
 _MENU = ((8, 0.125), (1, 0.25), (4, 0.25), (8, 0.25), (1, 0.5), (2, 0.5), (4, 0.5), (1, 0.75), (2, 0.75))
@@ -88,6 +88,11 @@ class BlockForm:
     count: int
 
     @property
+    def kind(self) -> str:
+        """Say how many groups."""
+        return f"{self.groups} blocks" if self.groups > 1 else "fewer maps"
+
+    @property
     def text(self) -> str:
         """Say how many groups, and how many maps each reads."""
         return f"{self.groups} blocks of {self.count} maps"
@@ -131,6 +136,10 @@ class Blocks:
         maps = layer.fan_in // layer.taps
         able = dict.fromkeys((g, int(share * maps)) for g, share in _MENU if self._suits(g, share * maps, layer))
         return [BlockForm(layer.geometry.kernel, g, count) for g, count in able]
+
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return what each form loses; see :func:`losses`."""
+        return losses(self.forms(layer), cov, cross)
 
     def _suits(self, groups: int, count: float, layer: Linear) -> bool:
         if groups == 1:

@@ -7,8 +7,9 @@ Reference: Zhang, Zou, He, Sun, "Accelerating very deep convolutional networks f
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...ir.graph import Array
 from ..analysis.linear import Linear
-from .pairs import Pair, saving_pairs
+from .pairs import Pair, estimated_losses, saving_pairs
 from .tap_split import TapSplit
 
 
@@ -31,3 +32,7 @@ class LowRank:
         kernel = layer.geometry.kernel if layer.geometry is not None else ()
         splits = [TapSplit(kernel, tuple(range(len(kernel)))), TapSplit(kernel, ())]
         return saving_pairs(layer, splits if layer.taps > 1 else splits[:1])
+
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return about what each form loses; see :func:`estimated_losses`."""
+        return estimated_losses(self.forms(layer), cov, cross)

@@ -105,6 +105,11 @@ class LoweredForm:
     count: int
 
     @property
+    def kind(self) -> str:
+        """Name the form without its size."""
+        return "im2col"
+
+    @property
     def text(self) -> str:
         """Say how many rows."""
         return f"lowered to {self.count} rows"

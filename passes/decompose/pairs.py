@@ -14,6 +14,8 @@ from .low_rank_math import rank_grid, regression
 from .stretch_math import Factors, Stretched
 from .tap_split import TapSplit
 
+_NOTHING = 1e-30
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -26,8 +28,13 @@ class Pair:
     @property
     def text(self) -> str:
         """Say it in a few words."""
+        return f"{self.kind}, rank {self.rank}"
+
+    @property
+    def kind(self) -> str:
+        """Name the kernels alone."""
         first, second = ("x".join(map(str, kernel)) for kernel in self.split.kernels())
-        return f"{first} then {second}, rank {self.rank}" if first else f"rank {self.rank}"
+        return f"{first} then {second}" if first else "two products"
 
     def macs(self, layer: Linear, sizes: Sequence[int]) -> int:
         """Count multiply-accumulates for one sample. For a product ``sizes`` are of the axes before the features."""
@@ -123,6 +130,33 @@ def fit_pairs(pairs: Sequence[Pair], cov: Array, cross: Array) -> tuple[FittedPa
         alike = [pair for pair in pairs if pair.split == split]
         fitted |= {pair: _stacked(pair, [group.fit(pair.rank) for group in known]) for pair in alike}
     return tuple(fitted[pair] for pair in pairs)
+
+
+def estimated_losses(pairs: Sequence[Pair], cov: Array, cross: Array) -> Array:
+    """Return about what pairs of one layer lose once fitted, (F,), relative to the output's energy.
+
+    What lies beyond the rank in the spectrum, times what the start of a pair of middle rank really loses of that.
+    Raises NumericalError on NaN or Inf.
+    """
+    if len(cov) > 1 and cov.shape[1] == prod(pairs[0].split.kernel):
+        explained = [float(np.vdot(fitted.matrix, cross)) for fitted in fit_pairs(pairs, cov, cross)]
+        return 1 - np.array(explained) / max(_energy(cov, cross), _NOTHING)
+    dense = np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
+    found = dict[Pair, float]()
+    for split in dict.fromkeys(pair.split for pair in pairs):
+        laid = split.square(cov), split.rows(cross), split.rows(dense)
+        known = [Stretched(*group) for group in zip(*laid, strict=True)]
+        alike = sorted((pair for pair in pairs if pair.split == split), key=lambda pair: pair.rank)
+        tails = {pair: sum(float(group.spectrum.energies[pair.rank :].sum()) for group in known) for pair in alike}
+        middle = alike[len(alike) // 2]
+        real = sum(group.start(middle.rank).loss for group in known)
+        found |= {pair: tails[pair] * real / max(tails[middle], _NOTHING) for pair in alike}
+    return np.array([found[pair] for pair in pairs]) / max(float(np.vdot(dense, cross)), _NOTHING)
+
+
+def _energy(cov: Array, cross: Array) -> float:
+    dense = np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
+    return float(np.vdot(dense, cross))
 
 
 def _stacked(pair: Pair, groups: Sequence[Factors]) -> FittedPair:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from ...ir.graph import Array
 from ..analysis.linear import Linear
-from .pairs import Pair, saving_pairs
+from .pairs import Pair, estimated_losses, saving_pairs
 from .tap_split import TapSplit
 
 
@@ -32,6 +33,10 @@ class Stretch:
             return []
         pairs = saving_pairs(layer, spatial_splits(layer.geometry.kernel))
         return pairs if layer.groups == 1 or inputs > 1 else _cheapest(pairs, layer)
+
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return about what each form loses; see :func:`estimated_losses`."""
+        return estimated_losses(self.forms(layer), cov, cross)
 
 
 def spatial_splits(kernel: tuple[int, ...]) -> list[TapSplit]:

@@ -15,7 +15,7 @@ from ..analysis.forms import Form
 from ..analysis.linear import Geometry, Linear
 from ..analysis.moments import Floats, Ints
 from .gathered import conv_attributes, cropped, output_before, picked, set_attributes, weight_constants
-from .supports import solve_on
+from .supports import losses, solve_on
 from .taps import Counts, Taps, best_taps, divide, explicit, placements, rows_of, shapes
 
 _SHARES = (0.25, 0.5)
@@ -84,6 +84,11 @@ class StridedForm:
     sets: tuple[tuple[Counts, int], ...]
 
     @property
+    def kind(self) -> str:
+        """Say the numbers of taps."""
+        return f"strided {' + '.join('x'.join(map(str, counts)) for counts, _ in self.sets)}"
+
+    @property
     def text(self) -> str:
         """Say the numbers of taps and of maps."""
         words = ["x".join(map(str, counts)) + f" of {maps} maps" for counts, maps in self.sets]
@@ -125,6 +130,10 @@ class Strided:
         sets = [((counts, maps),) for counts in shapes(walk.kernel)] + _mixed(walk.kernel, maps)
         able = [StridedForm(walk, each) for each in sets if all(placements(walk, counts) for counts, _ in each)]
         return sorted(able, key=lambda form: form.parameters(layer))
+
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return what each form loses; see :func:`losses`."""
+        return losses(self.forms(layer), cov, cross)
 
 
 def _mixed(kernel: Counts, maps: int) -> list[tuple[tuple[Counts, int], ...]]:

@@ -11,6 +11,7 @@ The supports are those of Anwar, Hwang, Sung, "Structured pruning of deep convol
 13(3) 2017 (arXiv 1512.08571), which finds them by a particle filter and retrains. The closed forms are ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,13 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
 from ...ir.errors import NumericalError
+from ..analysis.forms import Form
 from ..analysis.moments import Floats, Ints, factor
 
 Mask = npt.NDArray[np.bool_]
 
 ROUNDS = 8
+_NOTHING = 1e-30
 CHOICE_RIDGE = 1e-8  # for choosing only: what a unit adds beyond the chosen ones must stay above rounding errors
 
 
@@ -50,6 +53,16 @@ def explained_each(cov: Floats, cross: Floats, rows: Ints) -> Floats:
 def explained(cov: Floats, cross: Floats, rows: Ints) -> float:
     """Return how much of all outputs' variance the best weights on ``rows`` explain; see :func:`solve_on`."""
     return float(explained_each(cov, cross, rows).sum())
+
+
+def losses(forms: Sequence[Form], cov: Floats, cross: Floats) -> Floats:
+    """Return what each form loses once fitted, (F,), relative to the best dense layer's output energy.
+
+    ``cov`` (1, d, d) and ``cross`` (1, d, m) as for :meth:`Form.fit`. Raises NumericalError on NaN or Inf.
+    """
+    whole = explained(cov[0], cross[0], np.arange(len(cov[0])))
+    found = [float(np.vdot(form.fit(cov, cross).matrix, cross)) for form in forms]
+    return 1 - np.array(found) / max(whole, _NOTHING)
 
 
 @dataclass(frozen=True)

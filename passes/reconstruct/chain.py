@@ -1,6 +1,6 @@
 """Two layers with nothing but activations and depthwise convolutions between them: what can be solved as one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,17 @@ class Chain:
     last: Linear
 
 
-def chain_from(graph: Graph, layers: Mapping[str, Linear], shapes: Mapping[str, Shape], first: Linear) -> Chain | None:
-    """Follow a layer to the next dense one; None where something else is in the way, or no activation."""
+def chain_from(
+    graph: Graph,
+    layers: Mapping[str, Linear],
+    shapes: Mapping[str, Shape],
+    first: Linear,
+    inner: Set[str] = frozenset(),
+) -> Chain | None:
+    """Follow a layer to the next dense one; None where something else is in the way, or no activation.
+
+    ``inner`` nodes are first halves of a layer's form, which no tensor of the original is the target of.
+    """
     node = graph.node(first.node)
     place = bias_place(graph, node, first)
     end, between = (place[0] if place is not None else node).outputs[0], list[Node]()
@@ -32,7 +41,7 @@ def chain_from(graph: Graph, layers: Mapping[str, Linear], shapes: Mapping[str, 
     while not graph.is_output(end) and len(end.consumers) == 1:
         reader = end.consumers[0]
         layer = layers.get(reader.name)
-        if layer is not None and layer.groups == 1:
+        if layer is not None and layer.groups == 1 and reader.name not in inner:
             bent = any(n.op in _ACTIVATIONS for n in between)
             fits = bent and layer.input == end.name and _plain(layer, shapes) and writable(graph, reader, layer)
             return Chain(first, tuple(between), layer) if fits else None

@@ -133,7 +133,7 @@ class PairedMoments:
         self._halves = [Moments(inputs, outputs, single=True) for _ in range(2 if groups == 1 else 0)]
         self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
         self._waiting: list[tuple[list[Array], list[Array]]] = [([], []) for _ in self._halves]
-        self._turn = 0
+        self._turn, self._outputs = 0, outputs
         self.ridge = 1.0
 
     def update(self, x: Array, y: Array, images: int) -> None:
@@ -166,6 +166,15 @@ class PairedMoments:
         """Return the moments of all samples, of one group."""
         filled = self._filled()
         return filled[0] if len(filled) == 1 else merged(*filled)
+
+    def inputs(self) -> tuple[Array, Array, Array]:
+        """Return the means of ``x`` (g, d) and ``y`` (g, m), and the covariance of ``x`` (g, d, d)."""
+        if self._many is None:
+            one = self.whole()
+            return one.x[None], one.y[None], one.xx[None]
+        mean, cov = self._many.result()
+        d = mean.shape[1] - self._outputs
+        return mean[:, :d], mean[:, d:], cov[:, :d, :d]
 
     def solve(self, prior: Array, ridge: float) -> tuple[Array, Array]:
         """Return weights (g, d, m) and biases (g, m); ``ridge`` is for many small groups, and for a single sample.

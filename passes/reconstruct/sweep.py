@@ -6,7 +6,9 @@ import numpy as np
 
 from ...ir.feeds import Calibration
 from ...ir.graph import Array, Graph, Node
+from ...ir.shapes import concrete, input_sizes
 from ..analysis.channels import Channels
+from ..analysis.forms import Written
 from ..analysis.linear import Linear, linear_layers, stored_weight
 from ..analysis.statistics import LARGEST, batch_for, spots_for
 from ..analysis.stepper import Stepper
@@ -17,7 +19,10 @@ from .alternation import WIDEST, Alternation, Sampled, held_apart, may_lead
 from .chain import chain_from
 from .derivatives import Derivatives
 from .paired import PairedMoments
-from .targets import Target, target_of
+from .reform import refitted, write_again
+from .targets import Target, end_of, target_of
+
+Fit = tuple[PairedMoments, list[Sampled]]
 
 
 class Sweep:
@@ -32,8 +37,10 @@ class Sweep:
         self.channels: Channels = context.decisions["ranking"].channels
         self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
         self.rng = context.rng()
-        self.shapes = self.surgery.shapes_after()
+        self.shapes = concrete(graph, input_sizes(graph, 1, 32)) | self.surgery.shapes_after()
         self.layers = linear_layers(graph, self.shapes)
+        self.written: dict[str, Written] = context.decisions.get("written", {})
+        self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
         self.final = dict.fromkeys(self.layers, False)
 
     def solve(self) -> tuple[int, int]:
@@ -46,11 +53,10 @@ class Sweep:
         with self._stepper(self.dense, batch) as old, self._stepper(self.graph, batch) as new:
             for place, (name, layer) in enumerate(self.layers.items()):
                 self.context.progress("reconstructing", place / len(self.layers))
-                node = self.graph.node(name)
-                if name in changed and layer.fan_in <= LARGEST and writable(self.graph, node, layer):
-                    found = self._solve_layer(node, layer, old, new)
-                    count += found is not None
-                    chained += found is not None and self._solve_chain(node, layer, *found, old, new)
+                if name in changed:
+                    fit, solved = self._solve_one(self.graph.node(name), layer, old, new)
+                    count += solved
+                    chained += fit is not None and self._solve_chain(name, layer, *fit, old, new)
                 self.final[name] = True
         return count, chained
 
@@ -61,38 +67,70 @@ class Sweep:
         """Name the nodes whose inputs are not what they were."""
         keep = self.surgery.keep
         changed = {end.node for end in self.channels.context.contractions if not keep[end.labels.atoms].all()}
+        changed |= set(self.written)
         for node in self.dense.nodes:
             reads = (*node.inputs, *node.captures())
             if any(t.producer is not None and t.producer.name in changed for t in reads):
                 changed.add(node.name)
         return changed
 
-    def _solve_layer(
-        self, node: Node, layer: Linear, old: Stepper, new: Stepper
-    ) -> tuple[PairedMoments, list[Sampled]] | None:
-        """Fit a layer to its target by least squares; None where the target is out of reach.
+    def _solve_one(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> tuple[Fit | None, bool]:
+        """Fit a layer, as it stands or in its form; return the fit, if a chain may start from it, and whether it was.
 
-        Returns what the fit was made from: the moments, and the rows of every batch.
+        A form of several nodes is fitted as a whole first; where its own node is the last of them, that one then is.
         """
-        target = target_of(self.graph, node, layer, self.final, self.shapes)
+        written = self.written.get(node.name)
+        if written is None:
+            able = layer.fan_in <= LARGEST and writable(self.graph, node, layer)
+            fit = self._solve_layer(node, layer, old, new) if able else None
+            return fit, fit is not None
+        same = node.outputs[0].name == written.layer.output
+        alone = same and len(written.nodes) == 1
+        solved = alone or self._solve_form(node, written, old, new)
+        source = node.inputs[0].producer
+        last = same and source is not None and source.name in written.nodes
+        fit = self._solve_layer(node, layer, old, new) if solved and (alone or last) else None
+        return fit, solved
+
+    def _solve_form(self, node: Node, written: Written, old: Stepper, new: Stepper) -> bool:
+        """Fit a layer of several nodes in its form."""
+        target = target_of(self.graph, self.graph.tensors()[written.layer.output], self.final, self.shapes)
+        found = self._paired(written.layer, target, old, new)
+        if found is None:
+            return False
+        again, bias = refitted(written, found[0], self.ridge)
+        write_again(self.graph, again)
+        write_bias(self.graph, node, written.layer, again.bias(bias))
+        return True
+
+    def _solve_layer(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> Fit | None:
+        """Fit a layer to its target by least squares; None where the target is out of reach."""
+        target = target_of(self.graph, end_of(self.graph, node, layer), self.final, self.shapes)
+        found = self._paired(layer, target, old, new)
+        if found is not None:
+            matrix, bias = found[0].solve(layer.matrix(stored_weight(self.graph, node, layer)), self.ridge)
+            self._write(node, layer, matrix, bias.ravel())
+        return found
+
+    def _paired(self, layer: Linear, target: Target, old: Stepper, new: Stepper) -> Fit | None:
+        """Pair what a layer reads with its target: the moments, and the rows of every batch if it may lead a chain.
+
+        None where the target is out of reach.
+        """
         if not self._reach(target, layer.input, old, new):
             return None
-        weight = stored_weight(self.graph, node, layer)
-        prior = layer.matrix(weight)
-        moments, sampled = PairedMoments(*prior.shape), list[Sampled]()
+        moments, sampled = PairedMoments(layer.groups, layer.fan_in, layer.fan_out), list[Sampled]()
         for x, y in self._pairs(layer.input, target, old, new):
             spots = spots_for(layer, x, self.calibration.samples, self.rng)
             rows = layer.rows(x, spots)
             moments.update(rows, layer.outputs(y, spots), len(x))
             if self.rounds and may_lead(layer):
                 sampled.append((spots, rows[0]))
-        matrix, bias = moments.solve(prior, self.ridge)
-        self._write(node, layer, matrix, bias.ravel())
         return moments, sampled
 
     def _solve_chain(
         self,
-        node: Node,
+        name: str,
         layer: Linear,
         moments: PairedMoments,
         sampled: Sequence[Sampled],
@@ -100,10 +138,12 @@ class Sweep:
         new: Stepper,
     ) -> bool:
         """Fit a layer to what the next dense layer should give, where only activations lie between them."""
-        chain = chain_from(self.graph, self.layers, self.shapes, layer) if sampled else None
+        node = self.graph.node(name)
+        chain = chain_from(self.graph, self.layers, self.shapes, layer, self.inner) if sampled else None
         if chain is None or chain.last.fan_in > WIDEST or stored_weight(self.graph, node, layer).dtype != np.float32:
             return False
-        target = target_of(self.graph, self.graph.node(chain.last.node), chain.last, self.final, self.shapes)
+        end = end_of(self.graph, self.graph.node(chain.last.node), chain.last)
+        target = target_of(self.graph, end, self.final, self.shapes)
         if not self._reach(target, layer.input, old, new):
             return False
         links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)

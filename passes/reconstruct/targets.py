@@ -18,15 +18,17 @@ class Target:
     minus: str = ""
 
 
-def target_of(
-    graph: Graph, node: Node, layer: Linear, final: Mapping[str, bool], shapes: Mapping[str, Shape]
-) -> Target:
-    """Aim at the layer's own output with its bias, or past an addition whose other operand will not change any more.
+def end_of(graph: Graph, node: Node, layer: Linear) -> Tensor:
+    """Return a layer's output with its bias."""
+    place = bias_place(graph, node, layer)
+    return place[0].outputs[0] if place is not None else node.outputs[0]
+
+
+def target_of(graph: Graph, end: Tensor, final: Mapping[str, bool], shapes: Mapping[str, Shape]) -> Target:
+    """Aim at a layer's output ``end``, or past an addition whose other operand will not change any more.
 
     ``final`` says of every layer that may be solved whether that is done; ``shapes`` are those of ``graph``.
     """
-    place = bias_place(graph, node, layer)
-    end = place[0].outputs[0] if place is not None else node.outputs[0]
     readers = end.consumers
     if len(readers) != 1 or readers[0].op != "Add" or graph.is_output(end):
         return Target(end.name)

@@ -9,13 +9,13 @@ import numpy as np
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
 from ..analysis.channels import Channels, Group, analyse
+from ..analysis.keeping import held_tensors
 from ..analysis.linear import Linear, linear_layers
 from ..analysis.ranking import GroupRanking, Ranking
 from ..analysis.readers import readers
 from ..analysis.statistics import LazyMoments, StoredMoments, input_moments
 from ..base import Context, Outcome
 from .criteria import CRITERIA, NEEDS_DATA
-from .keeping import meant
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,8 @@ class SelectChannels:
 
     def _free_groups(self, graph: Graph, channels: Channels) -> list[Group]:
         """Leave out groups that touch a node the user wants to keep."""
-        types = set(filter(None, self.keep_types.split("|")))
-        stay = [tensor for node in graph.nodes if node.op in types for tensor in node.outputs]
-        if self.keep_nodes:
-            named = meant(graph, self.keep_nodes)
-            if not named:
-                raise UsageError(f"--keep '{self.keep_nodes}' matches no node and no tensor")
-            stay += named
+        tensors = graph.tensors()
+        stay = [tensors[name] for name in held_tensors(graph, self.keep_nodes, self.keep_types)]
         atoms = [channels.context.of(tensor).atoms.ravel() for tensor in stay]
         held = np.concatenate([np.empty(0, np.int64), *atoms])
         return [group for group in channels.groups if group.width > 1 and not np.isin(group.cells, held).any()]

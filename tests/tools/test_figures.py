@@ -9,8 +9,8 @@ import pytest
 from optimise_onnx.ir.errors import CalibrationError, UsageError, VerificationError
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
+from optimise_onnx.ir.timing import latency
 from optimise_onnx.tools import table
-from optimise_onnx.tools.bench import latency
 from optimise_onnx.tools.compare import difference, differences
 from optimise_onnx.tools.measure import accuracy, measure
 from optimise_onnx.tools.probe import Samples

@@ -20,8 +20,8 @@ def bench(
 ) -> None:
     """Measure the latency of one sample: interleaved runs, medians, and the ratio B / A with its quartiles."""
     from ...backends.ort import OrtRunner
+    from ...ir.timing import latency
     from .. import api, probe, table
-    from ..bench import latency
 
     paths = [first, *([second] if second else [])]
     graphs = [api.load(path) for path in paths]

@@ -21,6 +21,7 @@ def compress(
     keep_type: o.KeepType = None,
     allocation: o.Allocation = "global",
     sampler: o.Sampler = False,
+    forms: o.Forms = None,
     cache: o.Cache = True,
     max_ratio: o.MaxRatio = None,
     align: o.Align = 1,
@@ -37,7 +38,7 @@ def compress(
     from .. import api, output as results  # noqa: I001
     from ..compression import Settings
 
-    options = max_ratio, align, seed, strict, allocation, sampler, cache
+    options = max_ratio, align, seed, strict, allocation, sampler, forms or (), cache
     settings = Settings.parse(target, criterion, keep or (), keep_type or (), *options)
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)

@@ -44,6 +44,10 @@ Allocation = Annotated[
 Sampler = Annotated[
     bool, typer.Option("--sampler", help="Let layers read a part of a shared stream: fewer MACs, some copying.")
 ]
+Forms = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Let layers become stretch, low-rank, strided, blocks, or all (repeatable)."),
+]
 Cache = Annotated[
     bool, typer.Option("--cache/--no-cache", help="Keep measurements for other targets of the same model and data.")
 ]

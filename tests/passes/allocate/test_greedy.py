@@ -2,13 +2,15 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimise_onnx.passes.allocate.greedy import Cost, Term, allocate
+from optimise_onnx.passes.allocate.cost_model import Cost, Cursor, Term
+from optimise_onnx.passes.allocate.greedy import Menu, allocate
 
 Curves = list[np.ndarray]
 
@@ -26,6 +28,14 @@ def _network(rng: np.random.Generator, groups: int, rounds: int, convex: bool) -
         if rng.random() < 0.5:
             terms.append(Term(rng.uniform(1, 9), unit[group] + unit[rng.integers(groups)], 1.0, unit[group]))
     return curves, Cost.of(terms, groups, 100.0)
+
+
+def _allocate(
+    curves: Curves, cost: Cost, budget: float, minimum: Sequence[int], step: Sequence[int]
+) -> np.ndarray | None:
+    menus = [Menu.of(curve, least, size) for curve, least, size in zip(curves, minimum, step, strict=True)]
+    kept = allocate(menus, cost, budget)
+    return None if kept is None else kept.astype(np.int64)
 
 
 def _error(curves: Curves, kept: np.ndarray) -> float:
@@ -49,7 +59,7 @@ def test_error_is_near_the_optimum(convex: bool) -> None:
     for share in np.linspace(0.1, 0.9, 20):
         curves, cost = _network(rng, 3, 6, convex)
         budget = _budget(cost, 3, 6, share)
-        kept = allocate(curves, cost, budget, [1] * 3, [1] * 3)
+        kept = _allocate(curves, cost, budget, [1] * 3, [1] * 3)
         assert kept is not None
         assert cost(kept) <= budget
         ratios.append(_error(curves, kept) / _brute(curves, cost, budget))
@@ -66,12 +76,12 @@ def test_budget_minimum_and_step_always_hold(seed: int, groups: int, share: floa
     minimum, step = rng.integers(0, 16, size=groups), rng.integers(1, 6, size=groups)
     floors = np.minimum(-(-minimum // step) * step, 13)
     budget = cost(floors) + share * (cost(np.full(groups, 13)) - cost(floors))
-    kept = allocate(curves, cost, budget, minimum, step)
+    kept = _allocate(curves, cost, budget, minimum, step)
     assert kept is not None
     assert cost(kept) <= budget
     assert (kept >= floors).all()
     assert ((kept % step == 0) | (kept == 13)).all()
-    assert allocate(curves, cost, cost(floors) * 0.999 - 1e-6, minimum, step) is None
+    assert _allocate(curves, cost, cost(floors) * 0.999 - 1e-6, minimum, step) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,7 +89,7 @@ def test_budget_minimum_and_step_always_hold(seed: int, groups: int, share: floa
 def test_no_single_round_that_still_fits_would_help(seed: int, share: float) -> None:
     curves, cost = _network(np.random.default_rng(seed), 5, 12, True)
     budget = _budget(cost, 5, 12, share)
-    kept = allocate(curves, cost, budget, [1] * 5, [1] * 5)
+    kept = _allocate(curves, cost, budget, [1] * 5, [1] * 5)
     assert kept is not None
     for more in np.eye(5, dtype=np.int64):
         assert (
@@ -109,49 +119,100 @@ def test_cost_is_the_sum_of_its_layers() -> None:
     assert Cost.of(terms, 4, 7.0)(kept) == pytest.approx(slow, rel=1e-14)
 
 
+def _shared(rng: np.random.Generator, groups: int, layers: int) -> Cost:
+    """A chain of layers between groups, each of which may keep a share of its cost, and one that may not."""
+    unit, terms = np.eye(groups), [Term(3.0, np.eye(groups)[0])]
+    for layer in range(layers):
+        left, right = unit[rng.integers(groups)], unit[rng.integers(groups)]
+        terms.append(Term(rng.uniform(1, 9), left, rng.uniform(0, 2), right, rng.uniform(0, 2), groups + layer))
+    return Cost.of(terms, groups + layers, 5.0)
+
+
+def _summed(menus: list[Menu], levels: np.ndarray) -> float:
+    return sum(float(menu.errors[menu.levels == level][0]) for menu, level in zip(menus, levels, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cost_along_one_variable_is_its_quadratic(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cost, kept = _shared(rng, 3, 4), np.concatenate([rng.integers(1, 9, 3), rng.random(4)])
+    cursor = Cursor(cost, kept + 1)
+    for place in range(7):
+        cursor.move(place, kept[place])
+    slopes, bends = cost.slopes(kept)
+    for place in range(7):
+        moved = kept.copy()
+        moved[place] += 1.7
+        slope, bend = cursor.along(place)
+        assert (slope, bend) == pytest.approx((slopes[place], bends[place]), rel=1e-12)
+        wanted = (slope + bend * moved[place]) * moved[place] - (slope + bend * kept[place]) * kept[place]
+        assert cost(moved) - cost(kept) == pytest.approx(wanted, rel=1e-10)
+
+
+def test_shares_and_widths_together_are_near_the_optimum() -> None:
+    rng, ratios = np.random.default_rng(2), []
+    for _ in range(12):
+        cost = _shared(rng, 2, 2)
+        menus = [Menu.of(np.concatenate([[0], np.cumsum(rng.random(6))]), 1) for _ in range(2)]
+        shares = np.array([0.2, 0.4, 0.6, 1.0])
+        menus += [Menu(shares, np.sort(rng.random(4))[::-1] * (shares < 1)) for _ in range(2)]
+        whole = cost(np.array([menu.levels[-1] for menu in menus]))
+        every = [np.array(levels) for levels in itertools.product(*(menu.levels for menu in menus))]
+        errors = {
+            tuple(at): sum(float(m.errors[m.levels == v][0]) for m, v in zip(menus, at, strict=True)) for at in every
+        }
+        best = min(errors[tuple(at)] for at in every if cost(at) <= 0.5 * whole)
+        kept = allocate(menus, cost, 0.5 * whole)
+        assert kept is not None
+        assert cost(kept) <= 0.5 * whole
+        ratios.append(errors[tuple(kept)] / best)
+    assert min(ratios) >= 1 - 1e-12
+    assert np.mean(ratios) < 1.05
+
+
 def test_free_channels_go_and_dear_ones_stay() -> None:
     rounds = np.arange(11.0)
     cost = Cost(0.0, np.ones(2), np.zeros((2, 2)))
-    assert allocate([rounds * 0, rounds], cost, 12, [1, 1], [1, 1]).tolist() == [1, 10]  # type: ignore[union-attr]
-    assert allocate([rounds, rounds * 0], cost, 30, [1, 1], [1, 1]).tolist() == [10, 10]  # type: ignore[union-attr]
+    assert _allocate([rounds * 0, rounds], cost, 12, [1, 1], [1, 1]).tolist() == [1, 10]  # type: ignore[union-attr]
+    assert _allocate([rounds, rounds * 0], cost, 30, [1, 1], [1, 1]).tolist() == [10, 10]  # type: ignore[union-attr]
 
 
 def test_a_falling_curve_counts_as_flat() -> None:
     cost = Cost(0.0, np.ones(2), np.zeros((2, 2)))
     noisy = np.array([0, 2.0, 1.0, 3.0])
     level = np.array([0, 1.5, 1.6, 1.7])
-    assert allocate([noisy, level], cost, 4, [0, 0], [1, 1]).tolist() == [3, 1]  # type: ignore[union-attr]
+    assert _allocate([noisy, level], cost, 4, [0, 0], [1, 1]).tolist() == [3, 1]  # type: ignore[union-attr]
 
 
 def test_a_group_that_costs_nothing_keeps_everything_worth_keeping() -> None:
     cost = Cost(0.0, np.array([1.0, 0.0]), np.zeros((2, 2)))
     curve = np.arange(9.0)
-    assert allocate([curve, curve], cost, 4, [1, 1], [1, 1]).tolist() == [4, 8]  # type: ignore[union-attr]
+    assert _allocate([curve, curve], cost, 4, [1, 1], [1, 1]).tolist() == [4, 8]  # type: ignore[union-attr]
 
 
 def test_no_groups() -> None:
-    assert allocate([], Cost.of([], 0, 5.0), 5.0, [], []).tolist() == []  # type: ignore[union-attr]
-    assert allocate([], Cost.of([], 0, 5.0), 4.0, [], []) is None
+    assert _allocate([], Cost.of([], 0, 5.0), 5.0, [], []).tolist() == []  # type: ignore[union-attr]
+    assert _allocate([], Cost.of([], 0, 5.0), 4.0, [], []) is None
 
 
 def test_broken_input_is_refused() -> None:
     cost, curve = Cost(0.0, np.ones(1), np.zeros((1, 1))), np.arange(3.0)
-    with pytest.raises(ValueError, match="curves need"):
-        allocate([curve], cost, 1.0, [1, 1], [1])
+    with pytest.raises(ValueError, match="variables"):
+        _allocate([curve, curve], cost, 1.0, [1, 1], [1, 1])
     with pytest.raises(ValueError, match="at least 1"):
-        allocate([curve], cost, 1.0, [1], [0])
+        _allocate([curve], cost, 1.0, [1], [0])
     with pytest.raises(ValueError, match="must not fall"):
-        allocate([curve], Cost(9.0, -np.ones(1), np.zeros((1, 1))), 1.0, [1], [1])
+        _allocate([curve], Cost(9.0, -np.ones(1), np.zeros((1, 1))), 1.0, [1], [1])
     with pytest.raises(ValueError, match="NaN or Inf"):
-        allocate([curve * np.nan], cost, 1.0, [1], [1])
+        _allocate([curve * np.nan], cost, 1.0, [1], [1])
 
 
 def test_a_big_network_is_quick_near_its_budget_and_repeatable() -> None:
     curves, cost = _network(np.random.default_rng(3), 60, 2048, True)
     budget = cost(np.full(60, 2048)) / 2
     started = time.perf_counter()
-    kept = allocate(curves, cost, budget, [1] * 60, [1] * 60)
+    kept = _allocate(curves, cost, budget, [1] * 60, [1] * 60)
     assert time.perf_counter() - started < 20  # about one second on an idle core
     assert kept is not None
     assert 0.9999 * budget <= cost(kept) <= budget
-    np.testing.assert_array_equal(kept, allocate(curves, cost, budget, [1] * 60, [1] * 60))
+    np.testing.assert_array_equal(kept, _allocate(curves, cost, budget, [1] * 60, [1] * 60))

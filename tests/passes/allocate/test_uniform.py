@@ -11,7 +11,7 @@ from zoo import ARCHITECTURES
 from zoo.builder import Builder
 
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.greedy import Cost, Term
+from optimise_onnx.passes.allocate.cost_model import Cost, Term
 from optimise_onnx.passes.allocate.stages import residual_stream, stages
 from optimise_onnx.passes.allocate.uniform import uniform
 from optimise_onnx.passes.analysis.channels import Channels, analyse

@@ -149,4 +149,4 @@ def test_rank_grid(limit: int) -> None:
 def test_text_tells_forms_apart() -> None:
     forms: list[Any] = [*LowRank().forms(the_layer(CASES["k x k"][0]))]
     assert {"3x5 then 1x1, rank 1", "1x1 then 3x5, rank 1"} <= {form.text for form in forms}
-    assert LowRank().forms(the_layer(CASES["gemm"][0]))[1].text == "rank 2"
+    assert LowRank().forms(the_layer(CASES["gemm"][0]))[1].text == "two products, rank 2"

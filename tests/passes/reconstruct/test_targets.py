@@ -8,7 +8,7 @@ from zoo.builder import Builder
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels import analyse
 from optimise_onnx.passes.analysis.linear import linear_layers
-from optimise_onnx.passes.reconstruct.targets import Target, target_of
+from optimise_onnx.passes.reconstruct.targets import Target, end_of, target_of
 
 
 def targets(graph: Graph, never: set[str] | None = None) -> dict[str, Target]:
@@ -18,7 +18,7 @@ def targets(graph: Graph, never: set[str] | None = None) -> dict[str, Target]:
     final = dict.fromkeys(layers, False)
     found = {}
     for name, layer in layers.items():
-        found[name] = target_of(graph, graph.node(name), layer, final, shapes)
+        found[name] = target_of(graph, end_of(graph, graph.node(name), layer), final, shapes)
         final[name] = name not in (never or set())
     return found
 

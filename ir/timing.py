@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir.feeds import Feeds
-from ..ir.graph import Array
-from ..ir.runner import Session
+from .feeds import Feeds
+from .graph import Array
+from .runner import Session
 
 _WARM_UP = 3
 _ROUNDS = (10, 10_000)

@@ -5,7 +5,21 @@ from collections.abc import Iterator
 
 from ...ir.errors import UsageError
 from ...ir.graph import Graph, Node, Tensor
-from ..analysis.linear import is_stored
+from .linear import is_stored
+
+
+def held_tensors(graph: Graph, pattern: str, types: str) -> list[str]:
+    """Name the tensors whose channels stay: outputs of the operators in ``types``, separated by ``|``, and all that
+    ``pattern`` means (none when empty). Raises UsageError for a pattern that matches nothing.
+    """
+    operators = set(filter(None, types.split("|")))
+    stay = [tensor for node in graph.nodes if node.op in operators for tensor in node.outputs if tensor.name]
+    if pattern:
+        named = meant(graph, pattern)
+        if not named:
+            raise UsageError(f"--keep '{pattern}' matches no node and no tensor")
+        stay += named
+    return list(dict.fromkeys(tensor.name for tensor in stay))
 
 
 def meant(graph: Graph, pattern: str) -> list[Tensor]:

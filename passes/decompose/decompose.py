@@ -1,0 +1,95 @@
+"""``decompose``: write into the graph the forms that ``allocate`` chose, or one form for every layer chosen here."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir.errors import UsageError
+from ...ir.graph import Graph
+from ..analysis.channels import analyse
+from ..analysis.forms import Form, Written
+from ..analysis.linear import stored_weight
+from ..analysis.ranking import Ranking
+from ..analysis.writing import stored_bias, write_bias
+from ..base import Context, Outcome
+from .choice import cheapest
+from .families import ALL
+from .inputs import Inputs
+from .timing import Stopwatch
+
+
+@dataclass(frozen=True)
+class Decompose:
+    """Write forms: those that ``allocate`` decided, unless ``share`` or ``energy`` says to decide here. Then every
+    layer takes of all ``families`` the form that loses least with at most ``share`` of the layer's MACs, or the
+    cheapest that keeps ``energy`` of the variance of its output. ``only_faster``: where a form is slower than the
+    layer in the runner, the layer stays as it is.
+    """
+
+    families: tuple[str, ...] = (ALL,)
+    share: float = 0.0
+    energy: float = 0.0
+    only_faster: bool = False
+    name: ClassVar[str] = "decompose"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite layers and leave what was written in the decisions. Raises UsageError."""
+        if not (0 <= self.share < 1 and 0 <= self.energy < 1 and (not self.share or not self.energy)):
+            raise UsageError("share and energy are shares below 1, and only one of them is given")
+        inputs = Inputs.of(graph, context)
+        if self.share or self.energy:
+            forms = cheapest(graph, inputs, self.families, share=self.share, energy=self.energy)
+        elif "forms" in context.decisions:
+            forms = context.decisions.pop("forms")
+        else:
+            raise UsageError("decompose has nothing decided", hint="give share= or energy=, or put allocate before it")
+        if not forms:
+            return Outcome(False, ("every layer keeps its form",))
+        _remember_dense(graph, context)
+        return self._write(graph, context, inputs, forms)
+
+    def _write(self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]) -> Outcome:
+        watch = Stopwatch(context.runner, inputs.shapes, context.rng())
+        written = context.decisions.setdefault("written", {})
+        kinds, slower = Counter[str](), 0
+        for place, (name, form) in enumerate(forms.items()):
+            context.progress("rewriting layers", place / len(forms))
+            tried = graph.copy()
+            entry = _written(tried, inputs, name, form)
+            loses = watch.ratio(graph, tried, entry.layer) > 1
+            slower += loses
+            if loses and self.only_faster:
+                continue
+            graph.become(tried)
+            written[name] = entry
+            kinds[form.kind] += 1
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        notes = [f"{kinds.total()} layers rewritten: {listed}"] if kinds else ["no layer rewritten"]
+        if slower:
+            fate = "stay as they are" if self.only_faster else "are rewritten for another backend"
+            notes.append(f"{slower} layers whose form is slower here {fate}")
+        figures = {"layers_rewritten": kinds.total(), "layers_slower": slower}
+        return Outcome(bool(kinds), tuple(notes), figures)
+
+
+def _written(graph: Graph, inputs: Inputs, name: str, form: Form) -> Written:
+    """Write one form, with the bias that goes with it."""
+    node, layer = graph.node(name), inputs.layers[name]
+    weight = layer.matrix(stored_weight(graph, node, layer))
+    cov, mean = inputs.moments(layer)
+    fitted = form.fit(cov, cov @ weight)
+    shift = np.einsum("gdm,gd->gm", weight - fitted.matrix, mean)
+    write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift.ravel())
+    return Written(layer, fitted, fitted.write(graph, graph.node(name), layer))
+
+
+def _remember_dense(graph: Graph, context: Context) -> None:
+    """Leave the targets for ``reconstruct`` where no removal has."""
+    if "dense" not in context.decisions:
+        channels = context.analysis("channels", lambda: analyse(graph))
+        context.decisions["dense"] = graph.copy()
+        context.decisions["ranking"] = Ranking("", channels, {})
+        context.decisions["keep"] = np.ones(channels.context.registry_size(), bool)

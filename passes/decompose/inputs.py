@@ -1,0 +1,66 @@
+"""What the layers of a graph read, as far as statistics tell: measured before a removal, or now, or nothing at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir.graph import Array, Graph
+from ...ir.shapes import Shape, concrete, input_sizes
+from ..analysis.channels import Channels
+from ..analysis.forms import regularised
+from ..analysis.linear import Linear, linear_layers
+from ..analysis.readers import row_atoms
+from ..analysis.statistics import InputMoments, input_moments
+from ..base import Context
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """``layers`` by node name, ``shapes`` for one sample; ``known`` moments, and which ``rows`` of them are left."""
+
+    layers: Mapping[str, Linear]
+    shapes: Mapping[str, Shape]
+    known: Mapping[str, InputMoments]
+    rows: Mapping[str, Array]
+
+    @staticmethod
+    def of(graph: Graph, context: Context) -> "Inputs":
+        """Take the moments that a removal was decided by, restricted to what is left, or measure them."""
+        shapes = concrete(graph, input_sizes(graph, 1, 32))
+        layers = linear_layers(graph, shapes)
+        if context.calibration is None:
+            return Inputs(layers, shapes, {}, {})
+        decisions = context.decisions
+        if "moments" in decisions and "keep" in decisions:
+            rows = _rows(decisions["dense"], decisions["ranking"].channels, decisions["keep"])
+            return Inputs(layers, shapes, decisions["moments"], rows)
+        chosen = list(layers.values())
+        found = input_moments(graph, chosen, shapes, context.fitting(), context.runner, context.rng())
+        return Inputs(layers, shapes, found, {})
+
+    def moments(self, layer: Linear) -> tuple[Array, Array]:
+        """Return covariance (g, d, d), with its ridge, and mean (g, d) of what a layer reads; else identity and 0."""
+        form = layer.groups, layer.fan_in
+        known = self.known.get(layer.node)
+        if known is None or known.cov.ndim == 2:
+            return np.broadcast_to(np.eye(form[1]), (*form, form[1])), np.zeros(form)
+        cov, mean = regularised(known.cov, known.ridge), known.mean
+        rows = self.rows.get(layer.node)
+        if rows is None:
+            return cov, mean
+        groups = rows.any(axis=1)
+        if rows[groups].all():
+            return cov[groups], mean[groups]
+        return cov[0][np.ix_(rows[0], rows[0])][None], mean[:, rows[0]]
+
+
+def _rows(dense: Graph, channels: Channels, keep: Array) -> dict[str, Array]:
+    """Say of every layer's inputs, (g, d), which a removal has left."""
+    layers = linear_layers(dense, channels.context.shapes)
+    found = {}
+    for end in channels.context.contractions:
+        layer = layers.get(end.node)
+        if layer is not None:
+            found[end.node] = np.repeat(keep[row_atoms(end.labels, layer)], layer.taps).reshape(layer.groups, -1)
+    return found

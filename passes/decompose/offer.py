@@ -1,0 +1,90 @@
+"""``offer-forms``: list for every layer the other forms it may take, for ``allocate`` to choose from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir.errors import UsageError
+from ...ir.graph import Array, Graph
+from ...ir.shapes import Shape
+from ..analysis.forms import Family, Offer, regularised
+from ..analysis.keeping import held_tensors
+from ..analysis.linear import Linear, linear_layers, stored_weight
+from ..analysis.statistics import LARGEST, InputMoments
+from ..analysis.writing import writable
+from ..base import Context, Outcome
+from .families import ALL, chosen
+
+
+@dataclass(frozen=True)
+class OfferForms:
+    """Offer ``families`` to every layer with a weight of its own whose inputs ``select-channels`` has measured, but
+    for those that ``keep_nodes`` and ``keep_types`` mean, as there.
+    """
+
+    families: tuple[str, ...] = (ALL,)
+    keep_nodes: str = ""
+    keep_types: str = ""
+    name: ClassVar[str] = "offer-forms"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Leave offers in the decisions. Raises UsageError without ranked channels, or for an unknown family."""
+        families = chosen(self.families)
+        if "ranking" not in context.decisions:
+            raise UsageError("offer-forms needs ranked channels", hint="put select-channels before it")
+        if context.calibration is None:
+            return Outcome(False, ("no calibration data: every layer keeps its form",))
+        moments = context.decisions["moments"]
+        shapes = context.decisions["ranking"].channels.context.shapes
+        held = held_tensors(graph, self.keep_nodes, self.keep_types)
+        layers = [layer for layer in decomposable(graph, shapes) if layer.output not in held]
+        able = [tuple(family for family in families if family.forms(layer)) for layer in layers]
+        make = partial(_estimates, graph, context, layers, able, moments)
+        arrays = context.remember(
+            "form-estimates", graph, [list(self.families), [layer.node for layer in layers], list(moments.key)], make
+        )
+        offers = [
+            Offer(layer, spatial(layer, shapes), kinds, np.asarray(arrays[layer.node]))
+            for layer, kinds in zip(layers, able, strict=True)
+            if kinds and layer.node in arrays
+        ]
+        context.decisions["offers"] = tuple(offers)
+        return Outcome(False, (f"{len(offers)} layers may take another form",), {"layers_offered": len(offers)})
+
+
+def decomposable(graph: Graph, shapes: Mapping[str, Shape]) -> list[Linear]:
+    """Return the layers with floats of their own as weights, known sizes, and a covariance that fits in memory."""
+    found = []
+    for layer in linear_layers(graph, shapes).values():
+        node = graph.node(layer.node)
+        stored = node.inputs[layer.weight_index].is_constant and writable(graph, node, layer)
+        known = all(isinstance(size, int) for size in spatial(layer, shapes))
+        if stored and known and layer.fan_in <= LARGEST and not layer.columns:
+            found.append(layer)
+    return found
+
+
+def spatial(layer: Linear, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
+    """Return the spatial sizes of what a convolution reads, () for a product."""
+    return tuple(shapes[layer.input][2:]) if layer.geometry is not None else ()
+
+
+def _estimates(
+    graph: Graph,
+    context: Context,
+    layers: Sequence[Linear],
+    able: Sequence[Sequence[Family]],
+    moments: Mapping[str, InputMoments],
+) -> dict[str, Array]:
+    found = {}
+    for place, (layer, families) in enumerate(zip(layers, able, strict=True)):
+        context.progress("estimating forms", place / len(layers))
+        if families and layer.node in moments:
+            known = moments[layer.node]
+            cov = regularised(known.cov, known.ridge)
+            cross = cov @ layer.matrix(stored_weight(graph, graph.node(layer.node), layer))
+            found[layer.node] = np.concatenate([family.estimates(layer, cov, cross) for family in families])
+    return found
