@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import onnx
 
@@ -21,7 +21,7 @@ from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import probe
 from .analysis import Analysis
-from .compression import Progress, Settings, baseline, report, rewrite, silent
+from .compression import Options, Progress, Settings, baseline, report, rewrite, silent
 from .measure import Metric, accuracy
 from .report import Report
 
@@ -55,40 +55,21 @@ def compress(
     target: str | Target,
     data: Data | None = None,
     samples: int | None = None,
-    criterion: str | None = None,
-    keep: Sequence[str] = (),
-    keep_type: Sequence[str] = (),
-    max_ratio: float | None = None,
-    align: int = 1,
-    seed: int = 0,
-    strict: bool = False,
-    allocation: str = "global",
-    sampler: bool = False,
-    forms: Sequence[str] = (),
-    cache: bool = True,
     labels: str | None = None,
     metric: str | Metric | None = None,
     progress: Progress = silent,
+    **options: Unpack[Options],
 ) -> CompressResult:
-    """Make a model smaller: to ``target``, or fail.
+    """Make a model smaller: to ``target``, or fail. More options are those of the command: see :class:`Options`.
 
     ``data`` is calibration data as in :func:`optimise_onnx.frontends.calibration.calibration`, of which ``samples`` are
-    used (all by default); without it channels are ranked by weights alone. ``criterion`` defaults to ``obs`` with data
-    and ``magnitude`` without. ``keep`` are regular expressions of nodes or tensors whose channels stay, ``keep_type``
-    operators likewise. At most the share ``max_ratio`` of a group goes, and widths stay multiples of ``align``.
-    ``allocation`` is ``global``, ``uniform`` or ``bisect``; ``sampler`` lets layers drop channels of a stream that
-    others still read. ``forms`` names families of forms that layers may take besides losing channels: ``stretch``,
-    ``low-rank``, ``strided``, ``blocks``, or ``all``. With ``cache`` what was measured is kept for another target of
-    the same model and data, in the folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache. ``strict``
-    refuses models with operators that have no rule. ``labels`` names an array in ``data``, and ``metric`` a function
-    (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared on up to 1024 samples
-    that come after the calibration samples, else on these.
+    used (all by default); without it channels are ranked by weights alone. ``labels`` names an array in ``data``, and
+    ``metric`` a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared
+    on up to 1024 samples that come after the calibration samples, else on these.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    options = max_ratio, align, seed, strict, allocation, sampler, forms, cache
-    settings = Settings.parse(target, criterion, keep, keep_type, *options)
-    return compress_with(source, settings, data, samples, labels, metric, progress)
+    return compress_with(source, Settings.parse(target, **options), data, samples, labels, metric, progress)
 
 
 def compress_with(

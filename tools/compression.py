@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from ..ir.cost import Cost, cost, total
 from ..ir.errors import TargetNotMetError, UnsupportedOpError, UsageError
@@ -36,49 +37,58 @@ def silent(_text: str, _share: float) -> None:
     """Show no progress."""
 
 
+class Options(TypedDict, total=False):
+    """How to compress, as the fields of :class:`Settings`.
+
+    ``criterion`` ranks channels: ``obs`` with data and ``magnitude`` without by default. ``keep`` are regular
+    expressions of nodes or tensors whose channels stay, ``keep_type`` operators likewise. At most the share
+    ``max_ratio`` of a group goes, and widths stay multiples of ``align``. ``strict`` refuses models with operators that
+    have no rule. ``allocation`` is ``global``, ``uniform`` or ``bisect``; ``sampler`` lets layers drop channels of a
+    stream that others still read. ``forms`` names families of forms that layers may take besides losing channels:
+    ``stretch``, ``low-rank``, ``strided``, ``blocks``, or ``all``. With ``cache`` what was measured is kept for another
+    target of the same model and data, in the folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache.
+    """
+
+    criterion: str | None
+    keep: Sequence[str]
+    keep_type: Sequence[str]
+    max_ratio: float | None
+    align: int
+    seed: int
+    strict: bool
+    allocation: str
+    sampler: bool
+    forms: Sequence[str]
+    cache: bool
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for; the names are those of the command's options. No criterion: what suits the data."""
+    """What the user asked for: a target, and :class:`Options`."""
 
     target: Target
     criterion: str | None = None
-    keep: tuple[str, ...] = ()
-    keep_type: tuple[str, ...] = ()
+    keep: Sequence[str] = ()
+    keep_type: Sequence[str] = ()
     max_ratio: float | None = None
     align: int = 1
     seed: int = 0
     strict: bool = False
     allocation: str = "global"
     sampler: bool = False
-    forms: tuple[str, ...] = ()
+    forms: Sequence[str] = ()
     cache: bool = True
 
     @staticmethod
-    def parse(
-        target: str | Target,
-        criterion: str | None = None,
-        keep: Sequence[str] = (),
-        keep_type: Sequence[str] = (),
-        max_ratio: float | None = None,
-        align: int = 1,
-        seed: int = 0,
-        strict: bool = False,
-        allocation: str = "global",
-        sampler: bool = False,
-        forms: Sequence[str] = (),
-        cache: bool = True,
-    ) -> Settings:
-        """Check and gather options. Raises UsageError for a wrong target, ``max_ratio`` or ``align``."""
-        wanted = target if isinstance(target, Target) else Target.parse(target)
-        if align < 1:
-            raise UsageError(f"align={align} is no width", hint="give 1 or more")
-        if max_ratio is not None and not 0 <= max_ratio <= 1:
-            raise UsageError(f"max_ratio={max_ratio} is no share between 0 and 1")
-        kept = tuple(keep), tuple(keep_type)
-        chosen(forms)
-        return Settings(
-            wanted, criterion, *kept, max_ratio, align, seed, strict, allocation, sampler, tuple(forms), cache
-        )
+    def parse(target: str | Target, **options: Unpack[Options]) -> Settings:
+        """Check and gather options. Raises UsageError for a wrong target, ``max_ratio``, ``align`` or form."""
+        given = Settings(target if isinstance(target, Target) else Target.parse(target), **options)
+        if given.align < 1:
+            raise UsageError(f"align={given.align} is no width", hint="give 1 or more")
+        if given.max_ratio is not None and not 0 <= given.max_ratio <= 1:
+            raise UsageError(f"max_ratio={given.max_ratio} is no share between 0 and 1")
+        chosen(given.forms)
+        return given
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         align=settings.align,
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
-        forms=settings.forms,
+        forms=tuple(settings.forms),
     )
 
 

@@ -50,6 +50,7 @@ class RemoveChannels:
         shifts = mean_shifts(graph, channels, parts, _means(graph, context) if parts.readers else {})
         reference = _reference(graph, channels, kept, shifts) if context.verify else None
         context.decisions["dense"] = graph.copy()
+        context.decisions.pop("written", None)  # forms written before are ordinary layers from here
         context.decisions["keep"] = keep_shape(channels, kept)
         remove_blocks(graph, channels, kept, shifts, parts, context.runner)
         error = self._prove(reference, graph, context) if reference is not None else None

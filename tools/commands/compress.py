@@ -38,8 +38,20 @@ def compress(
     from .. import api, output as results  # noqa: I001
     from ..compression import Settings
 
-    options = max_ratio, align, seed, strict, allocation, sampler, forms or (), cache
-    settings = Settings.parse(target, criterion, keep or (), keep_type or (), *options)
+    settings = Settings.parse(
+        target,
+        criterion=criterion,
+        keep=keep or (),
+        keep_type=keep_type or (),
+        max_ratio=max_ratio,
+        align=align,
+        seed=seed,
+        strict=strict,
+        allocation=allocation,
+        sampler=sampler,
+        forms=forms or (),
+        cache=cache,
+    )
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
