@@ -29,8 +29,11 @@ def show(out: Terminal, report: Report) -> None:
         out.say(f"some channels have to stay ({len(report.pins)} pinned); analyse lists the reasons")
 
 
-def save(out: Terminal, result: CompressResult, output: Path, report: Path | None) -> None:
-    """Write the model, and the report when asked. Raises UsageError when a file cannot be written."""
+def save(out: Terminal, result: CompressResult, output: Path | None, report: Path | None) -> None:
+    """Write the model, and the report when asked, or nothing. Raises UsageError when a file cannot be written."""
+    if output is None:
+        out.say("dry run: nothing was written")
+        return
     write(output, result.model.SerializeToString(deterministic=True))
     if report is not None:
         write_json(report, result.report.to_json())

@@ -35,30 +35,16 @@ def compress(
     """Remove channels until the model costs what --target says, and repair what is left."""
     if not dry_run:
         _check_outputs(source, output, report, data)
-    from .. import api, output as results  # noqa: I001
-    from ..compression import Settings
+    from .. import api, compression, output as results  # noqa: I001
 
-    settings = Settings.parse(
-        target,
-        criterion=criterion,
-        keep=keep or (),
-        keep_type=keep_type or (),
-        max_ratio=max_ratio,
-        align=align,
-        seed=seed,
-        strict=strict,
-        allocation=allocation,
-        sampler=sampler,
-        forms=forms or (),
-        cache=cache,
-    )
+    settings = compression.Settings.parse(
+        target, criterion=criterion, allocation=allocation, sampler=sampler, forms=forms or (), keep=keep or (),
+        keep_type=keep_type or (), max_ratio=max_ratio, align=align, seed=seed, strict=strict, cache=cache,
+    )  # fmt: skip
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
-    if dry_run or output is None:
-        out.say("dry run: nothing was written")
-        return
-    results.save(out, found, output, report)
+    results.save(out, found, None if dry_run else output, report)
 
 
 def _check_outputs(source: Path, output: Path | None, report: Path | None, data: str | None) -> None:
