@@ -8,7 +8,7 @@ SHARED is a folder with ``models/*.onnx``, ``data/*.npz`` and ``data/load.py``. 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def resnet56() -> dict[str, Task]:
     return found
 
 
-TASKS = {
+PLAIN = {
     **resnet56(),
     "resnet20-2x": Task("resnet20_cifar10", "macs=0.5x", *cifar()),
     "resnet8-2x": Task("resnet8_cifar10", "macs=0.5x", *cifar(raw=True)),
@@ -99,6 +99,10 @@ TASKS = {
     "dscnn": Task("dscnn_kws", "macs=0.5x", *noise("input_1", 49, 10, 1)),
     "autoencoder": Task("autoencoder_toycar", "macs=0.5x", *noise("input", 640)),
 }
+
+RESNET56 = tuple(f"resnet56-{ratio}-512" for ratio in RATIOS)
+FORMS = (*RESNET56, "resnet20-2x", "resnet8-2x", "efficientnet-0.9x", "efficientnet-0.8x", "efficientnet-0.7x", "dscnn")
+TASKS = PLAIN | {f"{name}-forms": replace(PLAIN[name], options={"forms": ["all"]}) for name in FORMS}
 
 
 def outputs(session: OrtSession, feeds: dict[str, Array], batch: int = 125) -> Array:
