@@ -84,6 +84,8 @@ def compress_with(
     """Do what :func:`compress` does, with its options gathered in ``settings``."""
     if data is None and (labels or metric or samples is not None):
         raise UsageError("samples, labels and metric need data", hint="give --data")
+    if data is None and settings.forms:
+        raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
     graph = load(source)
     used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)

@@ -176,6 +176,8 @@ def test_data_that_are_refused(spoil: Spoil, said: str, folder: Path, run: Calla
         (("--report", "out.onnx"), 2, "is the input"),
         (("--samples", "4"), 2, "need data"),
         (("--labels", "label"), 2, "need data"),
+        (("--forms", "stretch"), 2, "so they need data"),
+        (("--forms", "bigger"), 2, "no family of forms is called"),
         (("--align", "0"), 2, "--align"),
         (("--max-ratio", "1.5"), 2, "--max-ratio"),
         (("--seed", "x"), 2, "--seed"),
