@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from ..ir.errors import InvalidModelError
 from ..ir.graph import Array, Graph, Tensor
+
+OPTIMISED = "optimised.onnx"
 
 _LARGE = 1024
 
@@ -44,16 +47,23 @@ class OrtSession:
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 
+    def recorded(self) -> Path:
+        """End the recording of a session whose runner has a ``record`` folder, and return the file of its events."""
+        return Path(self.inner.end_profiling())
+
 
 @dataclass(frozen=True)
 class OrtRunner:
     """Makes CPU sessions. ``threads`` 0 leaves the number to onnxruntime.
 
-    ``spinning`` lets idle threads wait busily: quicker for one session alone, slower beside other work in the process.
+    ``spinning`` lets threads wait busily for the next operator of a run: quicker for one session alone, slower beside
+    other work in the process. ``record`` is a folder for what onnxruntime runs, of one session: its own optimised form
+    of the model, as ``OPTIMISED``, and the time of each of its nodes in each run, as the session's ``recorded``.
     """
 
     threads: int = 0
     spinning: bool = False
+    record: Path | None = None
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
         """Load ``graph``; ``outputs`` names inner tensors to return. ``exact`` switches graph optimisation off.
@@ -66,7 +76,10 @@ class OrtRunner:
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
         model, large = _without_large(graph)
-        return load(model, threads=self.threads, exact=exact, spinning=self.spinning, initializers=large)
+        options = _options(self.threads, exact, self.spinning)
+        if self.record is not None:
+            _set_recording(options, str(self.record))
+        return _load(model, options, large)
 
 
 def _without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
@@ -98,27 +111,35 @@ def _as_external(stored: onnx.TensorProto, array: Array) -> None:
         stored.external_data.add(key=key, value=value)
 
 
-def load(
-    model: onnx.ModelProto,
-    *,
-    threads: int = 0,
-    exact: bool = False,
-    spinning: bool = True,
-    initializers: Mapping[str, Array] | None = None,
-) -> OrtSession:
+def _options(threads: int, exact: bool, spinning: bool) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    # Threads that spin on between runs would take the cores from the next session to run.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
+def _set_recording(options: onnxruntime.SessionOptions, folder: str) -> None:
+    options.enable_profiling = True
+    options.profile_file_prefix = f"{folder}/events"
+    options.optimized_model_filepath = f"{folder}/{OPTIMISED}"
+    # Weights in one protobuf file would be refused above 2 GB.
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(_LARGE))
+
+
+def _load(model: onnx.ModelProto, options: onnxruntime.SessionOptions, initializers: Mapping[str, Array]) -> OrtSession:
     """Load a model proto; ``initializers`` are the values of those it declares as external.
 
     Raises InvalidModelError with onnxruntime's own first line.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    if not spinning:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if initializers:
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in initializers.values()]
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in initializers.values()]
+    if values:
         options.add_external_initializers(list(initializers), values)
     try:
         data = model.SerializeToString()

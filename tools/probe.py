@@ -48,16 +48,16 @@ def first(graph: Graph, samples: Samples) -> Feeds:
     return feeds if fixed_batches(graph) else {name: array[:1] for name, array in feeds.items()}
 
 
-def one(graph: Graph, session: Session, seed: int) -> Feeds:
-    """Draw a single random input. Raises InvalidModelError as :func:`at_random` does."""
-    return random_feeds(graph, np.random.default_rng(seed), 1, _side(graph, session, seed))
+def one(graph: Graph, session: Session, seed: int, batch: int = 1) -> Feeds:
+    """Draw the random input of one run, ``batch`` samples. Raises InvalidModelError as :func:`at_random` does."""
+    return random_feeds(graph, np.random.default_rng(seed), batch, _side(graph, session, seed, batch))
 
 
-def _side(graph: Graph, session: Session, seed: int) -> int:
+def _side(graph: Graph, session: Session, seed: int, batch: int = 1) -> int:
     """Find a size for the symbolic dimensions, other than the batch, with which the model runs."""
     said = ""
     for side in _SIDES:
-        feeds = random_feeds(graph, np.random.default_rng(seed), 1, side)
+        feeds = random_feeds(graph, np.random.default_rng(seed), batch, side)
         try:
             session.run(feeds)
         except InvalidModelError as error:

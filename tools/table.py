@@ -10,9 +10,17 @@ from rich.table import Table
 from ..ir.cost import Cost, total
 from ..ir.timing import Latency
 from .analysis import Analysis
+from .bench import Bench
+from .profile import Line, Profile
 from .report import PinLine, Report
 
 _SHOWN_OUTPUTS = 4
+_SHOWN_LAYERS = 12
+_LETTERS = "AB"
+_NUMERIC = {
+    *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
+    *("p50", "p95", "nodes of A", "nodes of B", "A in µs", "B in µs", "of A", "B / A"),
+}
 
 
 def before_after(report: Report) -> Table:
@@ -25,7 +33,7 @@ def before_after(report: Report) -> Table:
     ):
         was, now = getattr(report.before, field), getattr(report.after, field)
         table.add_row(label, short(was) + unit, short(now) + unit, share(now, was))
-    was_ms, now_ms = report.latency.milliseconds[0], report.latency.milliseconds[-1]
+    was_ms, now_ms = report.latency.p50
     table.add_row("latency, one sample", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(report.latency))
     for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
         if found.same is not None:
@@ -36,12 +44,59 @@ def before_after(report: Report) -> Table:
     return table
 
 
-def bench(names: Sequence[str], result: Latency) -> Table:
-    """Show medians, and the ratio when there are two models."""
-    table = _table("model", "median", "ratio (quartiles)")
-    for place, (name, milliseconds) in enumerate(zip(names, result.milliseconds, strict=True)):
-        table.add_row(name, f"{milliseconds:.4g} ms", spread(result) if place else "")
+def bench(found: Bench) -> Table:
+    """Show percentiles of single runs."""
+    table = _table("", "model", "p50", "p95")
+    for letter, name, p50, p95 in zip(_LETTERS, found.models, found.latency.p50, found.latency.p95, strict=False):
+        table.add_row(letter, name, f"{p50:.4g} ms", f"{p95:.4g} ms")
     return table
+
+
+def verdict(found: Latency) -> str:
+    """Say in words how much of A's time B takes."""
+    said = f"B takes {spread(found)} of A's time"
+    return said if found.differs else f"no difference beyond noise: {said}"
+
+
+def settings(found: Bench) -> str:
+    """Say how a latency was measured."""
+    batch = "" if found.batch is None else f", batch {found.batch}"
+    threads = {0: "all threads", 1: "1 thread"}.get(found.threads, f"{found.threads} threads")
+    times = found.latency
+    return f"{times.rounds} rounds of two runs after {times.warm_up} to warm up{batch}, {threads}"
+
+
+def operators(found: Profile) -> Table:
+    """Show nodes and time by operator type as onnxruntime runs it, and the sum."""
+    letters = _LETTERS[: len(found.models)]
+    lines = [*found.by_operator(), found.total()]
+    rows = [[line.op, *map(str, line.nodes), *_times(line, found)] for line in lines]
+    return plain(["operator", *(f"nodes of {letter}" for letter in letters), *_time_columns(letters)], rows)
+
+
+def layers(found: Profile) -> Table:
+    """Show the layers that take longest, and what is no layer of both models by operator type."""
+    rows = [[line.layer or "(unmatched)", line.op, *_times(line, found)] for line in found.by_layer()[:_SHOWN_LAYERS]]
+    return plain(["layer", "operator", *_time_columns(_LETTERS[: len(found.models)])], rows)
+
+
+def overhead(found: Bench, profile: Profile) -> str:
+    """Say how much longer runs take with the profiler on."""
+    said = []
+    for letter, whole, alone in zip(_LETTERS, profile.total().microseconds, found.latency.p50, strict=False):
+        said.append(f"{letter} {whole:.0f} µs, without it {1e3 * alone:.0f} µs")
+    return f"one run with the profiler: {'; '.join(said)}"
+
+
+def _time_columns(letters: str) -> list[str]:
+    ratio = ["B / A"] if len(letters) > 1 else []
+    return [*(f"{letter} in µs" for letter in letters), "of A", *ratio]
+
+
+def _times(line: Line, found: Profile) -> list[str]:
+    was, now = line.microseconds[0], line.microseconds[-1]
+    ratio = [share(now, was)] if len(line.microseconds) > 1 else []
+    return [*(f"{time:.1f}" for time in line.microseconds), percent(was / found.total().microseconds[0]), *ratio]
 
 
 def costs(found: Analysis) -> Table:
@@ -93,7 +148,7 @@ def percent(value: float) -> str:
 
 
 def spread(result: Latency) -> str:
-    """Write the ratio and its quartiles."""
+    """Write the ratio and its 95 % confidence interval."""
     low, middle, high = result.ratio
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
@@ -111,6 +166,6 @@ def _figures(own: Cost) -> tuple[str, str, str]:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        numeric = column in ("before", "after", "after / before", "median", "MACs", "parameters", "bytes", "width")
+        numeric = column in _NUMERIC
         table.add_column(column, justify="right" if numeric and place else "left", overflow="fold")
     return table

@@ -103,12 +103,10 @@ def test_analyse_lists_groups_pins_and_costs(folder: Path, run: Callable[..., Ru
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "data.npz", "in.onnx"]
 
 
-def test_verify_and_bench(run: Callable[..., Run]) -> None:
+def test_verify_takes_data_of_its_inputs(run: Callable[..., Run]) -> None:
     assert run("verify", "in.onnx", "in.onnx").code == 0
     found = run("verify", "in.onnx", "in.onnx", "--data", "data.npz")
     assert found.code == 3 and "'label' that is no input" in found.error
-    found = run("bench", "in.onnx", "in.onnx", "--threads", "1", "--seconds", "0.1")
-    assert found.code == 0 and "1 threads" in found.out
 
 
 def test_run_takes_a_pipeline(folder: Path, run: Callable[..., Run]) -> None:

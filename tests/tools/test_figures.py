@@ -1,4 +1,4 @@
-"""Agreement, differences, latency and their tables on arrays and sessions made by hand."""
+"""Agreement, differences and their tables on arrays and sessions made by hand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import pytest
 from optimise_onnx.ir.errors import CalibrationError, UsageError, VerificationError
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
-from optimise_onnx.ir.timing import latency
 from optimise_onnx.tools import table
 from optimise_onnx.tools.compare import difference, differences
 from optimise_onnx.tools.measure import accuracy, measure
@@ -103,15 +102,6 @@ def test_differences_keep_the_worst_batch() -> None:
     assert (found.absolute, found.relative, found.within) == (4, 1, False)
     with pytest.raises(VerificationError, match="has shapes"):
         differences(scaled(1, 1), Scaled(np.ones((1, 4, 2))), samples(X), 0, 0)
-
-
-def test_latency_interleaves_and_gives_quartiles() -> None:
-    first, second = scaled(1, 1), scaled(1, 1)
-    found = latency([first, second], [{"x": X}, {"x": X}], seconds=0)
-    assert found.rounds == 10 and first.runs == second.runs == 13
-    low, middle, high = found.ratio
-    assert 0 < low <= middle <= high
-    assert latency([first], [{"x": X}], seconds=0).ratio == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

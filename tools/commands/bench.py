@@ -1,10 +1,6 @@
 """``optimise-onnx bench``."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from ..files import check_output
 from ..terminal import Terminal
 from . import options as o
 
@@ -13,20 +9,36 @@ from . import options as o
 def bench(
     out: Terminal,
     first: o.First,
-    second: Annotated[Path | None, typer.Argument(metavar="[B.onnx]", show_default=False)] = None,
-    threads: o.Threads = 0,
+    second: o.MaybeSecond = None,
+    threads: o.Threads = 1,
+    batch: o.Batch = None,
     seconds: o.Seconds = 5.0,
+    profile: o.Profile = False,
+    json_file: o.Json = None,
     seed: o.Seed = 0,
 ) -> None:
-    """Measure the latency of one sample: interleaved runs, medians, and the ratio B / A with its quartiles."""
-    from ...backends.ort import OrtRunner
-    from ...ir.timing import latency
-    from .. import api, probe, table
+    """Measure the latency of one model, or of two in turns.
 
+    Shows median (p50) and 95th percentile (p95) of single runs, and the share of A's time that B takes: the median
+    over rounds in which both run forwards and backwards (A B B A), with its exact 95 % confidence interval.
+    An interval that comes within 1 % of 1 is no difference: two loads of the same model may differ as much.
+    """
     paths = [first, *([second] if second else [])]
-    graphs = [api.load(path) for path in paths]
-    sessions = [OrtRunner(threads).session(graph) for graph in graphs]
-    feeds = [probe.one(graph, session, seed) for graph, session in zip(graphs, sessions, strict=True)]
-    found = latency(sessions, feeds, seconds)
-    out.say(table.bench([str(path) for path in paths], found))
-    out.say(f"{found.rounds} rounds, {threads or 'all'} threads")
+    if json_file is not None:
+        check_output(json_file, paths)
+    from .. import bench as measured
+    from .. import table
+    from ..output import write_json
+
+    found = measured.bench(paths, threads=threads, batch=batch, seconds=seconds, seed=seed, profiled=profile)
+    out.say(table.bench(found))
+    out.say(table.settings(found))
+    if second is not None:
+        out.say(table.verdict(found.latency))
+    if found.profile is not None:
+        out.say(table.operators(found.profile))
+        out.say(table.layers(found.profile))
+        out.say(table.overhead(found, found.profile))
+    if json_file is not None:
+        write_json(json_file, found.to_json())
+        out.say(f"wrote {json_file}")

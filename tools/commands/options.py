@@ -12,6 +12,7 @@ from ..terminal import DEBUG, QUIET, Terminal
 
 Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to read.", show_default=False)]
 First = Annotated[Path, typer.Argument(metavar="A.onnx", show_default=False)]
+MaybeSecond = Annotated[Path | None, typer.Argument(metavar="[B.onnx]", show_default=False)]
 Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
@@ -61,6 +62,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and writ
 Atol = Annotated[float, typer.Option(min=0.0, help="Largest absolute difference.")]
 Rtol = Annotated[float, typer.Option(min=0.0, help="Largest difference relative to A.")]
 Seconds = Annotated[float, typer.Option(min=0.0, help="How long to measure, about.")]
+Batch = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Samples a run, for models that do not fix it; 1 by default.")
+]
+Profile = Annotated[bool, typer.Option("--profile", help="Also show the time of each operator and layer.")]
 
 Passes = Annotated[str, typer.Option(metavar="TEXT", help="name{option=value,...},name2,... as `passes` lists them.")]
 DumpAfter = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the graph after every pass.")]

@@ -1,0 +1,120 @@
+"""Time by operator: what onnxruntime makes of a model, node by node, and which layer of the model each node is."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ..ir.feeds import Feeds
+from ..ir.graph import Graph, Node
+from ..ir.timing import latency
+from .ort import OPTIMISED, OrtRunner
+
+_ROUNDS = 25
+_SUFFIX = "_kernel_time"
+_BLOCKED = "_nchwc"
+_REORDERS = ("ReorderInput", "ReorderOutput")
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """A node as onnxruntime runs it, and its median time in microseconds.
+
+    ``layer`` is the node of the model it stands for, or the one that gave its output where several were fused, and
+    ``tensor`` that node's output; both are empty for a node that onnxruntime added.
+    """
+
+    name: str
+    op: str
+    layer: str
+    tensor: str
+    microseconds: float
+
+
+def profile(
+    graphs: Sequence[Graph], feeds: Sequence[Feeds], runner: OrtRunner, seconds: float
+) -> list[tuple[NodeTime, ...]]:
+    """Time every node of each model, in order of execution, over interleaved runs with onnxruntime's own profiler.
+
+    The runs take about ``seconds`` and are at most 50. The profiler slows them and counts whole microseconds: shares
+    of nodes of a few microseconds are rough. Raises InvalidModelError as the sessions do.
+    """
+    with TemporaryDirectory() as folder:
+        places = [Path(folder, str(index)) for index in range(len(graphs))]
+        for place in places:
+            place.mkdir()
+        runners = [OrtRunner(runner.threads, runner.spinning, place) for place in places]
+        sessions = [one.session(graph) for one, graph in zip(runners, graphs, strict=True)]
+        skipped = latency(sessions, feeds, seconds, most=_ROUNDS).warm_up
+        events = [json.loads(session.recorded().read_text(encoding="utf-8")) for session in sessions]
+        models = [onnx.load(place / OPTIMISED, load_external_data=False) for place in places]
+    return [
+        node_times(events_of_one, graph, model, skipped)
+        for events_of_one, graph, model in zip(events, graphs, models, strict=True)
+    ]
+
+
+def node_times(
+    events: Sequence[dict[str, Any]], graph: Graph, optimised: onnx.ModelProto, skipped: int
+) -> tuple[NodeTime, ...]:
+    """Return the medians over all runs but the first ``skipped``, from the events onnxruntime has recorded.
+
+    ``optimised`` is the form of ``graph`` that was run. Nodes inside If, Loop and Scan count as part of these.
+    """
+    runs: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for event in _outermost(events):
+        runs[event["name"].removesuffix(_SUFFIX), event["args"]["op_name"]].append(event["dur"])
+    layers = _Layers(graph, optimised)
+    times = []
+    for (name, op), durations in runs.items():
+        node = layers.of(name, op)
+        layer, tensor = (node.name, node.outputs[0].name) if node is not None else ("", "")
+        times.append(NodeTime(name, op, layer, tensor, float(np.median(durations[skipped:]))))
+    return tuple(times)
+
+
+def _outermost(events: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the executions of nodes that are not part of another node's."""
+    nodes = [event for event in events if event["cat"] == "Node" and event["name"].endswith(_SUFFIX)]
+    end = -1
+    for event in sorted(nodes, key=lambda event: (event["ts"], -event["dur"])):
+        if event["ts"] >= end:
+            end = event["ts"] + event["dur"]
+            yield event
+
+
+class _Layers:
+    """Finds the layer of a model that a node of its optimised form stands for."""
+
+    def __init__(self, graph: Graph, optimised: onnx.ModelProto) -> None:
+        self._nodes = {node.name: node for node in graph.nodes}
+        computing = [node for node in graph.nodes if not all(tensor.is_constant for tensor in node.inputs)]
+        self._producers = {tensor.name: node for node in computing for tensor in node.outputs if tensor.name}
+        self._outputs = {node.name: node.output[0] for node in optimised.graph.node if node.output}
+
+    def of(self, name: str, op: str) -> Node | None:
+        """Return the node of the model, by name, else by the output; None for one that onnxruntime added."""
+        if name in self._nodes:
+            return self._nodes[name]
+        if op in _REORDERS:
+            return None
+        if not name.endswith(_BLOCKED):
+            return self._producers.get(self._outputs.get(name, ""))
+        node = self._producers.get(name.removesuffix(_BLOCKED))
+        return None if node is None else self._behind(node, op)
+
+    def _behind(self, node: Node, op: str) -> Node:
+        """Go back to the convolution from its activation: in the blocked layout it is called after the last output."""
+        at: Node | None = node
+        while at is not None and at.op != op:
+            reads = [tensor for tensor in at.inputs if tensor.name in self._producers]
+            at = self._producers[reads[0].name] if len(reads) == 1 else None
+        return at or node

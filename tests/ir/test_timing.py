@@ -1,0 +1,141 @@
+"""Latency on a clock that only sessions move: how often they run, in which order, and what is made of their times."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+import pytest
+
+from optimise_onnx.ir.feeds import Feeds
+from optimise_onnx.ir.graph import Array
+from optimise_onnx.ir.timing import Interval, Latency, latency, median
+
+
+@dataclass
+class Clock:
+    """Tells the seconds that sessions have spent, and which ran."""
+
+    now: float = 0.0
+    log: list[str] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Timed:
+    """A session whose n-th run takes ``seconds(n)``."""
+
+    name: str
+    clock: Clock
+    seconds: Callable[[int], float]
+    runs: count = field(default_factory=count)  # type: ignore[type-arg]
+
+    def run(self, feeds: Mapping[str, Array]) -> Feeds:
+        self.clock.log.append(self.name)
+        self.clock.now += self.seconds(next(self.runs))
+        return {}
+
+
+def pair(first: Callable[[int], float], second: Callable[[int], float]) -> tuple[Clock, list[Timed]]:
+    clock = Clock()
+    return clock, [Timed("A", clock, first), Timed("B", clock, second)]
+
+
+def test_rounds_go_forwards_and_backwards_and_begin_with_each_in_turn() -> None:
+    clock, sessions = pair(lambda _: 0.002, lambda _: 0.001)
+    found = latency(sessions, [{}, {}], 0, clock=clock)
+    assert (found.rounds, found.warm_up) == (6, 3)
+    assert "".join(clock.log) == "AB" * 3 + "ABBABAAB" * 3
+    assert found.p50 == found.p95 == pytest.approx((2.0, 1.0))
+    assert found.ratio == pytest.approx((0.5, 0.5, 0.5))
+    assert found.differs
+
+
+def test_one_model_is_compared_with_itself() -> None:
+    clock = Clock()
+    found = latency([Timed("A", clock, lambda n: 0.001 * (1 + n % 3))], [{}], 1, clock=clock)
+    assert found.ratio == (1, 1, 1)
+    assert not found.differs
+
+
+def test_the_time_and_the_number_of_rounds_end_the_measurement() -> None:
+    clock, sessions = pair(lambda _: 0.01, lambda _: 0.01)
+    assert latency(sessions, [{}, {}], 1, clock=clock).rounds in (25, 26)
+    assert latency(sessions, [{}, {}], 1, most=10, clock=clock).rounds == 10
+    clock, sessions = pair(lambda _: 5.0, lambda _: 5.0)
+    assert latency(sessions, [{}, {}], 1, clock=clock).rounds == 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "allowed", "runs"),
+    [
+        (lambda n: 0.001, 1.0, 6),
+        (lambda n: 0.001 + 0.01 * 0.5**n, 1.0, 15),  # settles when a window is within 2 % of the one before
+        (lambda n: 1e-6 + 0.001 * 0.9**n, 10.0, 30),  # never settles: the bound
+        (lambda n: 1e-6 + 0.5**n, 1.0, 3),  # half the time is gone
+    ],
+)
+def test_the_warm_up_lasts_until_times_settle(seconds: Callable[[int], float], allowed: float, runs: int) -> None:
+    clock, sessions = pair(seconds, lambda _: 0.001)
+    assert latency(sessions, [{}, {}], allowed, clock=clock).warm_up == runs
+
+
+def test_percentiles_are_those_of_single_runs() -> None:
+    clock, sessions = pair(lambda n: 0.1 if n % 10 == 0 else 0.001, lambda _: 0.001)
+    found = latency(sessions, [{}, {}], 2, clock=clock)
+    assert found.p50 == pytest.approx((1, 1))
+    assert found.p95 == pytest.approx((100, 1))
+
+
+def test_slow_moments_and_drift_cancel_in_the_ratio() -> None:
+    clock = Clock()
+    times = {"A": 0.002, "B": 0.0015}
+    sessions = [Timed(name, clock, lambda _, base=base: base * (1 + clock.now)) for name, base in times.items()]
+    found = latency(sessions, [{}, {}], 2, clock=clock)
+    assert found.p95[0] / found.p50[0] > 1.2  # it drifts far
+    assert found.ratio.middle == pytest.approx(0.75, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "differs"),
+    [
+        ((0.80, 0.82, 0.84), True),
+        ((0.98, 0.99, 1.01), False),
+        ((0.993, 0.995, 0.998), False),  # two loads of one model differ as much
+        ((1.02, 1.03, 1.04), True),
+    ],
+)
+def test_a_difference_is_more_than_noise_and_placement(ratio: tuple[float, float, float], differs: bool) -> None:
+    assert Latency((1, 1), (1, 1), Interval(*ratio), 10, 3).differs is differs
+
+
+def test_the_interval_is_two_of_the_sorted_values() -> None:
+    values = np.random.default_rng(0).permutation(np.arange(1.0, 101))
+    assert median(values) == (40, 50.5, 61)  # the 40th and the 61st of 100: a table of the sign test
+    assert median(values[:6]) == (min(values[:6]), np.median(values[:6]), max(values[:6]))
+    with pytest.raises(ValueError, match="5 values are too few"):
+        median(values[:5])
+
+
+def noisy(rounds: int, truth: float, rng: np.random.Generator) -> Interval:
+    """Measure once: lognormal noise with rare long stops, and slow phases that both models share."""
+    count = 8 * rounds + 200
+    noise = iter(np.exp(0.1 * rng.standard_normal(count)) + (rng.random(count) < 0.03))
+    clock, slow = Clock(), 1 + rng.random()
+
+    def seconds(base: float) -> Callable[[int], float]:
+        return lambda _: base * next(noise) * (1 + slow * (clock.now % 0.5 > 0.25))
+
+    sessions = [Timed("A", clock, seconds(0.001)), Timed("B", clock, seconds(0.001 * truth))]
+    return latency(sessions, [{}, {}], 60, most=rounds, clock=clock).ratio
+
+
+@pytest.mark.parametrize("rounds", [6, 25, 80])
+def test_the_interval_holds_the_true_ratio_95_times_in_100(rounds: int) -> None:
+    rng = np.random.default_rng(rounds)
+    found = [noisy(rounds, 0.8, rng) for _ in range(1500)]
+    held = np.mean([interval.low <= 0.8 <= interval.high for interval in found])
+    assert 0.94 <= held <= 0.985  # the exact level is 95 to 98 %, by the number of rounds
+    assert np.median([interval.middle for interval in found]) == pytest.approx(0.8, rel=0.01)
