@@ -2,10 +2,10 @@
 
 Errors of many small changes add up where they are independent, and far worse where every layer drops the same
 directions of a stream. So what a choice does is measured with all its changes made at once, channels and forms apart,
-in the original network; families that make it worse are left out, one after another.
+in the original network, and families that make it worse are left out.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,9 @@ from .offered import Sensitivity, Substitutes
 from .overall import by_error
 from .task import Task
 
+_WEIGHTS = 3
+_SETTLED = 1.3
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -31,42 +34,76 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Search:
-    """``curves`` of groups and ``layers``' sensitivities are measured one at a time; ``judge`` measures all at once."""
+    """``curves`` of groups and ``layers``' sensitivities, by family, are measured one at a time; ``judge`` measures
+    all at once.
+    """
 
     task: Task
     curves: Sequence[Array]
-    layers: Sequence[Sensitivity]
+    layers: Sequence[Mapping[str, Sensitivity]]
     substitutes: Substitutes
     judge: Judge
     probe: CumulativeProbe
 
     def best(self) -> Chosen | None:
-        """Return the best choice found; None where the budget is out of reach."""
-        names = {family.name for offer in self.task.offers for family in offer.families}
-        found = self._with(names)
-        while names and found is not None:
-            tried = {name: self._with(names - {name}) for name in sorted(names)}
-            name, better = min(tried.items(), key=lambda item: item[1].divergence if item[1] else np.inf)
-            if better is None or better.divergence >= found.divergence:
-                break
-            names, found = names - {name}, better
-        return found
+        """Return the best choice found, no worse than channels alone; None where the budget is out of reach.
+
+        From all families, each alone, or none, whichever is best, families come in and go one by one while that helps.
+        """
+        names = sorted({family.name for offer in self.task.offers for family in offer.families})
+        tried: dict[frozenset[str], Chosen | None] = {}
+
+        def harm(families: frozenset[str]) -> tuple[float, list[str]]:
+            if families not in tried:
+                tried[families] = self._with(families)
+            found = tried[families]
+            return np.inf if found is None else found.divergence, sorted(families)
+
+        best = min([frozenset(names), frozenset(), *(frozenset([name]) for name in names)], key=harm)
+        while True:
+            near = min((best ^ {name} for name in names), key=harm, default=best)
+            if not harm(near)[0] < harm(best)[0]:
+                return tried[best]
+            best = near
 
     def _with(self, families: Set[str]) -> Chosen | None:
-        """Choose among the forms of some families."""
-        task = replace(self.task, menus=tuple(self._menus(families)))
-        choice = by_error(task, self.curves)
-        if choice is None:
-            return None
-        return Chosen(task, choice, self.probe.divergence(task.lost(choice)) + self._together(task, choice))
+        """Choose among the forms of some families, their errors weighed against those of lost channels.
 
-    def _menus(self, families: Set[str]) -> list[FormMenu]:
+        The weight is how many times worse forms are together than one by one, over the same of channels.
+        """
+        found, weight = None, 1.0
+        for _ in range(_WEIGHTS):
+            task = replace(self.task, menus=tuple(self._menus(families, weight)))
+            choice = by_error(task, self.curves)
+            if choice is None:
+                return found
+            together = self.probe.divergence(task.lost(choice)), self._together(task, choice)
+            if found is None or sum(together) < found.divergence:
+                found = Chosen(task, choice, sum(together))
+            channels, forms = self._alone(task, choice)
+            if min(*together, channels, forms) <= 0:
+                return found
+            before, weight = weight, float(np.sqrt(weight * together[1] / (forms / weight) * channels / together[0]))
+            if 1 / _SETTLED < weight / before < _SETTLED:
+                return found
+        return found
+
+    def _alone(self, task: Task, choice: Floats) -> tuple[float, float]:
+        """Add up what lost channels, and what forms do one by one, weighed."""
+        lost, groups = task.lost(choice), len(task.groups)
+        channels = [curve[lost.get(group.name, 0)] for group, curve in zip(task.groups, self.curves, strict=True)]
+        shares = zip(task.menus, choice[groups:].tolist(), strict=True)
+        return float(sum(channels)), float(sum(menu.error_at(share) for menu, share in shares))
+
+    def _menus(self, families: Set[str], weight: float) -> list[FormMenu]:
         menus = []
         for offer, layer in zip(self.task.offers, self.layers, strict=True):
-            counts = [len(family.forms(offer.layer)) for family in offer.families]
-            usable = np.repeat([family.name in families for family in offer.families], counts)
-            losses = np.where(usable, layer.of(offer.errors), np.inf)
-            menus.append(offer.menu(self.task.target.kind, losses))
+            losses = [
+                weight * layer[name].of(part.errors) if name in families else np.full(len(part.errors), np.inf)
+                for part in offer.apart()
+                for name in (part.families[0].name,)
+            ]
+            menus.append(offer.menu(self.task.target.kind, np.concatenate(losses)))
         return menus
 
     def _together(self, task: Task, choice: Floats) -> float:

@@ -15,6 +15,7 @@ from ..base import Context
 from .task import Task
 
 _SHARES = (0.35, 0.65)
+_MIDDLE = (0.5,)  # where several families are measured
 _SMALLEST = 1e-12
 
 
@@ -26,7 +27,12 @@ class Sensitivity:
     divergences: Array
 
     def of(self, errors: Array) -> Array:
-        """Return about what any errors do: the ratio is interpolated in the logarithm and constant beyond."""
+        """Return about what any errors do: the ratio is interpolated in the logarithm and constant beyond.
+
+        Where nothing was measured, for no form saves anything, errors stay as they are.
+        """
+        if not self.errors.size:
+            return np.asarray(errors)
         known = np.maximum(self.errors, _SMALLEST)
         ratio = np.log(np.maximum(self.divergences, _SMALLEST) / known)
         asked = np.maximum(errors, _SMALLEST)
@@ -62,36 +68,40 @@ class Substitutes:
         return matrix.astype(np.float32), np.einsum("gdm,gd->gm", weight - matrix, known.mean).ravel()
 
 
-def sensitivities(task: Task, context: Context, samples: int) -> list[Sensitivity]:
-    """Measure every layer that is offered other forms, or read it from the cache."""
-    menus = [offer.menu(task.target.kind, offer.errors) for offer in task.offers]
-    moments = context.decisions["moments"]
+def sensitivities(task: Task, context: Context, samples: int) -> list[dict[str, Sensitivity]]:
+    """Measure every layer by the families that it is offered, or read it from the cache.
+
+    Families have their own: an error of one kind does not do what an equal error of another kind does.
+    """
+    kind, moments = task.target.kind, context.decisions["moments"]
+    parts = [(offer.layer, part.families[0].name, part) for offer in task.offers for part in offer.apart()]
+    menus = [part.menu(kind, part.errors) for _, _, part in parts]
+    shares = _SHARES if len({name for _, name, _ in parts}) == 1 else _MIDDLE
 
     def probed() -> dict[str, Array]:
         chosen, substitutes = judge(task.graph, context.judging(samples), context.runner), Substitutes(moments)
         found = {}
-        for number, (offer, menu) in enumerate(zip(task.offers, menus, strict=True)):
+        for number, ((layer, _, _), menu) in enumerate(zip(parts, menus, strict=True)):
             context.progress("trying forms", number / len(menus))
-            for place in _places(menu):
+            for place in _places(menu, shares):
                 copy = task.graph.copy()
-                substitutes.write(copy, offer.layer, menu.forms[place])
+                substitutes.write(copy, layer, menu.forms[place])
                 found[f"{number}_{place}"] = np.array(chosen.of(copy))
         return found
 
-    depends = [samples, list(moments.key), [[menu.shares, menu.errors] for menu in menus]]
+    depends = [samples, list(moments.key), shares, [[menu.shares, menu.errors] for menu in menus]]
     depends.append([[form.text for form in menu.forms] for menu in menus])
-    return _read(menus, context.remember("forms", task.graph, depends, probed))
-
-
-def _places(menu: FormMenu) -> list[int]:
-    """Return the places of the menu to measure, the dearest form first: by ascending error."""
-    return sorted({int(np.abs(menu.shares[:-1] - share).argmin()) for share in _SHARES}, reverse=True)
-
-
-def _read(menus: Sequence[FormMenu], arrays: Mapping[str, Array]) -> list[Sensitivity]:
-    found = []
-    for number, menu in enumerate(menus):
-        places = _places(menu)
+    arrays = context.remember("forms", task.graph, depends, probed)
+    found: dict[str, dict[str, Sensitivity]] = {}
+    for number, ((layer, name, _), menu) in enumerate(zip(parts, menus, strict=True)):
+        places = _places(menu, shares)
         divergences = np.array([float(arrays[f"{number}_{place}"]) for place in places])
-        found.append(Sensitivity(menu.errors[places], divergences))
-    return found
+        found.setdefault(layer.node, {})[name] = Sensitivity(menu.errors[places], divergences)
+    return [found[offer.layer.node] for offer in task.offers]
+
+
+def _places(menu: FormMenu, shares: Sequence[float]) -> list[int]:
+    """Return the places of the menu to measure, the dearest form first: by ascending error; none where it is empty."""
+    if not menu.forms:
+        return []
+    return sorted({int(np.abs(menu.shares[:-1] - share).argmin()) for share in shares}, reverse=True)

@@ -11,6 +11,7 @@ from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
 from ..analysis.blocks import droppable
 from ..analysis.channels import Group
+from ..analysis.forms import Offer
 from ..analysis.outputs import judge
 from ..analysis.ranking import Ranking
 from ..analysis.readers import readers
@@ -64,6 +65,7 @@ class Allocate:
         ranking: Ranking | None = context.decisions.get("ranking")
         if ranking is None:
             raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
+        offers: tuple[Offer, ...] = context.decisions.pop("offers", ())  # of the graph as it is now
         target = Target.parse(self.target)
         budget = target.budget(total(cost(context.original)))
         if target.measure(total(cost(graph))) <= budget:
@@ -73,7 +75,8 @@ class Allocate:
         if self.method == "global" and self.blocks and self.max_ratio == 1 and measured:
             ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
         widths = Widths(self.align, self.max_ratio)
-        offers = tuple(context.decisions.get("offers", ())) if self.method == "global" else ()
+        if self.method != "global":
+            offers = ()
         task = Task.of(graph, ranking, context.runner, target, budget, measured, widths, offers)
         task, choice, figures = self._decide(task, context)
         context.decisions["ranking"], context.decisions["removed"] = ranking, task.lost(choice)

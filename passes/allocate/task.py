@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ...ir.cost import cost, total
+from ...ir.cost import Cost, cost, total
 from ...ir.errors import TargetNotMetError
 from ...ir.graph import Graph
 from ...ir.runner import Runner
@@ -19,17 +19,18 @@ from ..analysis.blocks import cut
 from ..analysis.channels import Group
 from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
 from ..analysis.dropping import block_cut, mean_shifts, remove_blocks
-from ..analysis.forms import Form, FormMenu, Offer, form_cost, whole_cost
-from ..analysis.linear import Linear, linear_layers
+from ..analysis.forms import Form, FormMenu, Offer, whole_cost
+from ..analysis.linear import linear_layers
 from ..analysis.ranking import Ranking
-from .cost_model import Cost, Floats, Term
+from .cost_model import Cost as Model
+from .cost_model import Floats, Term
+from .rounding import Rung, climb
 from .targets import Target
 
 Ints = npt.NDArray[np.int64]
 Choice = TypeVar("Choice", Ints, Floats)
 
 _TRIES = 6
-_BYTES = 4  # a weight's, where another form replaces it
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Task:
     target: Target
     budget: float
     later: tuple[Product, ...]
-    cost: Cost
+    cost: Model
     minimum: Ints
     step: Ints
     offers: tuple[Offer, ...] = ()
@@ -71,7 +72,7 @@ class Task:
         terms = [_term(product, shares) for product in (*cost_products(graph, ranking.channels, target.kind), *later)]
         minimum = [widths.minimum(group) if group.name in ranking.groups else group.width for group in groups]
         step = [widths.step(group) for group in groups]
-        model = Cost.of(terms, len(groups) + len(offers))
+        model = Model.of(terms, len(groups) + len(offers))
         return Task(graph, ranking, runner, target, budget, later, model, np.array(minimum), np.array(step), offers)
 
     @property
@@ -114,49 +115,55 @@ class Task:
 
     def price(self, choice: Ints | Floats) -> float:
         """Return the cost of the really rewritten graph, with what comes later."""
-        pruned = self.pruned(choice)
-        costs = cost(pruned)
-        saved = 0.0
-        for name, (form, layer, sizes) in self._forms(pruned, choice).items():
-            kind = self.target.kind
-            share = form_cost(form, layer, sizes, kind) / whole_cost(layer, sizes, kind)
-            whole = costs[name].macs if kind == "macs" else layer.groups * layer.fan_in * layer.fan_out
-            saved += (1 - share) * whole * (_BYTES if kind == "bytes" else 1)
-        return self.target.measure(total(costs)) - saved + evaluate(self.later, choice[: len(self.groups)])
+        plain, forms = self._priced(choice)
+        return plain + sum(price for _, price in forms.values())
 
     def forms(self, choice: Ints | Floats) -> dict[str, Form]:
         """Return what form each layer takes that does not keep its own, by node name."""
-        if len(choice) == len(self.groups):
-            return {}
-        return {name: form for name, (form, _, _) in self._forms(self.pruned(choice), choice).items()}
+        return {name: form for name, (form, _) in self._priced(choice)[1].items()}
 
-    def _forms(self, pruned: Graph, choice: Ints | Floats) -> Mapping[str, tuple[Form, Linear, tuple[int, ...]]]:
+    def _priced(self, choice: Ints | Floats) -> tuple[float, dict[str, tuple[Form, float]]]:
+        """Return what all but the layers in another form cost, and those forms by node name with their costs."""
+        pruned = self.pruned(choice)
+        costs = cost(pruned)
+        plain = self.target.measure(total(costs)) + evaluate(self.later, choice[: len(self.groups)])
+        rungs = self._rungs(pruned, costs, choice)
+        plain -= sum(whole for whole, _ in rungs.values())
+        ladder = [rung for _, rung in rungs.values()]
+        places = climb(ladder, self.budget - plain)
+        chosen = zip(rungs, ladder, places, strict=True)
+        return plain, {name: (rung.forms[place], float(rung.costs[place])) for name, rung, place in chosen}
+
+    def _rungs(self, pruned: Graph, costs: Mapping[str, Cost], choice: Ints | Floats) -> dict[str, tuple[float, Rung]]:
+        """Return by node name what a layer whose form changes costs whole, and the forms that it may take."""
         shares = choice[len(self.groups) :].tolist()
         if all(share == 1 for share in shares):
             return {}
-        shapes = concrete(pruned, input_sizes(pruned, 1, 32))
+        shapes, kind = concrete(pruned, input_sizes(pruned, 1, 32)), self.target.kind
         layers, found = linear_layers(pruned, shapes), {}
         for offer, menu, share in zip(self.offers, self.menus, shares, strict=True):
             layer, chosen = layers.get(offer.layer.node), menu.at(share)
             if chosen is None or layer is None:
                 continue
             sizes = tuple(int(size) for size in shapes[layer.input][2:]) if layer.geometry is not None else ()
-            form = offer.fitting(chosen, layer, sizes, self.target.kind, share)
-            if form is not None:
-                found[layer.node] = form, layer, sizes
+            whole = costs[layer.node].macs if kind == "macs" else whole_cost(layer, sizes, kind)
+            whole *= offer.itemsize if kind == "bytes" else 1
+            forms, left = offer.alike(chosen, layer, sizes, kind)
+            if forms:
+                found[layer.node] = float(whole), Rung(forms, whole * left, whole * share)
         return found
 
     def meet(self, solve: Callable[[float], Choice | None]) -> Choice | None:
         """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it."""
         aim = self.budget
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             kept = solve(aim)
             if kept is None:
                 return None
             real = self.price(kept)
             if real <= self.budget:
                 return kept
-            aim -= real - self.budget
+            aim -= (real - self.budget) * max(1.0, 2.0 ** (attempt - 2))
         return None
 
     def together(self, empty: Sequence[int]) -> list[int]:

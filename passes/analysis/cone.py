@@ -30,7 +30,8 @@ def cone(graph: Graph, wanted: Iterable[str], known: Callable[[Tensor], bool]) -
         elif node is not None and node in outer and node not in nodes:
             nodes.add(node)
             stack += [*node.inputs, *node.captures()]
-    return Cone(frozenset(node.name for node in nodes), tuple(reads))
+    outside = tuple(name for name in reads if tensors[name].producer not in nodes)  # a node gives all its outputs
+    return Cone(frozenset(node.name for node in nodes), outside)
 
 
 def changed_nodes(original: Graph, edited: Graph) -> set[str]:

@@ -5,13 +5,15 @@ can take. A form is *fitted* to what the layer reads and should give, and then w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node
 from .linear import Linear
+
+INDEX = 8  # bytes of a stored integer
 
 
 class Fitted(Protocol):
@@ -40,6 +42,14 @@ class Permuted(Protocol):
     @property
     def order(self) -> Array | None:
         """Which output of the layer each output of its node is, (m,); None where they are the same."""
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """A form that stores integers beside its weights: channels to read, places to put them."""
+
+    def indices(self, layer: Linear) -> int:
+        """Count them, at most; each takes :data:`INDEX` bytes."""
 
 
 class Form(Protocol):
@@ -98,17 +108,24 @@ class Written:
 class Offer:
     """What one layer may become: the forms of ``families``, and about what each loses, relative, in ``errors`` (F,).
 
-    ``sizes``: spatial sizes of its input, () for a product.
+    ``sizes``: spatial sizes of its input, () for a product; ``itemsize``: bytes of one weight.
     """
 
     layer: Linear
     sizes: tuple[int, ...]
     families: tuple[Family, ...]
     errors: Array
+    itemsize: int = 4
 
     def forms(self, layer: Linear) -> list[Form]:
         """List all forms of this layer, or of what a removal has left of it."""
         return [form for family in self.families for form in family.forms(layer)]
+
+    def apart(self) -> "list[Offer]":
+        """Return an offer for every family alone, in order."""
+        ends = np.cumsum([len(family.forms(self.layer)) for family in self.families])
+        parts = zip(self.families, np.split(self.errors, ends[:-1]), strict=True)
+        return [replace(self, families=(family,), errors=errors) for family, errors in parts]
 
     def menu(self, kind: str, losses: Array) -> "FormMenu":
         """Keep the forms that save something and lose less than all cheaper ones.
@@ -116,8 +133,7 @@ class Offer:
         ``kind``: how cost counts; ``losses`` (F,) of all forms, in any unit.
         """
         forms = self.forms(self.layer)
-        whole = whole_cost(self.layer, self.sizes, kind)
-        shares = np.array([form_cost(form, self.layer, self.sizes, kind) / whole for form in forms])
+        shares = np.array([self.share(form, self.layer, self.sizes, kind) for form in forms])
         best, chosen = np.inf, []
         for place in np.lexsort((losses, shares)).tolist():
             if losses[place] < best and shares[place] < 1:
@@ -126,13 +142,21 @@ class Offer:
         kept = tuple(forms[place] for place in chosen)
         return FormMenu(np.append(shares[chosen], 1.0), np.append(losses[chosen], 0.0), kept)
 
-    def fitting(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str, share: float) -> Form | None:
-        """Return for another version of the layer the form of the same kind with about this share of its cost."""
-        alike = [each for each in self.forms(layer) if each.kind == form.kind]
-        whole = whole_cost(layer, sizes, kind)
-        shares = np.array([form_cost(each, layer, sizes, kind) / whole for each in alike], np.float64)
-        shares[shares >= 1] = np.inf
-        return alike[int(np.abs(shares - share).argmin())] if np.isfinite(shares).any() else None
+    def share(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> float:
+        """Return the cost of a form of the layer, or of what is left of it, over that of the layer itself."""
+        if kind == "macs":
+            return form.macs(layer, sizes) / whole_cost(layer, sizes, kind)
+        beside = form.indices(layer) * INDEX / self.itemsize if kind == "bytes" and isinstance(form, Indexed) else 0
+        return (form.parameters(layer) + beside) / whole_cost(layer, sizes, kind)
+
+    def alike(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> tuple[tuple[Form, ...], Array]:
+        """Return for another version of the layer the forms of the same kind that save something, by ascending cost,
+        and the shares (K,) of its cost that they keep.
+        """
+        forms = [each for each in self.forms(layer) if each.kind == form.kind]
+        shares = np.array([self.share(each, layer, sizes, kind) for each in forms], np.float64)
+        order = [place for place in np.argsort(shares, kind="stable").tolist() if shares[place] < 1]
+        return tuple(forms[place] for place in order), shares[order]
 
 
 @dataclass(frozen=True)
@@ -145,8 +169,15 @@ class FormMenu:
 
     def at(self, share: float) -> Form | None:
         """Return the form that keeps this share; None for the layer as it is."""
-        place = int(np.abs(self.shares - share).argmin())
+        place = self._place(share)
         return self.forms[place] if place < len(self.forms) else None
+
+    def error_at(self, share: float) -> float:
+        """Return the error of the form that keeps this share."""
+        return float(self.errors[self._place(share)])
+
+    def _place(self, share: float) -> int:
+        return int(np.abs(self.shares - share).argmin())
 
 
 def whole_cost(layer: Linear, sizes: Sequence[int], kind: str) -> int:
@@ -155,11 +186,6 @@ def whole_cost(layer: Linear, sizes: Sequence[int], kind: str) -> int:
     return (
         weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1) if kind == "macs" else weights
     )
-
-
-def form_cost(form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> int:
-    """Return a form's MACs for one sample, or its weights where ``kind`` is not ``macs``."""
-    return form.macs(layer, sizes) if kind == "macs" else form.parameters(layer)
 
 
 def regularised(cov: Array, ridge: Array) -> Array:

@@ -106,6 +106,10 @@ class BlockForm:
         """Count weights."""
         return layer.fan_out * self.count * layer.taps
 
+    def indices(self, layer: Linear) -> int:
+        """Count the maps that are read, and the places of the outputs."""
+        return self.groups * self.count + (layer.fan_out if self.groups > 1 else 0)
+
     def fit(self, cov: Array, cross: Array) -> BlockLayer:
         """Group the outputs, choose the maps of each group, then fit. Raises NumericalError."""
         taps = int(np.prod(self.kernel))

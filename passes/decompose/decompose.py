@@ -16,7 +16,7 @@ from ..analysis.ranking import Ranking
 from ..analysis.writing import stored_bias, write_bias
 from ..base import Context, Outcome
 from .choice import cheapest
-from .families import ALL
+from .families import ALL, chosen
 from .inputs import Inputs
 from .timing import Stopwatch
 
@@ -38,18 +38,20 @@ class Decompose:
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite layers and leave what was written in the decisions. Raises UsageError."""
         if not (0 <= self.share < 1 and 0 <= self.energy < 1 and (not self.share or not self.energy)):
-            raise UsageError("share and energy are shares below 1, and only one of them is given")
-        inputs = Inputs.of(graph, context)
-        if self.share or self.energy:
-            forms = cheapest(graph, inputs, self.families, share=self.share, energy=self.energy)
-        elif "forms" in context.decisions:
-            forms = context.decisions.pop("forms")
-        else:
+            hint = "give share=0.5 for half of each layer's MACs, or energy=0.95"
+            raise UsageError("share and energy are shares below 1, and only one of them is given", hint=hint)
+        chosen(self.families)
+        decided: Mapping[str, Form] | None = context.decisions.pop("forms", None)
+        here = bool(self.share or self.energy)
+        if decided is None and not here:
             raise UsageError("decompose has nothing decided", hint="give share= or energy=, or put allocate before it")
-        if not forms:
+        inputs = Inputs.of(graph, context) if here or decided else None
+        if inputs is not None and here:
+            decided = cheapest(graph, inputs, self.families, share=self.share, energy=self.energy)
+        if inputs is None or not decided:
             return Outcome(False, ("every layer keeps its form",))
         _remember_dense(graph, context)
-        return self._write(graph, context, inputs, forms)
+        return self._write(graph, context, inputs, decided)
 
     def _write(self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]) -> Outcome:
         watch = Stopwatch(context.runner, inputs.shapes, context.rng())

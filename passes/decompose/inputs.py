@@ -26,13 +26,16 @@ class Inputs:
 
     @staticmethod
     def of(graph: Graph, context: Context) -> "Inputs":
-        """Take the moments that a removal was decided by, restricted to what is left, or measure them."""
+        """Take the moments that a removal was decided by, restricted to what is left, or measure them.
+
+        Once forms are written, layers read other things than the moments are of.
+        """
         shapes = concrete(graph, input_sizes(graph, 1, 32))
         layers = linear_layers(graph, shapes)
         if context.calibration is None:
             return Inputs(layers, shapes, {}, {})
         decisions = context.decisions
-        if "moments" in decisions and "keep" in decisions:
+        if "moments" in decisions and "keep" in decisions and not decisions.get("written"):
             rows = _rows(decisions["dense"], decisions["ranking"].channels, decisions["keep"])
             return Inputs(layers, shapes, decisions["moments"], rows)
         chosen = list(layers.values())
@@ -52,7 +55,8 @@ class Inputs:
         groups = rows.any(axis=1)
         if rows[groups].all():
             return cov[groups], mean[groups]
-        return cov[0][np.ix_(rows[0], rows[0])][None], mean[:, rows[0]]
+        left = list(zip(cov[groups], mean[groups], rows[groups], strict=True))
+        return np.stack([c[np.ix_(r, r)] for c, _, r in left]), np.stack([m[r] for _, m, r in left])
 
 
 def _rows(dense: Graph, channels: Channels, keep: Array) -> dict[str, Array]:

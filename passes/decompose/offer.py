@@ -47,7 +47,7 @@ class OfferForms:
             "form-estimates", graph, [list(self.families), [layer.node for layer in layers], list(moments.key)], make
         )
         offers = [
-            Offer(layer, spatial(layer, shapes), kinds, np.asarray(arrays[layer.node]))
+            Offer(layer, spatial(layer, shapes), kinds, np.asarray(arrays[layer.node]), itemsize(graph, layer))
             for layer, kinds in zip(layers, able, strict=True)
             if kinds and layer.node in arrays
         ]
@@ -70,6 +70,11 @@ def decomposable(graph: Graph, shapes: Mapping[str, Shape]) -> list[Linear]:
 def spatial(layer: Linear, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
     """Return the spatial sizes of what a convolution reads, () for a product."""
     return tuple(shapes[layer.input][2:]) if layer.geometry is not None else ()
+
+
+def itemsize(graph: Graph, layer: Linear) -> int:
+    """Return the bytes of one weight."""
+    return stored_weight(graph, graph.node(layer.node), layer).itemsize
 
 
 def _estimates(

@@ -20,6 +20,7 @@ from .taps import Counts, Taps, best_taps, divide, explicit, placements, rows_of
 
 _SHARES = (0.25, 0.5)
 _MOST_AXES = 2
+_CUT = 4  # numbers an axis that a Slice stores
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,15 @@ class StridedForm:
     def parameters(self, layer: Linear) -> int:
         """Count weights."""
         return layer.fan_out * sum(prod(counts) * maps for counts, maps in self.sets)
+
+    def indices(self, layer: Linear) -> int:
+        """Count the maps of two parts, and the numbers that cut an input, where one has to be cut."""
+        maps = layer.fan_in // layer.taps if len(self.sets) > 1 else 0
+        return maps + _CUT * len(self.walk.kernel) * sum(self._cuts(counts) for counts, _ in self.sets)
+
+    def _cuts(self, counts: Counts) -> bool:
+        walks = (taps.walk(self.walk) for taps in placements(self.walk, counts))
+        return any(min(*walk.begin, *walk.end) < 0 for walk in walks)
 
     def fit(self, cov: Array, cross: Array) -> StridedLayer:
         """Choose strides, offsets and the maps that take the first pattern, then fit. Raises NumericalError."""

@@ -8,7 +8,7 @@ from ...ir.graph import Graph
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
 from ...ir.timing import latency
-from ..analysis.linear import Linear
+from ..analysis.linear import Linear, stored_weight
 
 _SECONDS = 0.03
 
@@ -22,7 +22,8 @@ class Stopwatch:
     def ratio(self, before: Graph, after: Graph, layer: Linear) -> float:
         """Return how long the nodes of ``after`` that ``before`` has not, with the layer's own, take of the layer's."""
         new = {node.name for node in after.nodes} - {node.name for node in before.nodes}
-        feeds = {layer.input: self._rng.standard_normal(self._shapes[layer.input]).astype(np.float32)}
+        dtype = stored_weight(before, before.node(layer.node), layer).dtype
+        feeds = {layer.input: self._rng.standard_normal(self._shapes[layer.input]).astype(dtype)}
         parts = [(before, {layer.node}), (after, new | {layer.node})]
         reads = {layer.input: [feeds[layer.input]]}
         sessions = [self._runner.session(graph.part(nodes, reads, [layer.output])) for graph, nodes in parts]

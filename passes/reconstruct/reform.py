@@ -17,7 +17,8 @@ def refitted(written: Written, moments: PairedMoments, ridge: float) -> tuple[Wr
     """
     matrix, _ = moments.solve(written.fitted.matrix, ridge)
     x, y, cov = moments.inputs()
-    cov = regularised(cov, np.full(len(cov), moments.ridge))
+    chosen = moments.ridge if len(cov) == 1 else ridge  # many small groups choose none of their own
+    cov = regularised(cov, np.full(len(cov), chosen))
     fitted = written.fitted.refit(cov, cov @ matrix)
     bias = y - np.einsum("gdm,gd->gm", fitted.matrix, x)
     return replace(written, fitted=fitted), bias.ravel()

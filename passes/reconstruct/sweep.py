@@ -84,7 +84,7 @@ class Sweep:
             able = layer.fan_in <= LARGEST and writable(self.graph, node, layer)
             fit = self._solve_layer(node, layer, old, new) if able else None
             return fit, fit is not None
-        same = node.outputs[0].name == written.layer.output
+        same = written.layer.output in (node.outputs[0].name, end_of(self.graph, node, layer).name)
         alone = same and len(written.nodes) == 1
         solved = alone or self._solve_form(node, written, old, new)
         source = node.inputs[0].producer
@@ -94,7 +94,10 @@ class Sweep:
 
     def _solve_form(self, node: Node, written: Written, old: Stepper, new: Stepper) -> bool:
         """Fit a layer of several nodes in its form."""
-        target = target_of(self.graph, self.graph.tensors()[written.layer.output], self.final, self.shapes)
+        out = self.graph.tensors()[written.layer.output]
+        if out == node.outputs[0]:
+            out = end_of(self.graph, node, written.layer)  # with the bias, which is solved too
+        target = target_of(self.graph, out, self.final, self.shapes)
         found = self._paired(written.layer, target, old, new)
         if found is None:
             return False

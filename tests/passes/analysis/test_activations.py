@@ -83,6 +83,18 @@ def test_what_exceeds_memory_lies_on_disk_and_the_rest_is_forgotten(
     assert not list(tmp_path.iterdir())
 
 
+def test_outputs_of_one_node_are_held_apart() -> None:
+    """A Split of which one part is held runs again for the other part, and gives both."""
+    graph, batches, _, wanted = network("split_unequal")
+    parts = [tensor.name for node in graph.nodes if node.op == "Split" for tensor in node.outputs]
+    held = Activations(graph, batches, OrtRunner(1))
+    held.pieces(parts[:1])
+    readers = [tensor.name for name in parts for node in graph.tensors()[name].consumers for tensor in node.outputs]
+    for name, pieces in held.pieces(readers).items():
+        for piece, whole in zip(pieces, wanted, strict=True):
+            np.testing.assert_allclose(piece, whole[name], atol=1e-5, err_msg=name)
+
+
 def test_a_copy_with_other_numbers_changes_what_follows() -> None:
     b = Builder("fork")
     x = b.input("x", ["N", 4])

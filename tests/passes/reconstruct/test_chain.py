@@ -154,6 +154,54 @@ def test_no_chain(build: Callable[[Builder], str]) -> None:
     assert chain_from(graph, layers, shapes, next(iter(layers.values()))) is None
 
 
+def split(build: Callable[[Builder], str], text: str) -> tuple[Graph, dict[str, Any], Any, set[str]]:
+    """Decompose the layers of a network; return it with its layers, shapes and first halves."""
+    b = Builder(build.__name__)
+    graph = graph_of(b.model(build(b)))
+    shared = Context(OrtRunner(1), graph.copy())
+    PassManager.parse(f"decompose{{{text}}}").run(graph, shared)
+    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    inner = {node for name, form in shared.decisions["written"].items() for node in form.nodes if node != name}
+    return graph, linear_layers(graph, shapes), shapes, inner
+
+
+def deep(b: Builder) -> str:
+    x = b.relu6(b.conv(b.input("x", ["N", 4, 8, 8]), 8, 1))
+    return b.conv(b.relu6(b.depthwise(x)), 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("build", "family", "between"),
+    [
+        (conv_pair, "stretch", ["Relu", "Conv"]),
+        (gemms, "low-rank", ["Relu", "MatMul"]),
+        (tokens, "low-rank", ["Relu", "MatMul"]),
+        (deep, "stretch", ["Clip", "Conv", "Conv", "Clip"]),
+    ],
+)
+def test_chains_pass_through_first_halves(build: Callable[[Builder], str], family: str, between: list[str]) -> None:
+    """No tensor of the original says what a first half should give, so it is part of the way to the second one."""
+    graph, layers, shapes, inner = split(build, f"families={family},share=0.99")
+    start = next(layer for name, layer in layers.items() if name not in inner)
+    chain = chain_from(graph, layers, shapes, start, inner)
+    assert chain is not None
+    assert [node.op for node in chain.between] == between
+    assert chain.last.node not in inner and chain.last.output == list(layers.values())[-1].output
+    links = Derivatives(graph, chain, layers, shapes, OrtRunner(1))
+    rng, size = np.random.default_rng(0), [3, *shapes[start.input][1:]]
+    x = rng.standard_normal(size).astype(np.float32)
+    (w, bias), last = weights(graph, start), weights(graph, chain.last)
+    at = links.tail(links.head(x, (w, bias)), last)
+    before = graph.tensors()[start.input].producer
+    rest = {node.name for node in graph.nodes if node != before}
+    part = graph.part(rest, {start.input: [x]}, [graph.outputs[0].name])
+    np.testing.assert_allclose(at.out, *OrtRunner(1).session(part).run({start.input: x}).values(), atol=1e-5)
+    inside = links.head(x, (rng.standard_normal(w.shape).astype(np.float32), np.zeros_like(bias)))
+    change, slope = links.change(inside, at, last[0]), rng.standard_normal(at.out.shape).astype(np.float32)
+    unit = 1e-4 * float(np.linalg.norm(change) * np.linalg.norm(slope))
+    assert abs(np.vdot(slope, change) - np.vdot(links.adjoint(slope, at, last[0]), inside)) < unit
+
+
 def test_fitting_chains_beats_single_layers_on_the_trained_network() -> None:
     errors = []
     for rounds in (0, 1):
