@@ -18,7 +18,7 @@ from ..analysis.forms import Form
 from ..analysis.linear import Geometry, Linear
 from ..analysis.moments import Floats, Ints
 from .gathered import output_before, picked, set_attributes, sliced, weight_constants
-from .supports import Choice, choose, solve_on
+from .supports import Choice, choose, losses, solve_on
 from .taps import explicit
 
 _PAD_BY_INPUTS = 11
@@ -145,3 +145,7 @@ class Lowered:
         if walk is None:
             return []
         return [LoweredForm(walk, max(1, round(share * layer.fan_in))) for share in self.shares]
+
+    def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
+        """Return what each form loses; see :func:`losses`."""
+        return losses(self.forms(layer), cov, cross)
