@@ -56,15 +56,15 @@ class Decompose:
     def _write(self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]) -> Outcome:
         watch = Stopwatch(context.runner, inputs.shapes, context.rng())
         written = context.decisions.setdefault("written", {})
-        kinds, slower = Counter[str](), 0
+        kinds, slower = Counter[str](), list[str]()
         for place, (name, form) in enumerate(forms.items()):
             context.progress("rewriting layers", place / len(forms))
             tried = graph.copy()
             entry = _written(tried, inputs, name, form)
-            loses = watch.ratio(graph, tried, entry.layer) > 1
-            slower += loses
-            if loses and self.only_faster:
-                continue
+            if watch.ratio(graph, tried, entry.layer) > 1:
+                slower.append(name)
+                if self.only_faster:
+                    continue
             graph.become(tried)
             written[name] = entry
             kinds[form.kind] += 1
@@ -72,7 +72,7 @@ class Decompose:
         notes = [f"{kinds.total()} layers rewritten: {listed}"] if kinds else ["no layer rewritten"]
         if slower:
             fate = "stay as they are" if self.only_faster else "are rewritten for another backend"
-            notes.append(f"{slower} layers whose form is slower here {fate}")
+            notes.append(f"{len(slower)} layers whose form is slower here {fate}")
         figures = {"layers_rewritten": kinds.total(), "layers_slower": slower}
         return Outcome(bool(kinds), tuple(notes), figures)
 
