@@ -16,7 +16,7 @@ OPTIMISED = "optimised.onnx"
 
 _LARGE = 1024
 
-_REFUSALS = (
+REFUSALS = (
     refusals.Fail,
     refusals.InvalidArgument,
     refusals.InvalidGraph,
@@ -43,7 +43,7 @@ class OrtSession:
         wanted = {value.name for value in self.inner.get_inputs()}
         try:
             values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted})
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 
@@ -75,14 +75,14 @@ class OrtRunner:
             tensors = graph.tensors()
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
-        model, large = _without_large(graph)
+        model, large = without_large(graph)
         options = _options(self.threads, exact, self.spinning)
         if self.record is not None:
             _set_recording(options, str(self.record))
         return _load(model, options, large)
 
 
-def _without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
+def without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
     """Write a graph, which is used up, with its large constants declared as external, and return these apart.
 
     To write and read them would take longer than many a session runs.
@@ -144,5 +144,5 @@ def _load(model: onnx.ModelProto, options: onnxruntime.SessionOptions, initializ
     try:
         data = model.SerializeToString()
         return OrtSession(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
-    except (*_REFUSALS, ValueError) as error:
+    except (*REFUSALS, ValueError) as error:
         raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import bdtr
 
 from .feeds import Feeds
-from .graph import Array
+from .graph import Array, Graph
 from .runner import Session
 
 Clock = Callable[[], float]
@@ -32,6 +32,13 @@ class Interval(NamedTuple):
     low: float
     middle: float
     high: float
+
+
+class Timer(Protocol):
+    """Says how long a graph takes, wherever it is meant to run: predicted, measured, or asked of a device."""
+
+    def seconds(self, graph: Graph) -> float:
+        """Return the time of one run. Raises InvalidModelError when the graph does not run there."""
 
 
 @dataclass(frozen=True)

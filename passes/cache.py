@@ -6,7 +6,6 @@ An entry is one file: the SHA-256 of the rest, then a NumPy archive.
 import hashlib
 import io
 import os
-import sys
 import tempfile
 import time
 import warnings
@@ -18,10 +17,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ..ir.cache_folder import default_folder
 from ..ir.graph import Array
 
 LIMIT = 2**30
-_FOLDER = "OPTIMISE_ONNX_CACHE"
 _CHECKSUM = hashlib.sha256().digest_size
 _ABANDONED = 3600.0  # seconds after which a temporary file has no writer any more
 
@@ -122,17 +121,3 @@ def _files(folder: Path) -> list[tuple[float, int, Path]]:
             if path.suffix == ".entry" or (path.suffix == ".tmp" and time.time() - known.st_mtime > _ABANDONED):
                 found.append((known.st_mtime, known.st_size, path))
     return found
-
-
-def default_folder() -> Path:
-    """Return ``OPTIMISE_ONNX_CACHE``, else our folder where the platform keeps caches."""
-    if os.environ.get(_FOLDER):
-        return Path(os.environ[_FOLDER])
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "optimise-onnx"

@@ -13,10 +13,10 @@ from oracle import graph_of
 from zoo import ZOO, feeds
 
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.cache_folder import default_folder
 from optimise_onnx.ir.feeds import Calibration
-from optimise_onnx.passes import cache
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.cache import DiskCache, default_folder
+from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.hashing import calibration_digest, code_digest, digest, graph_digest
 
 Array = NDArray[Any]
@@ -113,13 +113,13 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTIMISE_ONNX_CACHE", str(tmp_path))
     assert default_folder() == DiskCache.default().folder == tmp_path
     monkeypatch.delenv("OPTIMISE_ONNX_CACHE")
-    monkeypatch.setattr(cache.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "optimise-onnx"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".cache" / "optimise-onnx"
-    monkeypatch.setattr(cache.sys, "platform", "darwin")
+    monkeypatch.setattr("sys.platform", "darwin")
     assert default_folder() == tmp_path / "Library" / "Caches" / "optimise-onnx"
 
 

@@ -1,0 +1,67 @@
+"""Times asked of a user's command: a board over ssh, a simulator."""
+
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+
+from ...ir.errors import InvalidModelError, UsageError
+from ...ir.graph import Graph
+
+_PLACE = "{model}"
+_LINES = 3
+
+
+@dataclass(frozen=True)
+class Command:
+    """A timer that writes the graph to a file and runs ``command``, in which ``{model}`` stands for the file's path.
+
+    What the command prints last must be milliseconds. It is split as a shell would, and run without one, for at most
+    ``limit`` seconds. Raises UsageError for a command without ``{model}``.
+    """
+
+    command: str
+    limit: float = 600.0
+
+    def __post_init__(self) -> None:
+        if _PLACE not in self.command:
+            raise UsageError(f"the latency command '{self.command}' has no {_PLACE}", hint="it names the file to time")
+
+    def seconds(self, graph: Graph) -> float:
+        """Return the time that the command prints.
+
+        Raises UsageError when it cannot be started, does not end in time or prints no number above zero;
+        InvalidModelError with the end of its own text when it fails.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            onnx.save(graph.copy().to_model(), path)
+            words = [word.replace(_PLACE, str(path)) for word in shlex.split(self.command)]
+            return self._read(self._run(words))
+
+    def _run(self, words: list[str]) -> str:
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit, check=False)
+        except OSError as error:
+            raise UsageError(f"the latency command '{self.command}' cannot be started", why=str(error)) from error
+        except subprocess.TimeoutExpired as error:
+            raise UsageError(f"the latency command '{self.command}' took over {self.limit:g} seconds") from error
+        if done.returncode != 0:
+            text = "; ".join((done.stderr or done.stdout).strip().splitlines()[-_LINES:])
+            raise InvalidModelError(f"the latency command ended with code {done.returncode}", why=text)
+        return done.stdout
+
+    def _read(self, text: str) -> float:
+        last = (text.split() or [""])[-1]
+        try:
+            milliseconds = float(last)
+        except ValueError:
+            milliseconds = 0.0
+        if not 0 < milliseconds < float("inf"):
+            shown = text.strip().splitlines()[-_LINES:]
+            why = f"it printed '{'; '.join(shown)}'"
+            raise UsageError("the latency command printed no milliseconds at its end", why=why)
+        return milliseconds / 1e3

@@ -1,0 +1,65 @@
+"""Times measured on this machine, whole networks in turns."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+
+from ...ir.errors import InvalidModelError
+from ...ir.feeds import Feeds, random_feeds
+from ...ir.graph import Graph
+from ..ort import REFUSALS, without_large
+from .target import Target
+
+_SECONDS = 0.25  # a network
+_RUNS = (10, 200)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A timer that runs the graph here."""
+
+    target: Target = Target()
+
+    def seconds(self, graph: Graph) -> float:
+        """Return the median of runs on random inputs. Raises InvalidModelError when onnxruntime refuses the model."""
+        return interleaved([graph], self.target)[0]
+
+
+def interleaved(graphs: Sequence[Graph], target: Target, budget: float = _SECONDS) -> list[float]:
+    """Return the median seconds of each graph, run in turns for about ``budget`` seconds each, ten runs at least.
+
+    Raises InvalidModelError when onnxruntime refuses one.
+    """
+    rng = np.random.default_rng(0)
+    feeds = [random_feeds(graph, rng, target.batch) for graph in graphs]
+    try:
+        sessions = [_session(graph, target) for graph in graphs]
+        alone = [min(_timed(session, fed) for _ in range(3)) for session, fed in zip(sessions, feeds, strict=True)]
+    except REFUSALS as error:
+        raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
+    runs = [int(np.clip(budget / one, *_RUNS)) for one in alone]
+    rows: list[list[float]] = [[] for _ in graphs]
+    for turn in range(_RUNS[0]):
+        order = range(len(graphs)) if turn % 2 else reversed(range(len(graphs)))
+        for i in order:
+            sessions[i].run(None, feeds[i])  # the graph before has left the caches to itself
+            rows[i] += [_timed(sessions[i], feeds[i]) for _ in range(-(-runs[i] // _RUNS[0]))]
+    return [float(np.median(row)) for row in rows]
+
+
+def _session(graph: Graph, target: Target) -> onnxruntime.InferenceSession:
+    model, large = without_large(graph.copy())
+    options = target.options()
+    if large:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+        options.add_external_initializers(list(large), values)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[target.provider])
+
+
+def _timed(session: onnxruntime.InferenceSession, feeds: Feeds) -> float:
+    start = time.perf_counter()
+    session.run(None, feeds)
+    return time.perf_counter() - start

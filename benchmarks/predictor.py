@@ -1,0 +1,98 @@
+"""Predicted against measured latency over random widths: figures of docs/results.md.
+
+    python benchmarks/predictor.py SHARED [resnet56|resnet50|efficientnet ...]
+
+For each network and one and two threads: the table is made from nothing, 40 networks of random widths are predicted,
+then measured in turns. A profile keeps every group of channels at a random width: a quarter of the profiles at any
+width, a quarter at multiples of 4, half at multiples of 8. SHARED is as in ``networks.py``.
+"""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from light_networks import drawn
+from scipy.stats import spearmanr
+
+from optimise_onnx.backends.latency.direct import interleaved
+from optimise_onnx.backends.latency.predictor import Predictor
+from optimise_onnx.backends.latency.target import Target
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.frontends.load import load
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis.channels import Channels, analyse
+from optimise_onnx.passes.analysis.removal import remove
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.pipelines import EXACT, FIRST
+
+FILES = {"resnet56": "resnet56_cifar10", "efficientnet": "efficientnet_lite0"}
+NAMES = ("resnet56", "resnet50", "efficientnet")
+PROFILES, LEARNT = 40, 8
+THREADS = (1, 2)
+MULTIPLES = (8, 1, 8, 4)
+
+
+def network(name: str, shared: Path) -> Graph:
+    """Load a network, its batch normalisations folded."""
+    runner = OrtRunner(1)
+    graph = drawn(name) if name == "resnet50" else load(shared / "models" / f"{FILES[name]}.onnx", runner)[0]
+    PassManager.parse(f"{FIRST},{EXACT}").run(graph, Context(runner, graph))
+    return graph
+
+
+def profile(graph: Graph, channels: Channels, multiple: int, rng: np.random.Generator) -> Graph:
+    """Keep random channels of every group, between a quarter and all of them, in multiples where the group allows."""
+    copy, kept = graph.copy(), {}
+    scale = rng.uniform(0.25, 1.0)
+    for group in channels.groups:
+        share = np.clip(scale * rng.uniform(0.6, 1.4), 0.25, 1.0)
+        whole = -(-share * group.width // multiple) * multiple
+        count = int(np.clip(whole, 1, group.width))
+        kept[group.name] = np.concatenate([rng.choice(cell, count, replace=False) for cell in group.cells])
+    remove(copy, channels, kept)
+    return copy
+
+
+def profiles(graph: Graph, count: int, seed: int) -> list[Graph]:
+    """Draw networks of random widths."""
+    channels, rng = analyse(graph), np.random.default_rng(seed)
+    return [profile(graph, channels, MULTIPLES[i % len(MULTIPLES)], rng) for i in range(count)]
+
+
+def score(name: str, graph: Graph, threads: int) -> str:
+    """Learn, predict, measure."""
+    target = Target(threads=threads)
+    with TemporaryDirectory() as folder:
+        learnt = profiles(graph, LEARNT, seed=0)
+        start = time.perf_counter()
+        predictor = Predictor.learn(graph, learnt, target, folder=Path(folder))
+        made = time.perf_counter() - start
+        start = time.perf_counter()
+        Predictor.learn(graph, learnt, target, folder=Path(folder))
+        again = time.perf_counter() - start
+        others = profiles(graph, PROFILES, seed=1)
+        start = time.perf_counter()
+        predicted = np.array([predictor.seconds(other) for other in others])
+        each = (time.perf_counter() - start) / PROFILES
+    measured = np.concatenate([interleaved(others[i : i + 10], target, 0.5) for i in range(0, PROFILES, 10)])
+    errors = predicted / measured - 1
+    line = f"{name:12s} {threads} thread(s): {np.mean(np.abs(errors) <= 0.1) * 100:.1f} % within 10 %, rank correlation"
+    line += f" {spearmanr(predicted, measured).statistic:.4f}, median error {np.median(np.abs(errors)) * 100:.1f} %"
+    line += f", {measured.min() * 1e3:.2f} to {measured.max() * 1e3:.2f} ms, table {made:.1f} s, again {again:.2f} s"
+    return f"{line}, a prediction {each:.2f} s, worst {errors[np.abs(errors).argmax()] * 100:+.1f} %"
+
+
+def main() -> None:
+    """Run the named networks, all by default."""
+    shared = Path(sys.argv[1])
+    for name in sys.argv[2:] or NAMES:
+        graph = network(name, shared)
+        for threads in THREADS:
+            print(score(name, graph, threads), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Units: one kind for all widths of a layer, written out again as it was."""
+
+import json
+
+import pytest
+
+from optimise_onnx.backends.latency.units import BLOCKED, Form, Operand, Unit, form_of, grain, operator, unit_of
+
+
+def operand(*shape: int, stored: bool = False, dtype: str = "float32") -> Operand:
+    return Operand(dtype, shape, stored)
+
+
+def convolution(into: int, out: int, group: int = 1, domain: str = BLOCKED) -> Form:
+    operands = (operand(1, into, 8, 8), operand(out, into // group, 3, 3, stored=True), operand(out, stored=True))
+    return Form(domain, "Conv", {"group": group, "pads": [1, 1, 1, 1]}, (*operands, operand(1, out, 8, 8)))
+
+
+def gemm(into: int, out: int) -> Form:
+    weight, bias = operand(out, into, stored=True), operand(out, stored=True)
+    return Form("", "Gemm", {"transB": 1}, (operand(1, into), weight, bias))
+
+
+def relu(width: int) -> Form:
+    return Form("", "Relu", {}, (operand(2, width, 4, 4),))
+
+
+def reorder(width: int) -> Form:
+    return Form(BLOCKED, "ReorderOutput", {"channels": width}, (operand(1, width, 4, 4),))
+
+
+@pytest.mark.parametrize(
+    ("form", "widths"),
+    [
+        (convolution(16, 32), (16, 32)),
+        (convolution(16, 16), (16, 16)),
+        (convolution(48, 48, group=48), (48,)),
+        (convolution(5, 7, domain=""), (5, 7)),
+        (convolution(3, 32), (32,)),
+        (convolution(8, 12, group=4, domain=""), ()),
+        (gemm(64, 10), (64, 10)),
+        (gemm(10, 10), (10, 10)),
+        (relu(24), (24,)),
+        (reorder(32), (32,)),
+    ],
+)
+def test_a_unit_is_written_out_as_it_was(form: Form, widths: tuple[int, ...]) -> None:
+    unit = unit_of(form, 16)
+    assert unit.widths == widths
+    assert form_of(unit) == form
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (convolution(16, 32), convolution(64, 64)),
+        (convolution(16, 16, group=16), convolution(64, 64, group=64)),
+        (gemm(64, 10), gemm(8, 3)),
+        (relu(24), relu(5)),
+        (reorder(32), reorder(64)),
+    ],
+)
+def test_widths_do_not_change_the_kind(one: Form, other: Form) -> None:
+    assert unit_of(one, 16).kind == unit_of(other, 16).kind
+
+
+def test_a_kind_holds_what_is_no_width() -> None:
+    kinds = {unit_of(form, 16).kind for form in (convolution(16, 16), convolution(16, 16, domain=""), gemm(16, 16))}
+    assert len(kinds) == 3
+
+
+def test_operators_that_move_elements_count_them() -> None:
+    form = Form("", "Slice", {}, (operand(1, 8, 4, 4), operand(1, stored=True, dtype="int64")))
+    unit = unit_of(form, 16)
+    assert unit.widths == (128,)
+    assert form_of(unit) is None
+
+
+def test_subgraphs_are_not_built() -> None:
+    assert form_of(unit_of(Form("", "If", {"then_branch": {"kind": "GraphProto"}}, (operand(1),)), 16)) is None
+
+
+def test_kinds_are_read_by_people() -> None:
+    unit = unit_of(convolution(16, 32), 16)
+    assert json.loads(unit.kind)["operands"][1] == ["float32", ["b", "a", 3, 3], "stored"]
+    assert operator(unit.kind) == f"{BLOCKED}.Conv"
+
+
+def test_only_blocked_layouts_have_a_grain() -> None:
+    assert grain(unit_of(convolution(16, 32), 16).kind, 16) == 16
+    assert grain(unit_of(convolution(16, 32, domain=""), 16).kind, 16) == 1
+    assert grain(Unit(json.dumps({"domain": BLOCKED, "op": "ReorderInput"}), (8,)).kind, 16) == 4
