@@ -7,8 +7,8 @@ from scipy.optimize import nnls
 
 NODE, RUN = "each node", "each run"
 _MICROSECOND = 1e-6
-_PRIOR = {NODE: 1.0, RUN: 20.0}  # in microseconds; factors by operator tend to 1
-_TRUST = 0.03  # relative error of a run that weighs as much as a factor's doubling of a quarter of the time
+_PRIOR = {NODE: 1.0, RUN: 20.0}  # in microseconds; factors by operator tend to one for all
+_TRUST = 0.3  # noise of a run as a share of its time, over how far factors lie from their prior as a share of it
 
 
 def features(times: Sequence[tuple[str, float]]) -> dict[str, float]:
@@ -22,10 +22,12 @@ def features(times: Sequence[tuple[str, float]]) -> dict[str, float]:
 def fitted(rows: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> dict[str, float]:
     """Fit non-negative factors c of features F to measured times t, by operator.
 
-    Minimises sum_i ((F_i c - t_i) / t_i)^2 + trust^2 sum_j (c_j / prior_j - 1)^2 over c >= 0.
+    Minimises sum_i ((F_i c - t_i) / t_i)^2 + trust^2 sum_j (c_j / prior_j - 1)^2 over c >= 0, the priors of all
+    operators being the median of t_i / F_i 1.
     """
     names = sorted({name for row in rows for name in row})
-    wanted = np.array([_PRIOR.get(name, 1.0) for name in names])
+    common = float(np.median([time / corrected(row, {}) for row, time in zip(rows, seconds, strict=True)]))
+    wanted = np.array([_PRIOR.get(name, common) for name in names])
     shares = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * wanted
     shares /= np.array(seconds)[:, None]
     system = np.vstack([shares, _TRUST * np.eye(len(names))])

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnxruntime
+from numpy.typing import DTypeLike
 
 from ...ir.graph import Array
 from ..ort import REFUSALS
@@ -31,8 +32,12 @@ class Kernels:
         self._place = 0
 
     def measure(self, units: Sequence[Unit]) -> dict[Unit, float]:
-        """Return seconds of each unit; those that cannot be built or are refused are left out."""
-        forms = {unit: form for unit in units if (form := form_of(unit)) is not None}
+        """Return seconds of each unit; those that cannot be built or are refused are left out.
+
+        They run in random order: neighbours of one kind would find their code and layout in the caches.
+        """
+        mixed = [units[i] for i in np.random.default_rng(0).permutation(len(units))]
+        forms = {unit: form for unit in mixed if (form := form_of(unit)) is not None}
         rows: dict[Unit, list[Event]] = {}
         for _ in range(_TURNS):
             for chunk in _chunks(forms):
@@ -106,7 +111,7 @@ class _Bench:
             if source not in self.feeds:
                 rng = np.random.default_rng(0)
                 self.feeds[source] = rng.standard_normal(operand.shape).astype(dtype)
-            self._nodes.append(onnx.helper.make_node("Identity", [source], [f"in{name}"], f"copy{name}"))
+            self._nodes.append(onnx.helper.make_node(_copier(dtype), [source], [f"in{name}"], f"copy{name}"))
             return f"in{name}"
         if dtype == np.float32 and prod(operand.shape) > 256:
             self.weights[f"w{name}"] = self._kernels.weights(operand.shape)
@@ -127,6 +132,11 @@ class _Bench:
         graph = onnx.helper.make_graph(self._nodes, "units", inputs, [output], self._small + self._declared)
         opsets = [onnx.helper.make_opsetid(*domain) for domain in _DOMAINS]
         return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def _copier(dtype: DTypeLike) -> str:
+    """Choose the operator of the copies. Identity copies large tensors past the caches, as no layer writes them."""
+    return "Relu" if np.dtype(dtype) == np.float32 else "Identity"
 
 
 def _external(name: str, shape: tuple[int, ...]) -> onnx.TensorProto:

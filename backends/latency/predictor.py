@@ -13,7 +13,7 @@ from .lowering import block_size, lowered
 from .staircase import Widths, first_widths, next_widths
 from .table import Curve, Table
 from .target import Target, key
-from .units import Unit, grain, operator
+from .units import Unit, grains, operator
 
 _ROUNDS = 3
 _TOLERANCE = 0.03
@@ -97,17 +97,17 @@ class Predictor:
 
     def _measure(self, kernels: Kernels, curves: dict[str, Curve]) -> None:
         """Fill the curves: coarse grids first, then bisection where they are too coarse. Kinds refused are left out."""
-        wanted = {kind: first_widths(curve.high, self._grain(kind)) for kind, curve in curves.items()}
+        wanted = {kind: first_widths(curve.high, self._grains(kind)) for kind, curve in curves.items()}
         for _ in range(_ROUNDS):
             found = kernels.measure([Unit(kind, widths) for kind, points in wanted.items() for widths in points])
             for unit, time in found.items():
                 curves[unit.kind].samples[unit.widths] = time
-            curves = {k: c for k, c in curves.items() if first_widths(c.high, self._grain(k)) <= c.samples.keys()}
+            curves = {k: c for k, c in curves.items() if first_widths(c.high, self._grains(k)) <= c.samples.keys()}
             self.table.curves |= curves
-            wanted = {k: next_widths(c.samples, c.high, self._grain(k), _TOLERANCE) for k, c in curves.items()}
+            wanted = {k: next_widths(c.samples, c.high, self._grains(k), _TOLERANCE) for k, c in curves.items()}
 
-    def _grain(self, kind: str) -> int:
-        return grain(kind, self.table.block)
+    def _grains(self, kind: str) -> Widths:
+        return grains(kind, self.table.block)
 
 
 def _highest(units: Iterable[Unit]) -> dict[str, Widths]:

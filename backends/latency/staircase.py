@@ -1,8 +1,8 @@
 """Time over channel counts: which widths to measure, and what lies between them.
 
 Kernels work on whole blocks of channels, so time is a staircase: flat within a block, with jumps at its edges. All
-widths here are multiples of a *grain* (a stair's tread); between measured widths time is linear, and a width between
-two multiples costs what the next one does.
+widths here are multiples of an axis's *grain* (a stair's tread); between measured widths time is linear, and a width
+between two multiples costs what the next one does.
 
 Two widths: a coarse grid of both, on which time is bilinear (blocks in times blocks out, and fixed parts), times how
 far finely measured lines along each axis, at the other's largest width, lie off that grid.
@@ -31,19 +31,19 @@ def coarse(high: int, grain: int) -> list[int]:
     return sorted(set(found))
 
 
-def first_widths(high: Widths, grain: int) -> set[Widths]:
+def first_widths(high: Widths, grains: Widths) -> set[Widths]:
     """Return what to measure first: the coarse grid, and on each axis the edge behind every coarse width."""
-    found = set(product(*(coarse(top, grain) for top in high)))
-    for axis, top in enumerate(high):
+    found = set(product(*(coarse(top, grain) for top, grain in zip(high, grains, strict=True))))
+    for axis, (top, grain) in enumerate(zip(high, grains, strict=True)):
         behind = {min(width + grain, top) for width in coarse(top, grain) if width >= _SMALL}
         found |= {_put(high, axis, width) for width in behind}
     return found
 
 
-def next_widths(samples: Samples, high: Widths, grain: int, tolerance: float) -> set[Widths]:
+def next_widths(samples: Samples, high: Widths, grains: Widths, tolerance: float) -> set[Widths]:
     """Bisect beside every sample that its neighbours on a line misjudge by more than ``tolerance``, a share of it."""
     found: set[Widths] = set()
-    for axis in range(len(high)):
+    for axis, grain in enumerate(grains):
         line = _line(samples, high, axis)
         widths = sorted(line)
         for low, middle, top in zip(widths, widths[1:], widths[2:], strict=False):
@@ -67,13 +67,13 @@ def between(line: Mapping[int, float], width: int, grain: int) -> float:
     return line[low] * (1 - share) + line[high] * share
 
 
-def surface(samples: Samples, high: Widths, widths: Widths, grain: int) -> float:
+def surface(samples: Samples, high: Widths, widths: Widths, grains: Widths) -> float:
     """Return the time at any widths from samples that hold all of :func:`first_widths`."""
     if widths in samples:
         return samples[widths]
-    axes = [coarse(top, grain) for top in high]
-    found = _bilinear(samples, axes, widths, grain)
-    for axis, width in enumerate(widths):
+    axes = [coarse(top, grain) for top, grain in zip(high, grains, strict=True)]
+    found = _bilinear(samples, axes, widths, grains)
+    for axis, (width, grain) in enumerate(zip(widths, grains, strict=True)):
         line = _line(samples, high, axis)
         known = {knot: line[knot] for knot in axes[axis]}
         found *= between(line, width, grain) / between(known, width, grain)
@@ -93,11 +93,11 @@ def multiple(time: Callable[[int], float], top: int) -> int:
     return top
 
 
-def _bilinear(samples: Samples, axes: Sequence[list[int]], widths: Widths, grain: int) -> float:
+def _bilinear(samples: Samples, axes: Sequence[list[int]], widths: Widths, grains: Widths) -> float:
     if len(axes) == 1:
-        return between({width: samples[(width,)] for width in axes[0]}, widths[0], grain)
-    across = {a: between({b: samples[(a, b)] for b in axes[1]}, widths[1], grain) for a in axes[0]}
-    return between(across, widths[0], grain)
+        return between({width: samples[(width,)] for width in axes[0]}, widths[0], grains[0])
+    rows = {a: {b: samples[(a, b)] for b in axes[1]} for a in axes[0]}
+    return between({a: between(row, widths[1], grains[1]) for a, row in rows.items()}, widths[0], grains[0])
 
 
 def _line(samples: Samples, high: Widths, axis: int) -> dict[int, float]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from ...ir.cache_folder import default_folder
 from .staircase import Widths, surface
 from .target import Target, key
-from .units import Unit, grain
+from .units import Unit, grains
 
-_VERSION = "1"  # of what is measured and how
+_VERSION = "2"  # of what is measured and how
 
 
 @dataclass
@@ -22,10 +22,10 @@ class Curve:
     high: Widths
     samples: dict[Widths, float] = field(default_factory=dict)
 
-    def seconds(self, widths: Widths, grain: int) -> float:
+    def seconds(self, widths: Widths, grains: Widths) -> float:
         """Read the curve at any widths; above the grid time grows in proportion to each width."""
         inside = tuple(min(width, top) for width, top in zip(widths, self.high, strict=True))
-        found = surface(self.samples, self.high, inside, grain)
+        found = surface(self.samples, self.high, inside, grains)
         for width, top in zip(widths, self.high, strict=True):
             found *= max(width, top) / top
         return found
@@ -59,7 +59,7 @@ class Table:
     def seconds(self, unit: Unit) -> float | None:
         """Return a unit's time, None for a kind that was not measured."""
         if unit.kind in self.curves:
-            return self.curves[unit.kind].seconds(unit.widths, grain(unit.kind, self.block))
+            return self.curves[unit.kind].seconds(unit.widths, grains(unit.kind, self.block))
         line = self.moved.get(unit.kind)
         return _nearest(line, unit.widths[0]) if line else None
 

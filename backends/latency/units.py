@@ -13,6 +13,7 @@ from typing import Any
 Dims = Sequence[int | str]
 
 BLOCKED = "com.microsoft.nchwc"
+_FROM_PLAIN = "plain input"  # few channels are read as they lie, not in blocks
 _CONVOLUTIONS = {"Conv", "FusedConv"}
 _LINEAR = {"FusedGemm", "FusedMatMul", "Gemm", "MatMul"}
 _ACTIVATIONS = {"Clip", "Elu", "Erf", "FastGelu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "QuickGelu"}
@@ -85,12 +86,15 @@ def operator(kind: str) -> str:
     return ".".join(filter(None, (read["domain"], read["op"])))
 
 
-def grain(kind: str, block: int) -> int:
-    """Return the multiple that all widths of a kind have."""
+def grains(kind: str, block: int) -> tuple[int, ...]:
+    """Return the multiple that each width of a kind has."""
     read = json.loads(kind)
+    text = json.dumps(read.get("operands", ["a"]))
+    axes = sum(f'"{name}"' in text for name in "ab")
     if read["domain"] != BLOCKED:
-        return 1
-    return 4 if read["op"] == "ReorderInput" else block
+        return (1,) * axes
+    first = {"ReorderInput": 4, _FROM_PLAIN: 1}.get(read.get("layout", read["op"]), block)
+    return (first, block)[:axes]
 
 
 def _convolution(form: Form, block: int) -> Unit:
@@ -102,12 +106,12 @@ def _convolution(form: Form, block: int) -> Unit:
         return _unit(form, (out,), named, group="a")
     if group != 1:
         return _unit(form, (), [_renamed(o, {}) for o in form.operands])
-    unblocked = form.domain == BLOCKED and into < block  # reads the plain layout: this width is no multiple
-    a: dict[int, str] = {} if unblocked else {1: "a"}
-    b = "a" if unblocked else "b"
-    named = [_renamed(x, a), _renamed(w, {0: b} | a)]
-    named += [_renamed(o, {0: b} if o and o.stored else {1: b}) for o in form.operands[2:]]
-    return _unit(form, (out,) if unblocked else (into, out), named)
+    named = [_renamed(x, {1: "a"}), _renamed(w, {0: "b", 1: "a"})]
+    named += [_renamed(o, {0: "b"} if o and o.stored else {1: "b"}) for o in form.operands[2:]]
+    unit = _unit(form, (into, out), named)
+    if form.domain != BLOCKED or into >= block:
+        return unit
+    return Unit(json.dumps(json.loads(unit.kind) | {"layout": _FROM_PLAIN}, sort_keys=True), unit.widths)
 
 
 def _linear(form: Form) -> Unit:

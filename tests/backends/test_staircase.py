@@ -21,10 +21,10 @@ Widths = tuple[int, ...]
 def learnt(time: Callable[[Widths], float], high: Widths, grain: int, rounds: int = 3) -> dict[Widths, float]:
     """Measure as the predictor does."""
     samples: dict[Widths, float] = {}
-    wanted = first_widths(high, grain)
+    wanted = first_widths(high, (grain,) * len(high))
     for _ in range(rounds):
         samples |= {widths: time(widths) for widths in wanted}
-        wanted = next_widths(samples, high, grain, 0.03)
+        wanted = next_widths(samples, high, (grain,) * len(high), 0.03)
     return samples
 
 
@@ -58,7 +58,7 @@ def test_a_width_costs_what_its_block_does() -> None:
 def test_bilinear_work_is_read_off_exactly() -> None:
     samples = learnt(blocks, (256, 512), 16)
     for widths in ((16, 16), (48, 96), (50, 97), (240, 496), (255, 511)):
-        assert surface(samples, (256, 512), widths, 16) == pytest.approx(blocks(widths), rel=1e-9)
+        assert surface(samples, (256, 512), widths, (16, 16)) == pytest.approx(blocks(widths), rel=1e-9)
 
 
 def test_few_widths_are_measured() -> None:
@@ -71,7 +71,7 @@ def test_edges_within_the_coarse_grid_are_found() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         widths = (int(rng.integers(1, 9)) * 16, int(rng.integers(1, 17)) * 16)
-        assert surface(samples, high, widths, 16) == pytest.approx(sets_of_four(widths), rel=0.1)
+        assert surface(samples, high, widths, (16, 16)) == pytest.approx(sets_of_four(widths), rel=0.1)
 
 
 def test_bisection_goes_to_the_edge() -> None:
@@ -82,13 +82,13 @@ def test_bisection_goes_to_the_edge() -> None:
 
     samples = learnt(jump, (256,), 1, rounds=8)
     assert {(96,), (97,)} <= samples.keys()
-    assert surface(samples, (256,), (96,), 1) == pytest.approx(96)
-    assert surface(samples, (256,), (98,), 1) == pytest.approx(196, rel=0.03)
+    assert surface(samples, (256,), (96,), (1,)) == pytest.approx(96)
+    assert surface(samples, (256,), (98,), (1,)) == pytest.approx(196, rel=0.03)
 
 
 def test_a_straight_line_needs_no_more() -> None:
     samples = learnt(lambda widths: 3.0 * widths[0], (256,), 1)
-    assert samples.keys() == first_widths((256,), 1)
+    assert samples.keys() == first_widths((256,), (1,))
 
 
 @pytest.mark.parametrize("tread", [1, 4, 8, 16, 32])

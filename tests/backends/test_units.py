@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from optimise_onnx.backends.latency.units import BLOCKED, Form, Operand, Unit, form_of, grain, operator, unit_of
+from optimise_onnx.backends.latency.units import BLOCKED, Form, Operand, form_of, grains, operator, unit_of
 
 
 def operand(*shape: int, stored: bool = False, dtype: str = "float32") -> Operand:
@@ -36,7 +36,7 @@ def reorder(width: int) -> Form:
         (convolution(16, 16), (16, 16)),
         (convolution(48, 48, group=48), (48,)),
         (convolution(5, 7, domain=""), (5, 7)),
-        (convolution(3, 32), (32,)),
+        (convolution(3, 32), (3, 32)),
         (convolution(8, 12, group=4, domain=""), ()),
         (gemm(64, 10), (64, 10)),
         (gemm(10, 10), (10, 10)),
@@ -86,7 +86,19 @@ def test_kinds_are_read_by_people() -> None:
     assert operator(unit.kind) == f"{BLOCKED}.Conv"
 
 
-def test_only_blocked_layouts_have_a_grain() -> None:
-    assert grain(unit_of(convolution(16, 32), 16).kind, 16) == 16
-    assert grain(unit_of(convolution(16, 32, domain=""), 16).kind, 16) == 1
-    assert grain(Unit(json.dumps({"domain": BLOCKED, "op": "ReorderInput"}), (8,)).kind, 16) == 4
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (convolution(16, 32), (16, 16)),
+        (convolution(3, 32), (1, 16)),
+        (convolution(48, 48, group=48), (16,)),
+        (convolution(16, 32, domain=""), (1, 1)),
+        (convolution(8, 12, group=4, domain=""), ()),
+        (Form(BLOCKED, "ReorderInput", {}, (operand(1, 20, 4, 4),)), (4,)),
+        (Form("", "Slice", {}, (operand(1, 20, 4, 4),)), (1,)),
+    ],
+)
+def test_blocked_layouts_have_a_grain(form: Form, expected: tuple[int, ...]) -> None:
+    unit = unit_of(form, 16)
+    assert grains(unit.kind, 16) == expected
+    assert len(unit.widths) == len(expected)
