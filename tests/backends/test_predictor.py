@@ -10,6 +10,7 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.backends.latency import predictor as module
+from optimise_onnx.backends.latency.alignment import alignment
 from optimise_onnx.backends.latency.correction import NODE, RUN, corrected, features, fitted
 from optimise_onnx.backends.latency.kernels import Kernels
 from optimise_onnx.backends.latency.lowering import block_size, lowered
@@ -127,3 +128,7 @@ def test_the_correction_is_found_again() -> None:
 
 def test_without_runs_units_count_as_they_are() -> None:
     assert corrected(features([("Conv", 1e-3)]), {}) == pytest.approx(1e-3 + 21e-6)
+
+
+def test_the_multiple_that_pays_is_a_power_of_two(learnt: Predictor) -> None:
+    assert alignment(learnt) in (1, 2, 4, 8, 16, 32, 64)
