@@ -28,8 +28,10 @@ class Measured:
         return interleaved([graph], self.target)[0]
 
 
-def interleaved(graphs: Sequence[Graph], target: Target, budget: float = _SECONDS) -> list[float]:
-    """Return the median seconds of each graph, run in turns for about ``budget`` seconds each, ten runs at least.
+def interleaved(
+    graphs: Sequence[Graph], target: Target, budget: float = _SECONDS, quantile: float = 0.5
+) -> list[float]:
+    """Return a quantile of each graph's seconds, run in turns for about ``budget`` seconds each, ten runs at least.
 
     Raises InvalidModelError when onnxruntime refuses one.
     """
@@ -47,7 +49,7 @@ def interleaved(graphs: Sequence[Graph], target: Target, budget: float = _SECOND
         for i in order:
             sessions[i].run(None, feeds[i])  # the graph before has left the caches to itself
             rows[i] += [_timed(sessions[i], feeds[i]) for _ in range(-(-runs[i] // _RUNS[0]))]
-    return [float(np.median(row)) for row in rows]
+    return [float(np.quantile(row, quantile)) for row in rows]
 
 
 def _session(graph: Graph, target: Target) -> onnxruntime.InferenceSession:

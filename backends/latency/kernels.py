@@ -16,7 +16,7 @@ from .target import Target
 from .units import Form, Operand, Unit, form_of
 
 _WARM_UP, _RUNS = 2, 6
-_TURNS = 2  # far apart in time, for the machine has slow moments
+_TURNS = 3  # far apart in time, for the machine has slow moments
 _AT_ONCE = 300
 _ELEMENTS = 2**27  # of activations in one session
 _DOMAINS = (("", 17), ("com.microsoft", 1), ("com.microsoft.nchwc", 1))

@@ -19,6 +19,7 @@ _ROUNDS = 3
 _TOLERANCE = 0.03
 _RUNS = 5
 _FOOTPRINT = 2**20
+_BUDGET, _QUIET = 0.5, 0.1  # seconds and quantile of whole-network runs: other processes only ever add time
 Timed = Sequence[tuple[Unit, float]]
 
 
@@ -77,7 +78,7 @@ class Predictor:
 
     def _learn(self, graphs: Sequence[Graph], lowerings: Sequence[Timed]) -> None:
         self._meet(lowerings)
-        seconds = interleaved(graphs, self.target)
+        seconds = interleaved(graphs, self.target, _BUDGET, _QUIET)
         self.table.corrections[self.network] = fitted([self._features(units) for units in lowerings], seconds)
 
     def _meet(self, lowerings: Sequence[Timed]) -> None:

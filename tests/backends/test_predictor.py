@@ -120,14 +120,14 @@ def test_what_onnxruntime_refuses_is_an_error() -> None:
 def test_the_correction_is_found_again() -> None:
     rng = np.random.default_rng(0)
     rows = [features([("Conv", float(rng.uniform(1e-3, 3e-3))), ("Gemm", 1e-4)] * 10) for _ in range(10)]
-    truth = {"Conv": 1.2, "Gemm": 1.0, NODE: 1.0, RUN: 20.0}
+    truth = {"Conv": 1.2, "Gemm": 1.0, NODE: -2.0, RUN: 10.0}
     factors = fitted(rows, [corrected(row, truth) for row in rows])
     assert factors["Conv"] == pytest.approx(1.2, abs=0.01)
-    assert all(factor >= 0 for factor in factors.values())
+    assert factors["Gemm"] >= 0
 
 
 def test_without_runs_units_count_as_they_are() -> None:
-    assert corrected(features([("Conv", 1e-3)]), {}) == pytest.approx(1e-3 + 21e-6)
+    assert corrected(features([("Conv", 1e-3)]), {}) == pytest.approx(1e-3 + 8e-6)
 
 
 def test_the_multiple_that_pays_is_a_power_of_two(learnt: Predictor) -> None:
