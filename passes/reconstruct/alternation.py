@@ -1,8 +1,4 @@
-"""The two ends of a chain solved in turn: the last layer by least squares, the first by Gauss-Newton steps.
-
-Where cross-validation held the first layer to its old weights, the last one keeps its own: least squares there would
-hardly move it.
-"""
+"""The two ends of a chain solved in turn: the last layer by least squares, the first by Gauss-Newton steps."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,13 +13,12 @@ from ..analysis.writing import stored_bias
 from .chain import Chain
 from .derivatives import Derivatives
 from .joint import Inner, JointFit, Piece, Weights
-from .paired import RIDGES, PairedMoments
+from .paired import PairedMoments
 
 POSITIONS = 2**18  # output positions that a chain is fitted on, at most, about
 ELEMENTS = 2**26  # numbers held for that, at most, about
 HELD = 8  # one batch in so many is kept apart
 WIDEST = 2500
-_UNSURE = RIDGES[-1] / 2  # samples that call for so much in one layer do not improve the next one either
 
 
 Sampled = tuple[Array | None, Array]
@@ -37,7 +32,7 @@ def may_lead(layer: Linear) -> bool:
 
 @dataclass(frozen=True)
 class Alternation:
-    """``rounds`` times: solve the last layer, if that may help, then take ``steps`` steps with the first.
+    """``rounds`` times: solve the last layer, then take ``steps`` steps with the first.
 
     ``pieces`` are the samples to fit and those kept apart; weights start from those stored in ``graph``.
     """
@@ -59,8 +54,7 @@ class Alternation:
         fit = JointFit(self.links, self.chain.first, inputs.whole(), inputs.ridge, *self.pieces, self.rng)
         for _ in range(self.rounds):
             inner = fit.inner(weights, like)
-            start = last[0], last[1].astype(np.float32)
-            solved = start if inputs.ridge >= _UNSURE else self._last(inner, start, ridge)
+            solved = self._last(inner, (last[0], last[1].astype(np.float32)), ridge)
             weights = fit.improve(weights, inner, like, solved, self.steps)
         return weights
 
