@@ -98,6 +98,13 @@ def without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
     return model, values
 
 
+def hand_over(options: onnxruntime.SessionOptions, arrays: Mapping[str, Array]) -> None:
+    """Give the values of the constants that a model declares as external."""
+    if arrays:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
+
+
 def _handed_over(tensor: Tensor) -> bool:
     """Whether a constant is large, and of a type that onnxruntime takes from numpy as it is."""
     return tensor.array.nbytes > _LARGE and tensor.array.dtype.kind in "fiu" and tensor.array.dtype.isnative
@@ -138,9 +145,7 @@ def _load(model: onnx.ModelProto, options: onnxruntime.SessionOptions, initializ
 
     Raises InvalidModelError with onnxruntime's own first line.
     """
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in initializers.values()]
-    if values:
-        options.add_external_initializers(list(initializers), values)
+    hand_over(options, initializers)
     try:
         data = model.SerializeToString()
         return OrtSession(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))

@@ -10,7 +10,7 @@ import onnxruntime
 from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds, random_feeds
 from ...ir.graph import Graph
-from ..ort import REFUSALS, without_large
+from ..ort import REFUSALS, hand_over, without_large
 from .target import Target
 
 _SECONDS = 0.25  # a network
@@ -55,9 +55,7 @@ def interleaved(
 def _session(graph: Graph, target: Target) -> onnxruntime.InferenceSession:
     model, large = without_large(graph.copy())
     options = target.options()
-    if large:
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
-        options.add_external_initializers(list(large), values)
+    hand_over(options, large)
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[target.provider])
 
 

@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import DTypeLike
 
 from ...ir.graph import Array
-from ..ort import REFUSALS
+from ..ort import REFUSALS, hand_over
 from .profile import Event, Events, events, seconds
 from .target import Target
 from .units import Form, Operand, Unit, form_of
@@ -62,9 +62,7 @@ class Kernels:
         for place, form in enumerate(forms):
             bench.add(place, form)
         options = self._target.options(optimise=False, profile=True)
-        if bench.weights:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in bench.weights.values()]
-            options.add_external_initializers(list(bench.weights), values)
+        hand_over(options, bench.weights)
         session = onnxruntime.InferenceSession(
             bench.model().SerializeToString(), options, providers=[self._target.provider]
         )

@@ -14,7 +14,7 @@ import onnxruntime
 from ...ir.errors import InvalidModelError
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
-from ..ort import REFUSALS, without_large
+from ..ort import REFUSALS, hand_over, without_large
 from .profile import Events, events, seconds
 from .target import Target
 from .units import BLOCKED, Form, Operand, Unit, unit_of
@@ -66,9 +66,7 @@ def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Target, runs: i
         options.optimized_model_filepath = str(path)
         for name, value in (("file_name", "weights"), ("min_size_in_bytes", "64")):
             options.add_session_config_entry(f"session.optimized_model_external_initializers_{name}", value)
-        if large:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
-            options.add_external_initializers(list(large), values)
+        hand_over(options, large)
         try:
             session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[target.provider])
             for _ in range(runs):

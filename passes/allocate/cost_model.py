@@ -115,7 +115,7 @@ class Cursor:
     """Levels (V,) that are changed one at a time, and the cost along each; faster than :meth:`Cost.slopes` for one."""
 
     def __init__(self, cost: Cost, kept: Floats) -> None:
-        self._cost, self.kept = cost, kept.copy()
+        self.kept = kept.copy()
         self._twice, self._bend = 2 * cost.quadratic, np.diagonal(cost.quadratic).tolist()
         self._linear, self._shared = cost.linear.tolist(), cost.shared
         if self._shared is not None:

@@ -20,7 +20,7 @@ from ..analysis.channels import Group
 from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
 from ..analysis.dropping import block_cut, mean_shifts, remove_blocks
 from ..analysis.forms import Form, FormMenu, Offer, whole_cost
-from ..analysis.linear import linear_layers
+from ..analysis.linear import linear_layers, spatial_sizes
 from ..analysis.ranking import Ranking
 from .cost_model import Cost as Model
 from .cost_model import Floats, Term
@@ -145,7 +145,7 @@ class Task:
             layer, chosen = layers.get(offer.layer.node), menu.at(share)
             if chosen is None or layer is None:
                 continue
-            sizes = tuple(int(size) for size in shapes[layer.input][2:]) if layer.geometry is not None else ()
+            sizes = spatial_sizes(layer, shapes)
             whole = costs[layer.node].macs if kind == "macs" else whole_cost(layer, sizes, kind)
             whole *= offer.itemsize if kind == "bytes" else 1
             forms, left = offer.alike(chosen, layer, sizes, kind)

@@ -112,6 +112,11 @@ class Linear:
         return np.ascontiguousarray(values, dtype=like.dtype)
 
 
+def spatial_sizes(layer: Linear, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
+    """Return the spatial sizes of what a convolution reads, () for a product."""
+    return tuple(shapes[layer.input][2:]) if layer.geometry is not None else ()
+
+
 def linear_layers(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Linear]:
     """Find every layer that can be seen as a matrix, by node name, in topological order."""
     found = {}

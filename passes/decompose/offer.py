@@ -12,7 +12,7 @@ from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape
 from ..analysis.forms import Family, Offer, regularised
 from ..analysis.keeping import held_tensors
-from ..analysis.linear import Linear, linear_layers, stored_weight
+from ..analysis.linear import Linear, linear_layers, spatial_sizes, stored_weight
 from ..analysis.statistics import LARGEST, InputMoments
 from ..analysis.writing import writable
 from ..base import Context, Outcome
@@ -47,7 +47,7 @@ class OfferForms:
             "form-estimates", graph, [list(self.families), [layer.node for layer in layers], list(moments.key)], make
         )
         offers = [
-            Offer(layer, spatial(layer, shapes), kinds, np.asarray(arrays[layer.node]), itemsize(graph, layer))
+            Offer(layer, spatial_sizes(layer, shapes), kinds, np.asarray(arrays[layer.node]), itemsize(graph, layer))
             for layer, kinds in zip(layers, able, strict=True)
             if kinds and layer.node in arrays
         ]
@@ -61,15 +61,10 @@ def decomposable(graph: Graph, shapes: Mapping[str, Shape]) -> list[Linear]:
     for layer in linear_layers(graph, shapes).values():
         node = graph.node(layer.node)
         stored = node.inputs[layer.weight_index].is_constant and writable(graph, node, layer)
-        known = all(isinstance(size, int) for size in spatial(layer, shapes))
+        known = all(isinstance(size, int) for size in spatial_sizes(layer, shapes))
         if stored and known and layer.fan_in <= LARGEST and not layer.columns:
             found.append(layer)
     return found
-
-
-def spatial(layer: Linear, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
-    """Return the spatial sizes of what a convolution reads, () for a product."""
-    return tuple(shapes[layer.input][2:]) if layer.geometry is not None else ()
 
 
 def itemsize(graph: Graph, layer: Linear) -> int:

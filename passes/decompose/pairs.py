@@ -120,13 +120,12 @@ def fit_pairs(pairs: Sequence[Pair], cov: Array, cross: Array) -> tuple[FittedPa
     group is fitted on its own by :class:`Stretched`, which is reduced-rank regression where the first factor has all
     taps; depthwise layers, all channels at once, by :func:`rank_one`. Raises NumericalError on NaN or Inf.
     """
-    if len(cov) > 1 and all(prod(pair.split.kernel) == cov.shape[1] for pair in pairs):
+    if _are_depthwise(pairs, cov):
         return tuple(_depthwise(pair, cov, cross) for pair in pairs)
-    dense = np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
+    dense = _dense(cov, cross)
     fitted: dict[Pair, FittedPair] = {}
     for split in dict.fromkeys(pair.split for pair in pairs):
-        laid = split.square(cov), split.rows(cross), split.rows(dense)
-        known = [Stretched(*group) for group in zip(*laid, strict=True)]
+        known = _laid_out(split, cov, cross, dense)
         alike = [pair for pair in pairs if pair.split == split]
         fitted |= {pair: _stacked(pair, [group.fit(pair.rank) for group in known]) for pair in alike}
     return tuple(fitted[pair] for pair in pairs)
@@ -138,25 +137,33 @@ def estimated_losses(pairs: Sequence[Pair], cov: Array, cross: Array) -> Array:
     What lies beyond the rank in the spectrum, times what the start of a pair of middle rank really loses of that.
     Raises NumericalError on NaN or Inf.
     """
-    if len(cov) > 1 and cov.shape[1] == prod(pairs[0].split.kernel):
-        explained = [float(np.vdot(fitted.matrix, cross)) for fitted in fit_pairs(pairs, cov, cross)]
-        return 1 - np.array(explained) / max(_energy(cov, cross), _NOTHING)
-    dense = np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
+    dense = _dense(cov, cross)
+    energy = max(float(np.vdot(dense, cross)), _NOTHING)
+    if _are_depthwise(pairs, cov):
+        return 1 - np.array([float(np.vdot(fitted.matrix, cross)) for fitted in fit_pairs(pairs, cov, cross)]) / energy
     found = dict[Pair, float]()
     for split in dict.fromkeys(pair.split for pair in pairs):
-        laid = split.square(cov), split.rows(cross), split.rows(dense)
-        known = [Stretched(*group) for group in zip(*laid, strict=True)]
+        known = _laid_out(split, cov, cross, dense)
         alike = sorted((pair for pair in pairs if pair.split == split), key=lambda pair: pair.rank)
         tails = {pair: sum(float(group.spectrum.energies[pair.rank :].sum()) for group in known) for pair in alike}
         middle = alike[len(alike) // 2]
         real = sum(group.start(middle.rank).loss for group in known)
         found |= {pair: tails[pair] * real / max(tails[middle], _NOTHING) for pair in alike}
-    return np.array([found[pair] for pair in pairs]) / max(float(np.vdot(dense, cross)), _NOTHING)
+    return np.array([found[pair] for pair in pairs]) / energy
 
 
-def _energy(cov: Array, cross: Array) -> float:
-    dense = np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
-    return float(np.vdot(dense, cross))
+def _are_depthwise(pairs: Sequence[Pair], cov: Array) -> bool:
+    return len(cov) > 1 and all(prod(pair.split.kernel) == cov.shape[1] for pair in pairs)
+
+
+def _dense(cov: Array, cross: Array) -> Array:
+    """Return the best layer without a form, (g, d, m)."""
+    return np.stack([regression(*group) for group in zip(cov, cross, strict=True)])
+
+
+def _laid_out(split: TapSplit, cov: Array, cross: Array, dense: Array) -> list[Stretched]:
+    laid = split.square(cov), split.rows(cross), split.rows(dense)
+    return [Stretched(*group) for group in zip(*laid, strict=True)]
 
 
 def _stacked(pair: Pair, groups: Sequence[Factors]) -> FittedPair:

@@ -9,7 +9,7 @@ import numpy as np
 from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
-from ..analysis.linear import Linear, stored_weight
+from ..analysis.linear import Linear, spatial_sizes, stored_weight
 from ..analysis.writing import stored_bias
 from .chain import Chain, limits
 
@@ -82,7 +82,7 @@ class _Link:
             bounds = limits(node, graph.opset)
             assert bounds is not None
             return _Link(node, None, limits=bounds)
-        sizes = tuple(int(size) for size in shapes[layer.input][2:]) if layer.geometry is not None else ()
+        sizes = spatial_sizes(layer, shapes)
         if weight is not None:
             return _Link(node, layer, sizes, weight)
         value = stored_weight(graph, node, layer).astype(np.float32)
