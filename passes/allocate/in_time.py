@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from ...ir.errors import TargetNotMetError, UsageError
 from ...ir.graph import Array, Graph
 from ...ir.timing import Device
@@ -78,7 +80,9 @@ def _propose(
         weighed[number][-1] *= weight
     tried = replace(task, budget=share * whole)
     choice = by_error(tried, weighed)
-    return None if choice is None else (choice, tried.price(choice) / whole, expected(task, curves, choice))
+    if choice is None:  # out of reach by the model, which may be wrong
+        choice = np.append(tried.least(), np.ones(len(tried.menus)))
+    return choice, tried.price(choice) / whole, expected(task, curves, choice)
 
 
 def _measure(task: Task, limit: Limit, choices: Sequence[Floats]) -> list[float]:
