@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .ports import Port
+
 Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "elu", "selu"]
@@ -29,7 +31,9 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Input(Layer):
-    """What a sample is fed to; ``inputs`` is empty."""
+    """What a sample is fed to; ``inputs`` is empty. ``port`` brings samples of the ONNX model into its layout."""
+
+    port: Port | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +103,14 @@ class Flatten(Layer):
 class Network:
     """``layers`` in an order that runs; ``outputs`` name the layers whose values are results, in the graph's order.
 
-    ``notes`` say what was left out or changed on purpose, such as a softmax at the end.
+    ``notes`` say what was left out or changed on purpose, such as a softmax at the end. ``ports``, one for each of
+    ``outputs``, bring results into the layout of the ONNX model.
     """
 
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    ports: tuple[Port, ...] = ()
 
     @property
     def by_name(self) -> Mapping[str, Layer]:
