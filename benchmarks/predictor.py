@@ -76,7 +76,7 @@ def score(name: str, graph: Graph, threads: int) -> str:
         again = time.perf_counter() - start
         others = profiles(graph, PROFILES, seed=1)
         start = time.perf_counter()
-        predicted = np.array([predictor.seconds(other) for other in others])
+        predicted = np.array(predictor.times(others))
         each = (time.perf_counter() - start) / PROFILES
     tens = [others[i : i + 10] for i in range(0, PROFILES, 10)]
     measured = np.concatenate([interleaved(ten, target, 0.5, QUANTILE) for ten in tens])

@@ -66,7 +66,7 @@ def main() -> None:
         context = Context(RUNNER, graph, calibration, cache=DiskCache(Path(folder)))
         PassManager.parse(FIRST).run(copy, context)
         context.original = copy.copy()
-        records = PassManager.parse(f"{EXACT},{lossy_pipeline(target, criterion='obs')}").run(copy, context)
+        records = PassManager.parse(f"{EXACT},{','.join(lossy_pipeline(target, criterion='obs'))}").run(copy, context)
         print("  " + ", ".join(f"{r.name} {r.seconds:.1f} s" for r in records if r.seconds > 1), flush=True)
 
     forward()

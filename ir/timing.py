@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -35,10 +35,23 @@ class Interval(NamedTuple):
 
 
 class Timer(Protocol):
-    """Says how long a graph takes, wherever it is meant to run: predicted, measured, or asked of a device."""
+    """Says how long graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
 
-    def seconds(self, graph: Graph) -> float:
-        """Return the time of one run. Raises InvalidModelError when the graph does not run there."""
+    def times(self, graphs: Sequence[Graph]) -> list[float]:
+        """Return the seconds of one run of each. Raises InvalidModelError when one does not run there."""
+
+
+class Device(Timer, Protocol):
+    """Where models are meant to run. Its own times are measured, those of models given together in turns if it can."""
+
+    def multiple(self) -> int:
+        """Return the multiple of channels that pays there."""
+
+    def layers(self, graph: Graph) -> Mapping[str, float]:
+        """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
+
+    def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:
+        """Return a timer that is quick to ask about a graph at other widths; ``others`` are some of those."""
 
 
 @dataclass(frozen=True)

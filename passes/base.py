@@ -12,6 +12,7 @@ import numpy as np
 from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
+from ..ir.timing import Device
 from .cache import Cache
 from .hashing import calibration_digest, code_digest, digest, graph_digest
 
@@ -33,7 +34,7 @@ class Context:
 
     ``original`` is the graph that relative targets are relative to. ``decisions`` carries what one pass decides for a
     later one: widths, kept channels, the graph before removal. ``cached`` holds analyses, dropped when the graph
-    changes; ``cache`` keeps what is dear for other runs.
+    changes; ``cache`` keeps what is dear for other runs; ``device`` is where latency counts.
     """
 
     runner: Runner
@@ -45,6 +46,7 @@ class Context:
     progress: Callable[[str, float], None] = lambda _text, _share: None
     cached: dict[Hashable, Any] = field(default_factory=dict)
     cache: Cache | None = None
+    device: Device | None = None
 
     def analysis(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return a cached analysis of the current graph, making it when needed."""

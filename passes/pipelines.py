@@ -58,18 +58,27 @@ def lossy_pipeline(
     max_ratio: float | None = None,
     sampler: bool = False,
     forms: tuple[str, ...] = (),
-) -> str:
-    """Write the passes that spend accuracy to meet ``target``; the options are those of the passes."""
+    only_faster: bool = False,
+    partial: bool = False,
+) -> tuple[str, str]:
+    """Write the passes that decide what goes to meet ``target``, and those that carry it out and repair the rest.
+
+    The options are those of the passes.
+    """
     share = 1.0 if max_ratio is None else max_ratio
-    passes: tuple[Pass, ...] = (
+    deciding: tuple[Pass, ...] = (
+        *((SampleInputs(),) if sampler else ()),
         SelectChannels(criterion=criterion, keep_nodes=keep_nodes, keep_types=keep_types),
         *((OfferForms(families=forms, keep_nodes=keep_nodes, keep_types=keep_types),) if forms else ()),
-        Allocate(target=target, method=allocation, align=align, max_ratio=share),
-        RemoveChannels(),
-        *((Decompose(),) if forms else ()),
-        Reconstruct(),
+        Allocate(target=target, method=allocation, align=align, max_ratio=share, partial=partial),
     )
-    return join((SampleInputs(), *passes, DropSamplers()) if sampler else passes)
+    doing: tuple[Pass, ...] = (
+        RemoveChannels(),
+        *((Decompose(only_faster=only_faster),) if forms else ()),
+        Reconstruct(),
+        *((DropSamplers(),) if sampler else ()),
+    )
+    return join(deciding), join(doing)
 
 
 def known_passes() -> dict[str, type[Pass]]:

@@ -12,7 +12,7 @@ from ..backends.ort import OrtRunner
 from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
 from ..frontends.scripts import metric as metric_function
-from ..ir.errors import UsageError
+from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
 from ..passes.allocate.targets import Target
@@ -21,9 +21,11 @@ from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import probe
 from .analysis import Analysis
-from .compression import Options, Progress, Settings, baseline, report, rewrite, silent
+from .compression import Progress, baseline, rewrite, silent
 from .measure import Metric, accuracy
+from .outcome import guarded, missed, report
 from .report import Report
+from .settings import Options, Settings
 
 Source = str | Path | bytes | onnx.ModelProto | Graph
 
@@ -32,11 +34,15 @@ _MEASURED = 1024
 
 @dataclass(frozen=True)
 class CompressResult:
-    """The smaller model, the figures before and after, and what each pass did."""
+    """The smaller model, the figures before and after, and what each pass did.
+
+    ``missed`` says how the target was not met, where less than that was allowed.
+    """
 
     model: onnx.ModelProto
     report: Report
     records: tuple[Record, ...]
+    missed: TargetNotMetError | None = None
 
 
 def load(source: Source) -> Graph:
@@ -104,8 +110,16 @@ def compress_graph(
     runner = OrtRunner()
     rewritten = rewrite(graph, settings, used, runner, progress)
     progress("measuring", 0.0)
-    found = report(graph, rewritten, settings, runner, used, measured, metric)
-    return CompressResult(rewritten.graph.to_model(), found, rewritten.records)
+    samples = measured or probe.at_random(graph, runner.session(graph), settings.seed)
+    found = report(graph, rewritten, settings, runner, used, samples, metric)
+    if settings.guard and found.device is None:
+        kept = guarded(graph, rewritten, found, settings, runner, used, samples, progress)
+        if kept is not rewritten:
+            rewritten, found = kept, report(graph, kept, settings, runner, used, samples, metric)
+    problem = missed(settings, found)
+    if problem is not None and not settings.allow_partial:
+        raise problem
+    return CompressResult(rewritten.graph.to_model(), found, rewritten.records, problem)
 
 
 def run_pipeline(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 from ..ir.cost import Cost, cost, total
-from ..ir.errors import TargetNotMetError, UnsupportedOpError, UsageError
+from ..ir.errors import UnsupportedOpError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..ir.timing import latency
 from ..ir.verify import verify
 from ..passes.allocate.targets import Target
 from ..passes.analysis.channels import Channels, analyse
@@ -20,85 +18,31 @@ from ..passes.analysis.keeping import meant
 from ..passes.analysis.rules.table import RULES
 from ..passes.base import Context
 from ..passes.cache import DiskCache
-from ..passes.decompose.families import chosen
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
-from . import probe
-from .measure import Metric, measure
-from .report import PinLine, Report, pin_lines
+from ..passes.trials import finish
+from .report import PinLine, pin_lines
+from .settings import Settings
 
 Progress = Callable[[str, float], None]
-
-_BENCH_SECONDS = 1.0
 
 
 def silent(_text: str, _share: float) -> None:
     """Show no progress."""
 
 
-class Options(TypedDict, total=False):
-    """How to compress, as the fields of :class:`Settings`.
-
-    ``criterion`` ranks channels: ``obs`` with data and ``magnitude`` without by default. ``keep`` are regular
-    expressions of nodes or tensors whose channels stay, ``keep_type`` operators likewise. At most the share
-    ``max_ratio`` of a group goes, and widths stay multiples of ``align``. ``strict`` refuses models with operators that
-    have no rule. ``allocation`` is ``global``, ``uniform`` or ``bisect``; ``sampler`` lets layers drop channels of a
-    stream that others still read. ``forms`` names families of forms that layers may take besides losing channels:
-    ``stretch``, ``low-rank``, ``strided``, ``blocks``, or ``all``. With ``cache`` what was measured is kept for another
-    target of the same model and data, in the folder that the variable OPTIMISE_ONNX_CACHE names or the user's cache.
-    """
-
-    criterion: str | None
-    keep: Sequence[str]
-    keep_type: Sequence[str]
-    max_ratio: float | None
-    align: int
-    seed: int
-    strict: bool
-    allocation: str
-    sampler: bool
-    forms: Sequence[str]
-    cache: bool
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for: a target, and :class:`Options`."""
-
-    target: Target
-    criterion: str | None = None
-    keep: Sequence[str] = ()
-    keep_type: Sequence[str] = ()
-    max_ratio: float | None = None
-    align: int = 1
-    seed: int = 0
-    strict: bool = False
-    allocation: str = "global"
-    sampler: bool = False
-    forms: Sequence[str] = ()
-    cache: bool = True
-
-    @staticmethod
-    def parse(target: str | Target, **options: Unpack[Options]) -> Settings:
-        """Check and gather options. Raises UsageError for a wrong target, ``max_ratio``, ``align`` or form."""
-        given = Settings(target if isinstance(target, Target) else Target.parse(target), **options)
-        if given.align < 1:
-            raise UsageError(f"align={given.align} is no width", hint="give 1 or more")
-        if given.max_ratio is not None and not 0 <= given.max_ratio <= 1:
-            raise UsageError(f"max_ratio={given.max_ratio} is no share between 0 and 1")
-        chosen(given.forms)
-        return given
-
-
 @dataclass(frozen=True)
 class Rewritten:
-    """A smaller graph, the cost before, what each pass did, and what had to stay."""
+    """A smaller graph, the cost before, what each pass did, and what had to stay; ``predicted``: the share of the
+    original's time that a latency target's choice was expected to take.
+    """
 
     graph: Graph
     before: Cost
     records: tuple[Record, ...]
     pins: tuple[PinLine, ...]
+    predicted: float | None = None
 
 
 def baseline(graph: Graph, runner: Runner) -> Graph:
@@ -123,49 +67,30 @@ def rewrite(
     _check_keep(original, settings)
     graph = original.copy()
     cache = DiskCache.default() if settings.cache else None
-    context = Context(runner, original, calibration, settings.seed, progress=progress, cache=cache)
+    context = Context(
+        runner, original, calibration, settings.seed, progress=progress, cache=cache, device=settings.device
+    )
     records = PassManager.parse(FIRST).run(graph, context)
     context.original = start = graph.copy()
     records += PassManager.parse(EXACT).run(graph, context)
     channels = context.analysis("channels", lambda: analyse(graph))
     if settings.strict:
         _check_supported(graph, channels)
-    target, before = settings.target, total(cost(start))
-    if target.measure(total(cost(graph))) > target.budget(before):
-        records += PassManager.parse(_lossy(original, graph, settings, calibration)).run(graph, context)
+    deciding, doing = _lossy(original, graph, settings, calibration)
+    if not _met(settings.target, start, graph):
+        records += PassManager.parse(deciding).run(graph, context)
+        records += finish(graph, context, PassManager.parse(doing))
     verify(graph, original)
-    _check_target(target, before, total(cost(graph)))
-    return Rewritten(graph, before, tuple(records), pin_lines(channels))
+    predicted = context.decisions.get("figures", {}).get("latency_predicted")
+    return Rewritten(graph, total(cost(start)), tuple(records), pin_lines(channels), predicted)
 
 
-def report(
-    original: Graph,
-    rewritten: Rewritten,
-    settings: Settings,
-    runner: Runner,
-    calibration: Calibration | None,
-    samples: probe.Samples | None = None,
-    metric: Metric | None = None,
-) -> Report:
-    """Measure both models. Without ``samples`` random inputs are drawn. Raises what :func:`measure` raises."""
-    before, after = runner.session(original), runner.session(rewritten.graph)
-    samples = samples or probe.at_random(original, before, settings.seed)
-    fidelity = measure(before, after, samples, metric)
-    feeds = probe.first(original, samples)
-    return Report(
-        target=str(settings.target),
-        before=rewritten.before,
-        after=total(cost(rewritten.graph)),
-        fidelity=fidelity,
-        latency=latency([before, after], [feeds, feeds], _BENCH_SECONDS),
-        calibration=calibration.samples if calibration else 0,
-        seed=settings.seed,
-        pins=rewritten.pins,
-        records=rewritten.records,
-    )
+def _met(target: Target, before: Graph, now: Graph) -> bool:
+    """Whether a target that is counted is met; one that is measured is left to the passes."""
+    return target.meter is not None and target.meter.of(now) <= target.budget(target.meter.of(before))
 
 
-def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calibration | None) -> str:
+def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calibration | None) -> tuple[str, str]:
     return lossy_pipeline(
         str(settings.target),
         criterion=settings.criterion or ("magnitude" if calibration is None else "obs"),
@@ -176,6 +101,8 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
         forms=tuple(settings.forms),
+        only_faster=settings.target.kind == "latency",
+        partial=settings.allow_partial,
     )
 
 
@@ -213,13 +140,3 @@ def _check_supported(graph: Graph, channels: Channels) -> None:
             raise UnsupportedOpError(
                 "the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint
             )
-
-
-def _check_target(target: Target, before: Cost, after: Cost) -> None:
-    reached, limit = target.measure(after), target.budget(before)
-    if reached > limit:
-        share = reached / max(target.measure(before), 1)
-        raise TargetNotMetError(
-            f"the target {target} was not met",
-            why=f"{target.kind} came to {reached} ({share:.3f}x), the limit is {limit:.0f}",
-        )

@@ -27,8 +27,22 @@ class PinLine:
 
 
 @dataclass(frozen=True)
+class OnDevice:
+    """Seconds of both models where a target of latency counts. ``least``: the end of the interval that the smaller
+    model's time is known to; ``predicted``: the share of the original's time that was expected of it.
+    """
+
+    before: float
+    after: float
+    least: float
+    predicted: float | None
+
+
+@dataclass(frozen=True)
 class Report:
-    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode."""
+    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``device`` is given for
+    targets of latency.
+    """
 
     target: str
     before: Cost
@@ -39,6 +53,7 @@ class Report:
     seed: int
     pins: tuple[PinLine, ...]
     records: tuple[Record, ...]
+    device: OnDevice | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
@@ -56,6 +71,7 @@ class Report:
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": asdict(self.latency),
+            "on_device": self.device and asdict(self.device),
             "calibration_samples": self.calibration,
             "data_free": self.calibration == 0,
             "seed": self.seed,

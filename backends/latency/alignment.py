@@ -16,10 +16,10 @@ _WIDTH, _SIDE = 64, 28
 
 def alignment(timer: Timer) -> int:
     """Return the smallest power of two by which 64 channels must shrink before 3x3 convolutions run faster."""
-    return multiple(lambda width: timer.seconds(_convolutions(width)), _WIDTH)
+    return multiple(lambda width: timer.times([convolutions(width)])[0], _WIDTH)
 
 
-def _convolutions(width: int) -> Graph:
+def convolutions(width: int = _WIDTH) -> Graph:
     """Three convolutions with activations: 64 channels in, ``width`` twice, 64 out."""
     nodes, weights = [], []
     for place, (into, out) in enumerate(pairwise((_WIDTH, width, width, _WIDTH))):

@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,8 @@ import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
+from ...ir.timing import Timer
+from .alignment import alignment
 
 _PLACE = "{model}"
 _LINES = 3
@@ -17,7 +20,7 @@ _LINES = 3
 
 @dataclass(frozen=True)
 class Command:
-    """A timer that writes the graph to a file and runs ``command``, in which ``{model}`` stands for the file's path.
+    """A device behind a command: the graph is written to a file, whose path stands for ``{model}`` in ``command``.
 
     What the command prints last must be milliseconds. It is split as a shell would, and run without one, for at most
     ``limit`` seconds. Raises UsageError for a command without ``{model}``.
@@ -30,12 +33,27 @@ class Command:
         if _PLACE not in self.command:
             raise UsageError(f"the latency command '{self.command}' has no {_PLACE}", hint="it names the file to time")
 
-    def seconds(self, graph: Graph) -> float:
-        """Return the time that the command prints.
+    def times(self, graphs: Sequence[Graph]) -> list[float]:
+        """Return the times that the command prints, asked one after another.
 
         Raises UsageError when it cannot be started, does not end in time or prints no number above zero;
         InvalidModelError with the end of its own text when it fails.
         """
+        return [self._time(graph) for graph in graphs]
+
+    def multiple(self) -> int:
+        """Return the multiple of channels that pays there, from a few small convolutions."""
+        return alignment(self)
+
+    def layers(self, _graph: Graph) -> Mapping[str, float]:
+        """Return nothing: the command tells no layers apart."""
+        return {}
+
+    def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
+        """Return the command itself."""
+        return self
+
+    def _time(self, graph: Graph) -> float:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             onnx.save(graph.copy().to_model(), path)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
@@ -15,17 +14,6 @@ from .target import Target
 
 _SECONDS = 0.25  # a network
 _RUNS = (10, 200)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A timer that runs the graph here."""
-
-    target: Target = Target()
-
-    def seconds(self, graph: Graph) -> float:
-        """Return the median of runs on random inputs. Raises InvalidModelError when onnxruntime refuses the model."""
-        return interleaved([graph], self.target)[0]
 
 
 def interleaved(

@@ -56,14 +56,15 @@ class Predictor:
             table.save()
         return predictor
 
-    def seconds(self, graph: Graph) -> float:
-        """Predict one run's time. onnxruntime optimises the graph and runs it once, for the shapes of its units.
+    def times(self, graphs: Sequence[Graph]) -> list[float]:
+        """Predict the seconds of one run of each. onnxruntime optimises it and runs it once, for the shapes of units.
 
-        Raises InvalidModelError when onnxruntime refuses the model.
+        Raises InvalidModelError when onnxruntime refuses a model.
         """
-        units = lowered(graph, self.target)
-        self._meet([units])
-        return corrected(self._features(units), self.table.corrections.get(self.network, {}))
+        units = [lowered(graph, self.target) for graph in graphs]
+        self._meet(units)
+        factors = self.table.corrections.get(self.network, {})
+        return [corrected(self._features(each), factors) for each in units]
 
     def unit_seconds(self, unit: Unit) -> float | None:
         """Return one unit's uncorrected time, None when its kind was never met or cannot be measured alone."""

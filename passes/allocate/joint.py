@@ -103,7 +103,7 @@ class Search:
                 for part in offer.apart()
                 for name in (part.families[0].name,)
             ]
-            menus.append(offer.menu(self.task.target.kind, np.concatenate(losses)))
+            menus.append(offer.menu(self.task.meter, np.concatenate(losses)))
         return menus
 
     def _together(self, task: Task, choice: Floats) -> float:

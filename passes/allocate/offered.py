@@ -73,9 +73,9 @@ def sensitivities(task: Task, context: Context, samples: int) -> list[dict[str, 
 
     Families have their own: an error of one kind does not do what an equal error of another kind does.
     """
-    kind, moments = task.target.kind, context.decisions["moments"]
+    meter, moments = task.meter, context.decisions["moments"]
     parts = [(offer.layer, part.families[0].name, part) for offer in task.offers for part in offer.apart()]
-    menus = [part.menu(kind, part.errors) for _, _, part in parts]
+    menus = [part.menu(meter, part.errors) for _, _, part in parts]
     shares = _SHARES if len({name for _, name, _ in parts}) == 1 else _MIDDLE
 
     def probed() -> dict[str, Array]:

@@ -41,11 +41,12 @@ def by_error(task: Task, curves: Sequence[Array]) -> Floats | None:
 def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Floats | None:
     """Allocate; where blocks cannot all go at once, the dearest keep a channel from then on."""
     while True:
-        widths = zip(curves, minimum.tolist(), task.step.tolist(), strict=True)
-        menus = [Menu.of(curve, least, step) for curve, least, step in widths]
-        kept = allocate([*menus, *(Menu(menu.shares, menu.errors) for menu in task.menus)], task.cost, budget)
-        if kept is None:
+        widths = enumerate(zip(curves, minimum.tolist(), strict=True))
+        menus = [task.menu(number, curve, least) for number, (curve, least) in widths]
+        levels = allocate([*menus, *(Menu(menu.shares, menu.errors) for menu in task.menus)], task.cost, budget)
+        if levels is None:
             return None
+        kept = task.choice(levels)
         empty = [number for number in task.droppable.tolist() if not kept[number]]
         empty.sort(key=lambda number: float(curves[number][-1]))
         stuck = sorted(set(empty) - set(task.together(empty)))

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ...ir.cost import cost, total
-from ...ir.errors import UsageError
+from ...ir.errors import TargetNotMetError, UsageError
 from ...ir.graph import Array, Graph
 from ..analysis.blocks import droppable
 from ..analysis.channels import Group
@@ -17,8 +16,10 @@ from ..analysis.ranking import Ranking
 from ..analysis.readers import readers
 from ..base import Context, Outcome
 from .bisection import Search, fitted
+from .clock import Clock
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
+from .in_time import Limit, alternatives, expected, timed
 from .joint import Search as JointSearch
 from .offered import Substitutes, sensitivities
 from .overall import by_error
@@ -33,12 +34,28 @@ _METHODS = ("bisect", "global", "uniform")
 
 
 @dataclass(frozen=True)
+class Decided:
+    """A choice, the task whose groups and menus it is from, and figures for the report."""
+
+    task: Task
+    choice: Ints | Floats
+    figures: dict[str, float]
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What the passes that carry it out read."""
+        removed, forms = self.task.lost(self.choice), self.task.forms(self.choice)
+        return {"removed": removed, "forms": forms, "figures": self.figures}
+
+
+@dataclass(frozen=True)
 class Allocate:
-    """Meet ``target``.
+    """Meet ``target``. Latency is what the context's device says.
 
     ``method``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within
-    a growing share of the allowed loss). ``align``: widths stay multiples of this many channels; ``max_ratio``: the
-    largest share a group may lose; ``samples``: calibration samples on which the outputs' divergence is measured.
+    a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of what pays
+    on the device; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples on which the
+    outputs' divergence is measured; ``partial``: where the target is out of reach, go as far as possible.
 
     Of ``global``: ``blocks`` says whether all of a group may go where the network goes on without it, given calibration
     data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
@@ -54,6 +71,7 @@ class Allocate:
     probes: int = 5
     step_limit: float = 0.5
     rounds: int = 6
+    partial: bool = False
     name: ClassVar[str] = "allocate"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
@@ -66,29 +84,28 @@ class Allocate:
         if ranking is None:
             raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
         offers: tuple[Offer, ...] = context.decisions.pop("offers", ())  # of the graph as it is now
-        target = Target.parse(self.target)
-        budget = target.budget(total(cost(context.original)))
-        if target.measure(total(cost(graph))) <= budget:
-            context.decisions["removed"], context.decisions["forms"] = {}, {}
-            return Outcome(False, (f"{target} is met already",))
-        measured = context.calibration is not None
-        if self.method == "global" and self.blocks and self.max_ratio == 1 and measured:
-            ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
-        widths = Widths(self.align, self.max_ratio)
         if self.method != "global":
             offers = ()
-        task = Task.of(graph, ranking, context.runner, target, budget, measured, widths, offers)
-        task, choice, figures = self._decide(task, context)
-        context.decisions["ranking"], context.decisions["removed"] = ranking, task.lost(choice)
-        context.decisions["forms"] = task.forms(choice)
-        return Outcome(False, (f"widths chosen for {target}",), figures)
+        target = Target.parse(self.target)
+        if self.method == "global" and self.blocks and self.max_ratio == 1 and context.calibration is not None:
+            ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
+        decide = self._in_time if target.meter is None else self._within
+        decided = decide(graph, context, ranking, target, offers)
+        context.decisions["ranking"] = ranking
+        context.decisions["alternatives"] = tuple(one.decisions for one in decided)
+        context.decisions |= decided[0].decisions if decided else {"removed": {}, "forms": {}}
+        if not decided:
+            return Outcome(False, (f"{target} is met already",))
+        return Outcome(False, (f"widths chosen for {target}",), decided[0].figures)
 
     def _check(self, context: Context) -> None:
         if self.method not in _METHODS:
             raise UsageError(f"no method is called '{self.method}'", hint=f"one of {', '.join(_METHODS)}")
         if self.method == "bisect" and context.calibration is None:
             raise UsageError("method=bisect measures outputs, so it needs calibration data")
-        least = {"align": self.align, "samples": self.samples, "probes": self.probes, "rounds": self.rounds}
+        if self.align < 0:
+            raise UsageError(f"align={self.align} is no width", hint="give 1 or more, or 0 for what pays on the device")
+        least = {"samples": self.samples, "probes": self.probes, "rounds": self.rounds}
         for option, value in least.items():
             if value < 1:
                 raise UsageError(f"{option}={value} must be at least 1")
@@ -97,29 +114,69 @@ class Allocate:
         if not 0 < self.step_limit <= 1:
             raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
 
-    def _decide(self, task: Task, context: Context) -> tuple[Task, Ints | Floats, dict[str, float]]:
-        """Return the task, with menus of forms where there are offers, the choice, and the error expected of it."""
+    def _widths(self, context: Context) -> Widths:
+        if self.align == 0 and context.device is None:
+            raise UsageError("align=0 needs a device to measure on")
+        if context.device is not None and self.align == 0:
+            return Widths(context.device.multiple(), self.max_ratio, halved=True)
+        return Widths(self.align, self.max_ratio)
+
+    def _within(
+        self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
+    ) -> "list[Decided]":
+        """Meet a target that is counted; return nothing where it is met already."""
+        meter = target.meter
+        assert meter is not None
+        budget = target.budget(meter.of(context.original))
+        if meter.of(graph) <= budget:
+            return []
+        solved = context.calibration is not None
+        task = Task.of(graph, ranking, context.runner, meter, budget, solved, self._widths(context), offers)
         if self.method == "uniform":
-            return task, _settled(task, _alike(task)), {}
+            return [Decided(task, self._settled(task, _alike(task)), {})]
         if self.method == "bisect":
-            return task, *self._bisected(task, context)
+            return [self._bisected(task, context)]
         curves = self._curves(task, context)
         if task.offers:
-            return self._joint(task, context, curves)
-        choice = _settled(task, by_error(task, curves))
-        removed = task.lost(choice)
-        lost = [curve[removed.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
-        return task, choice, {"error_predicted": float(sum(lost))}
+            return [self._joint(task, context, curves)]
+        choice = self._settled(task, by_error(task, curves))
+        return [Decided(task, choice, {"error_predicted": expected(task, curves, choice)})]
 
-    def _joint(self, task: Task, context: Context, curves: list[Array]) -> tuple[Task, Ints | Floats, dict[str, float]]:
+    def _in_time(
+        self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
+    ) -> "list[Decided]":
+        """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
+        if self.method != "global":
+            raise UsageError(f"method={self.method} knows no latency", hint="use method=global")
+        limit = Limit.of(target, context, graph)
+        if limit is None:
+            return []
+        tread = self.align if self.align > 1 else limit.device.multiple()
+        clock = Clock(graph, ranking, context.runner, limit.device, tread, context.progress)
+        meter, widths = clock.with_forms(offers) if offers else clock.meter, Widths(1, self.max_ratio)
+        solved = context.calibration is not None
+        task = timed(Task.of(graph, ranking, context.runner, meter, 0.0, solved, widths, offers), clock, limit)
+        plain = timed(Task.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
+        curves = self._curves(task, context)
+        tasks = [plain, *([self._joint(task, context, curves).task] if offers else [])]
+        found = [(each, one) for each in tasks for one in alternatives(each, curves, limit)]
+        within = [pair for pair in found if pair[1].measured <= limit.share]
+        if not within and not self.partial:
+            raise limit.missed(min((one.measured for _, one in found), default=1.0))
+        return [
+            Decided(each, one.choice, {"error_predicted": one.error} | limit.figures(one))
+            for each, one in within or sorted(found, key=lambda pair: pair[1].measured)[:1]
+        ]
+
+    def _joint(self, task: Task, context: Context, curves: list[Array]) -> Decided:
         """Choose widths and forms. Raises TargetNotMetError."""
         layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
         found = JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
         if found is None:
-            return task, _settled(task, None), {}
-        return found.task, found.choice, {"error_predicted": found.divergence}
+            return Decided(task, self._settled(task, None), {})
+        return Decided(found.task, found.choice, {"error_predicted": found.divergence})
 
     def _curves(self, task: Task, context: Context) -> list[Array]:
         """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
@@ -149,7 +206,7 @@ class Allocate:
             found[f"curve_{number}"] = _measured(probe, group)
         return found
 
-    def _bisected(self, task: Task, context: Context) -> tuple[Ints, dict[str, float]]:
+    def _bisected(self, task: Task, context: Context) -> Decided:
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
         known: dict[bytes, float] = {}
@@ -162,10 +219,25 @@ class Allocate:
                 known[kept.tobytes()] = probe.divergence(task.lost(kept))
             return known[kept.tobytes()]
 
-        found = Search(levels, loss, task.cost, self.probes, self.step_limit).best(task.budget, self.rounds)
-        kept = None if found is None else task.meet(partial(fitted, levels, found, task.cost))
-        choice = _settled(task, kept)
-        return choice, {"error_predicted": probe.divergence(task.lost(choice))}
+        found = Search(levels, loss, task.modelled, self.probes, self.step_limit).best(task.budget, self.rounds)
+        kept = None if found is None else task.meet(partial(fitted, levels, found, task.modelled))
+        choice = self._settled(task, kept)
+        return Decided(task, choice, {"error_predicted": probe.divergence(task.lost(choice))})
+
+    def _settled(self, task: Task, kept: Choice | None) -> Choice | Ints:
+        """Return the widths found, else the least ones if these meet the budget. Raises TargetNotMetError."""
+        if kept is not None:
+            return kept
+        least = task.least()
+        best = task.price(least)
+        if best > task.budget and not self.partial:
+            left = f"{best:,.0f} {task.meter.unit} are left; the target is {task.budget:,.0f}"
+            raise TargetNotMetError(
+                f"{self.target} cannot be reached",
+                why=f"with all channels gone that may go, {left}",
+                hint="allow more with --max-ratio or fewer --keep, or --allow-partial; `analyse` lists what is pinned",
+            )
+        return least
 
 
 def _alike(task: Task) -> Ints | None:
@@ -175,21 +247,10 @@ def _alike(task: Task) -> Ints | None:
     levels = task.levels()
     inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
     for allowed in (inner, levels):
-        kept = task.meet(partial(uniform, allowed, number, task.cost))
+        kept = task.meet(partial(uniform, allowed, number, task.modelled))
         if kept is not None:
             return kept
     return None
-
-
-def _settled(task: Task, kept: Choice | None) -> Choice | Ints:
-    """Return the widths found, else the least ones if these meet the budget. Raises TargetNotMetError."""
-    if kept is not None:
-        return kept
-    least = task.least()
-    best = task.price(least)
-    if best > task.budget:
-        raise task.unreachable(best)
-    return least
 
 
 def _measured(probe: Probe, group: Group) -> Array:

@@ -1,4 +1,4 @@
-"""What a compressed model may cost: ``macs=0.5x``, ``params=60%``, ``macs=120M``, ``bytes=4MB``."""
+"""What a compressed model may cost: ``macs=0.5x``, ``params=60%``, ``bytes=4MB``, ``latency=0.6x``, ``latency=3ms``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from typing import Literal, cast
 
 from ...ir.cost import Cost
 from ...ir.errors import UsageError
+from ..analysis.meters import Counted
 
-Kind = Literal["macs", "params", "bytes"]
+Kind = Literal["macs", "params", "bytes", "latency"]
 
 _TEXT = re.compile(r"\s*(?P<kind>\w+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<unit>[a-z%]*)\s*", re.IGNORECASE)
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _SHARES = {"x": 1.0, "%": 0.01}
-_UNITS: dict[str, dict[str, float]] = {"macs": _COUNTS, "params": _COUNTS, "bytes": _BYTES}
-_HINT = "write macs=0.5x, params=60%, macs=120M or bytes=4MB"
+_UNITS: dict[str, dict[str, float]] = {"macs": _COUNTS, "params": _COUNTS, "bytes": _BYTES, "latency": _SECONDS}
+_HINT = "write macs=0.5x, params=60%, macs=120M, bytes=4MB, latency=0.6x or latency=3ms"
 
 
 @dataclass(frozen=True)
 class Target:
-    """An upper limit on one cost: ``amount`` of it, or ``amount`` times the original's when ``relative``."""
+    """An upper limit on one cost: ``amount`` of it (of latency, seconds), or ``amount`` times the original's when
+    ``relative``.
+    """
 
     kind: Kind
     amount: float
@@ -38,7 +42,8 @@ class Target:
             raise UsageError(f"the target '{text}' is of unknown kind '{kind}'", hint=_HINT)
         relative = unit in _SHARES
         if not relative and unit not in _UNITS[kind]:
-            raise UsageError(f"the target '{text}' has the unknown unit '{match['unit']}'", hint=_HINT)
+            named = f"the unknown unit '{match['unit']}'" if unit else "no unit"
+            raise UsageError(f"the target '{text}' has {named}", hint=_HINT)
         amount = number * (_SHARES[unit] if relative else _UNITS[kind][unit])
         if amount <= 0 or (relative and amount > 1):
             raise UsageError(
@@ -46,13 +51,22 @@ class Target:
             )
         return Target(cast(Kind, kind), amount, relative)
 
-    def budget(self, cost: Cost) -> float:
-        """Return the limit for a model whose cost was ``cost`` to begin with."""
-        return self.amount * self.measure(cost) if self.relative else self.amount
+    @property
+    def meter(self) -> Counted | None:
+        """What counts this kind; None for latency, which only a device tells."""
+        return None if self.kind == "latency" else Counted(self.kind)
 
     def measure(self, cost: Cost) -> int:
-        """Return what ``cost`` holds of this kind."""
-        return {"macs": cost.macs, "params": cost.parameters, "bytes": cost.bytes}[self.kind]
+        """Return what ``cost`` holds of this kind. Raises UsageError for latency, which it does not hold."""
+        if self.meter is None:
+            raise UsageError(f"{self} is not counted but measured")
+        return self.meter.counted(cost)
+
+    def budget(self, before: float) -> float:
+        """Return the limit for a model that cost ``before`` to begin with."""
+        return self.amount * before if self.relative else self.amount
 
     def __str__(self) -> str:
+        if self.kind == "latency" and not self.relative:
+            return f"latency={self.amount * 1e3:.15g}ms"
         return f"{self.kind}={self.amount:.15g}{'x' if self.relative else ''}"

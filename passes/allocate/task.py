@@ -10,42 +10,45 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ...ir.cost import Cost, cost, total
-from ...ir.errors import TargetNotMetError
+from ...ir.cost import cost
 from ...ir.graph import Graph
 from ...ir.runner import Runner
 from ...ir.shapes import concrete, input_sizes
 from ..analysis.blocks import cut
 from ..analysis.channels import Group
-from ..analysis.cost_terms import Product, bias_products, cost_products, evaluate
+from ..analysis.cost_terms import Product, evaluate
 from ..analysis.dropping import block_cut, mean_shifts, remove_blocks
-from ..analysis.forms import Form, FormMenu, Offer, whole_cost
+from ..analysis.forms import Form, FormMenu, Offer
 from ..analysis.linear import linear_layers, spatial_sizes
+from ..analysis.meters import Meter
 from ..analysis.ranking import Ranking
 from .cost_model import Cost as Model
 from .cost_model import Floats, Term
+from .greedy import Menu
 from .rounding import Rung, climb
-from .targets import Target
+from .stairs import Stairs
 
 Ints = npt.NDArray[np.int64]
 Choice = TypeVar("Choice", Ints, Floats)
 
 _TRIES = 6
+_MULTIPLES = 4
 
 
 @dataclass(frozen=True)
 class Task:
     """Widths are arrays (G,) of rounds kept, in the order of the analysis' groups.
 
-    ``minimum`` (G,) of at least 1, the whole width where a group is not ranked; ``step`` (G,) of which widths are
-    multiples; ``later`` is what the reconstruction will add. A choice (G + S,) has after the widths the share of its
-    cost that each of the ``offers`` keeps, one of its ``menus``; widths alone mean that all layers keep their form.
+    ``budget`` in the ``meter``'s unit; ``minimum`` (G,) of at least 1, the whole width where a group is not ranked;
+    ``step`` (G,) of which widths are multiples; ``later`` is what the reconstruction will add. A choice (G + S,) has
+    after the widths the share of its cost that each of the ``offers`` keeps, one of its ``menus``; widths alone mean
+    that all layers keep their form. With ``stairs``, one of every group, ``cost`` is over effective widths.
     """
 
     graph: Graph
     ranking: Ranking
     runner: Runner
-    target: Target
+    meter: Meter
     budget: float
     later: tuple[Product, ...]
     cost: Model
@@ -53,13 +56,14 @@ class Task:
     step: Ints
     offers: tuple[Offer, ...] = ()
     menus: tuple[FormMenu, ...] = ()
+    stairs: tuple[Stairs, ...] = ()
 
     @staticmethod
     def of(
         graph: Graph,
         ranking: Ranking,
         runner: Runner,
-        target: Target,
+        meter: Meter,
         budget: float,
         solved: bool,
         widths: Widths,
@@ -67,13 +71,13 @@ class Task:
     ) -> Task:
         """Write the cost over choices; ``solved`` says that layers will be solved anew and get biases."""
         groups = ranking.channels.groups
-        later = tuple(bias_products(graph, ranking.channels, target.kind)) if solved else ()
+        later = tuple(meter.later(graph, ranking.channels)) if solved else ()
         shares = {offer.layer.node: len(groups) + place for place, offer in enumerate(offers)}
-        terms = [_term(product, shares) for product in (*cost_products(graph, ranking.channels, target.kind), *later)]
+        terms = [_term(product, shares) for product in (*meter.products(graph, ranking.channels), *later)]
         minimum = [widths.minimum(group) if group.name in ranking.groups else group.width for group in groups]
         step = [widths.step(group) for group in groups]
         model = Model.of(terms, len(groups) + len(offers))
-        return Task(graph, ranking, runner, target, budget, later, model, np.array(minimum), np.array(step), offers)
+        return Task(graph, ranking, runner, meter, budget, later, model, np.array(minimum), np.array(step), offers)
 
     @property
     def groups(self) -> Sequence[Group]:
@@ -92,10 +96,39 @@ class Task:
 
     def levels(self) -> list[Ints]:
         """Return each group's allowed widths, descending from all of it; no group is empty."""
+        if self.stairs:
+            bounds = zip(self.stairs, self.minimum.tolist(), strict=True)
+            return [stairs.rounds[stairs.rounds >= least][::-1] for stairs, least in bounds]
         return [
             np.array([k for k in range(width, least - 1, -1) if k == width or k % size == 0], np.int64)
             for width, least, size in zip(self.widths.tolist(), self.minimum.tolist(), self.step.tolist(), strict=True)
         ]
+
+    def modelled(self, kept: Ints) -> float:
+        """Return what the model says that widths cost."""
+        levels = (
+            [stairs.level(k) for stairs, k in zip(self.stairs, kept.tolist(), strict=True)] if self.stairs else kept
+        )
+        return self.cost(np.append(levels, np.ones(self.cost.variables - len(kept))))
+
+    def menu(self, number: int, curve: Floats, least: int) -> Menu:
+        """Return what a group may keep, at least ``least`` rounds: levels as the model's cost counts them.
+
+        ``curve`` (width + 1,): error after 0, 1, … rounds, or (1,) for a group that is no longer there.
+        """
+        if not self.stairs or len(curve) == 1:
+            return Menu.of(curve, least, int(self.step[number]))
+        stairs = self.stairs[number]
+        fits = stairs.rounds >= max(least, 1)
+        menu = Menu(stairs.effective[fits], curve[len(curve) - 1 - stairs.rounds[fits]])
+        return menu if least else Menu(np.append(0.0, menu.levels), np.append(curve[-1], menu.errors))
+
+    def choice(self, levels: Floats) -> Floats:
+        """Turn levels of the groups' menus, and shares of the offers', into a choice."""
+        if not self.stairs:
+            return levels
+        rounds = [stairs.nearest(level) for stairs, level in zip(self.stairs, levels.tolist(), strict=False)]
+        return np.append(np.array(rounds, np.float64), levels[len(rounds) :])
 
     def lost(self, choice: Ints | Floats) -> dict[str, int]:
         """Return the rounds that each group loses by name, where any; a group that may not go entirely then stays."""
@@ -107,11 +140,7 @@ class Task:
 
     def pruned(self, choice: Ints | Floats) -> Graph:
         """Return the graph really without these channels, every layer in its old form."""
-        channels = self.ranking.channels
-        copy, stays = self.graph.copy(), self.ranking.kept(self.lost(choice))
-        parts = block_cut(copy, channels, stays)
-        remove_blocks(copy, channels, stays, mean_shifts(copy, channels, parts, {}), parts, self.runner)
-        return copy
+        return without(self.graph, self.ranking, self.runner, self.lost(choice))
 
     def price(self, choice: Ints | Floats) -> float:
         """Return the cost of the really rewritten graph, with what comes later."""
@@ -125,30 +154,28 @@ class Task:
     def _priced(self, choice: Ints | Floats) -> tuple[float, dict[str, tuple[Form, float]]]:
         """Return what all but the layers in another form cost, and those forms by node name with their costs."""
         pruned = self.pruned(choice)
-        costs = cost(pruned)
-        plain = self.target.measure(total(costs)) + evaluate(self.later, choice[: len(self.groups)])
-        rungs = self._rungs(pruned, costs, choice)
+        plain = self.meter.of(pruned) + evaluate(self.later, choice[: len(self.groups)])
+        rungs = self._rungs(pruned, choice)
         plain -= sum(whole for whole, _ in rungs.values())
         ladder = [rung for _, rung in rungs.values()]
         places = climb(ladder, self.budget - plain)
         chosen = zip(rungs, ladder, places, strict=True)
         return plain, {name: (rung.forms[place], float(rung.costs[place])) for name, rung, place in chosen}
 
-    def _rungs(self, pruned: Graph, costs: Mapping[str, Cost], choice: Ints | Floats) -> dict[str, tuple[float, Rung]]:
+    def _rungs(self, pruned: Graph, choice: Ints | Floats) -> dict[str, tuple[float, Rung]]:
         """Return by node name what a layer whose form changes costs whole, and the forms that it may take."""
         shares = choice[len(self.groups) :].tolist()
         if all(share == 1 for share in shares):
             return {}
-        shapes, kind = concrete(pruned, input_sizes(pruned, 1, 32)), self.target.kind
+        shapes, costs = concrete(pruned, input_sizes(pruned, 1, 32)), cost(pruned)
         layers, found = linear_layers(pruned, shapes), {}
         for offer, menu, share in zip(self.offers, self.menus, shares, strict=True):
             layer, chosen = layers.get(offer.layer.node), menu.at(share)
             if chosen is None or layer is None:
                 continue
             sizes = spatial_sizes(layer, shapes)
-            whole = costs[layer.node].macs if kind == "macs" else whole_cost(layer, sizes, kind)
-            whole *= offer.itemsize if kind == "bytes" else 1
-            forms, left = offer.alike(chosen, layer, sizes, kind)
+            whole = self.meter.layer(layer, costs[layer.node].macs, offer.itemsize)
+            forms, left = offer.alike(chosen, layer, sizes, self.meter)
             if forms:
                 found[layer.node] = float(whole), Rung(forms, whole * left, whole * share)
         return found
@@ -186,22 +213,26 @@ class Task:
         kept[self.together(self.droppable.tolist())] = 0
         return kept
 
-    def unreachable(self, best: float) -> TargetNotMetError:
-        """Say what can be reached."""
-        left = f"{best:,.0f} {self.target.kind} are left; the target is {self.budget:,.0f}"
-        return TargetNotMetError(
-            f"{self.target} cannot be reached",
-            why=f"with all channels gone that may go, {left}",
-            hint="allow more with --max-ratio or fewer --keep; `analyse` lists what is pinned and why",
-        )
+
+def without(graph: Graph, ranking: Ranking, runner: Runner, lost: Mapping[str, int]) -> Graph:
+    """Return a copy of a ranked graph whose groups, by name, have lost their first rounds."""
+    channels = ranking.channels
+    copy, stays = graph.copy(), ranking.kept(lost)
+    parts = block_cut(copy, channels, stays)
+    remove_blocks(copy, channels, stays, mean_shifts(copy, channels, parts, {}), parts, runner)
+    return copy
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Which widths are allowed: multiples of ``align`` channels, of which a group may lose a share ``max_ratio``."""
+    """Which widths are allowed: multiples of ``align`` channels, of which a group may lose a share ``max_ratio``.
+
+    ``halved``: ``align`` is halved for narrow groups until at least four multiples fit.
+    """
 
     align: int
     max_ratio: float
+    halved: bool = False
 
     def minimum(self, group: Group) -> int:
         """Return how many rounds a group keeps at least, never none."""
@@ -209,7 +240,10 @@ class Widths:
 
     def step(self, group: Group) -> int:
         """Return how many rounds make a multiple of ``align`` channels."""
-        return min(self.align // gcd(self.align, len(group.cells)), group.width)
+        step = self.align // gcd(self.align, len(group.cells))
+        while self.halved and _MULTIPLES * step > group.width and step > 1:
+            step //= 2
+        return min(step, group.width)
 
 
 def _term(product: Product, shares: Mapping[str, int]) -> Term:

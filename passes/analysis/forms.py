@@ -6,14 +6,15 @@ can take. A form is *fitted* to what the layer reads and should give, and then w
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node
 from .linear import Linear
 
-INDEX = 8  # bytes of a stored integer
+if TYPE_CHECKING:
+    from .meters import Meter
 
 
 class Fitted(Protocol):
@@ -49,7 +50,7 @@ class Indexed(Protocol):
     """A form that stores integers beside its weights: channels to read, places to put them."""
 
     def indices(self, layer: Linear) -> int:
-        """Count them, at most; each takes :data:`INDEX` bytes."""
+        """Count them, at most; each takes eight bytes."""
 
 
 class Form(Protocol):
@@ -127,13 +128,13 @@ class Offer:
         parts = zip(self.families, np.split(self.errors, ends[:-1]), strict=True)
         return [replace(self, families=(family,), errors=errors) for family, errors in parts]
 
-    def menu(self, kind: str, losses: Array) -> "FormMenu":
+    def menu(self, meter: "Meter", losses: Array) -> "FormMenu":
         """Keep the forms that save something and lose less than all cheaper ones.
 
-        ``kind``: how cost counts; ``losses`` (F,) of all forms, in any unit.
+        ``meter``: how cost counts; ``losses`` (F,) of all forms, in any unit.
         """
         forms = self.forms(self.layer)
-        shares = np.array([self.share(form, self.layer, self.sizes, kind) for form in forms])
+        shares = self._shares(forms, self.layer, self.sizes, meter)
         best, chosen = np.inf, []
         for place in np.lexsort((losses, shares)).tolist():
             if losses[place] < best and shares[place] < 1:
@@ -142,21 +143,21 @@ class Offer:
         kept = tuple(forms[place] for place in chosen)
         return FormMenu(np.append(shares[chosen], 1.0), np.append(losses[chosen], 0.0), kept)
 
-    def share(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> float:
-        """Return the cost of a form of the layer, or of what is left of it, over that of the layer itself."""
-        if kind == "macs":
-            return form.macs(layer, sizes) / whole_cost(layer, sizes, kind)
-        beside = form.indices(layer) * INDEX / self.itemsize if kind == "bytes" and isinstance(form, Indexed) else 0
-        return (form.parameters(layer) + beside) / whole_cost(layer, sizes, kind)
-
-    def alike(self, form: Form, layer: Linear, sizes: Sequence[int], kind: str) -> tuple[tuple[Form, ...], Array]:
+    def alike(
+        self, form: Form, layer: Linear, sizes: tuple[int, ...], meter: "Meter"
+    ) -> tuple[tuple[Form, ...], Array]:
         """Return for another version of the layer the forms of the same kind that save something, by ascending cost,
         and the shares (K,) of its cost that they keep.
         """
         forms = [each for each in self.forms(layer) if each.kind == form.kind]
-        shares = np.array([self.share(each, layer, sizes, kind) for each in forms], np.float64)
+        shares = self._shares(forms, layer, sizes, meter)
         order = [place for place in np.argsort(shares, kind="stable").tolist() if shares[place] < 1]
         return tuple(forms[place] for place in order), shares[order]
+
+    def _shares(self, forms: Sequence[Form], layer: Linear, sizes: tuple[int, ...], meter: "Meter") -> Array:
+        """Return the cost of each form over that of the layer itself."""
+        whole = meter.whole(layer, sizes, self.itemsize)
+        return np.array([meter.form(form, layer, sizes, self.itemsize) / whole for form in forms], np.float64)
 
 
 @dataclass(frozen=True)
@@ -178,14 +179,6 @@ class FormMenu:
 
     def _place(self, share: float) -> int:
         return int(np.abs(self.shares - share).argmin())
-
-
-def whole_cost(layer: Linear, sizes: Sequence[int], kind: str) -> int:
-    """Return the MACs of a layer for one sample, or its weights where ``kind`` is not ``macs``."""
-    weights = layer.groups * layer.fan_in * layer.fan_out
-    return (
-        weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1) if kind == "macs" else weights
-    )
 
 
 def regularised(cov: Array, ridge: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from ...ir.graph import Graph
 from ..analysis.forms import Form, Offer
 from ..analysis.linear import spatial_sizes, stored_weight
+from ..analysis.meters import Counted
 from .families import chosen
 from .inputs import Inputs
 from .offer import decomposable
@@ -25,7 +26,7 @@ def cheapest(graph: Graph, inputs: Inputs, families: Sequence[str], *, share: fl
         cov, _ = inputs.moments(layer)
         cross = cov @ layer.matrix(stored_weight(graph, graph.node(layer.node), layer))
         errors = np.concatenate([family.estimates(layer, cov, cross) for family in able])
-        menu = Offer(layer, spatial_sizes(layer, inputs.shapes), able, errors).menu("macs", errors)
+        menu = Offer(layer, spatial_sizes(layer, inputs.shapes), able, errors).menu(Counted("macs"), errors)
         fits = np.flatnonzero(menu.shares[:-1] <= share if share else menu.errors[:-1] <= 1 - energy)
         if fits.size:
             found[layer.node] = menu.forms[int(fits[-1] if share else fits[0])]

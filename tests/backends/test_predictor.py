@@ -59,7 +59,7 @@ def test_refused_units_are_left_out() -> None:
 
 
 def test_more_work_is_predicted_to_take_longer(learnt: Predictor) -> None:
-    assert 0 < learnt.seconds(network(1)) < learnt.seconds(network(512))
+    assert 0 < learnt.times([network(1)])[0] < learnt.times([network(512)])[0]
 
 
 def test_what_is_known_is_not_measured_again(
@@ -72,12 +72,12 @@ def test_what_is_known_is_not_measured_again(
     monkeypatch.setattr(module, "interleaved", refuse)
     again = Predictor.learn(network(32), [network(16), network(13)], folder=tmp_path)
     assert again.table.corrections == learnt.table.corrections
-    assert again.seconds(network(16)) > 0
+    assert again.times([network(16)])[0] > 0
 
 
 def test_a_kind_that_is_new_is_measured_when_it_is_met(learnt: Predictor) -> None:
     before = len(learnt.table.curves)
-    assert learnt.seconds(network(32, batch=2)) > 0
+    assert learnt.times([network(32, batch=2)])[0] > 0
     assert len(learnt.table.curves) > before
 
 

@@ -68,7 +68,7 @@ def test_an_unreachable_target_says_what_can_be_reached() -> None:
 
 
 def test_options_are_checked() -> None:
-    for options in ({"align": 0}, {"max_ratio": -0.1}, {"keep": ["nowhere"]}, {"criterion": "none such"}):
+    for options in ({"align": -1}, {"max_ratio": -0.1}, {"keep": ["nowhere"]}, {"criterion": "none such"}):
         with pytest.raises(UsageError):
             compress(network(), target="macs=0.5x", **options)
 

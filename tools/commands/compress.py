@@ -1,6 +1,7 @@
 """``optimise-onnx compress``."""
 
 from pathlib import Path
+from typing import Any
 
 from ...ir.errors import UsageError
 from ..files import check_output
@@ -16,35 +17,29 @@ def compress(
     output: o.MaybeOutput = None,
     data: o.Data = None,
     samples: o.Count = None,
-    criterion: o.Criterion = None,
-    keep: o.Keep = None,
-    keep_type: o.KeepType = None,
-    allocation: o.Allocation = "global",
-    sampler: o.Sampler = False,
-    forms: o.Forms = None,
-    cache: o.Cache = True,
-    max_ratio: o.MaxRatio = None,
-    align: o.Align = 1,
     labels: o.Labels = None,
     metric: o.Metric = None,
     report: o.Report = None,
-    seed: o.Seed = 0,
-    strict: o.Strict = False,
     dry_run: o.DryRun = False,
+    **wishes: Any,
 ) -> None:
-    """Remove channels until the model costs what --target says, and repair what is left."""
+    """Remove channels until the model costs what --target says, and repair what is left.
+
+    A latency is measured on this machine, both models in turns, or asked of --latency-command.
+    """
     if not dry_run:
         _check_outputs(source, output, report, data)
-    from .. import api, compression, output as results  # noqa: I001
+    from .. import api
+    from .. import output as results
+    from ..settings import Settings
 
-    settings = compression.Settings.parse(
-        target, criterion=criterion, allocation=allocation, sampler=sampler, forms=forms or (), keep=keep or (),
-        keep_type=keep_type or (), max_ratio=max_ratio, align=align, seed=seed, strict=strict, cache=cache,
-    )  # fmt: skip
+    settings = Settings.parse(target, **wishes)
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
     results.save(out, found, None if dry_run else output, report)
+    if found.missed is not None:
+        raise found.missed
 
 
 def _check_outputs(source: Path, output: Path | None, report: Path | None, data: str | None) -> None:

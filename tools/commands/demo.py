@@ -21,8 +21,8 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     from ...demo import load_samples, paths
     from ...ir.feeds import Calibration
     from .. import api, output, probe
-    from ..compression import Settings
     from ..measure import accuracy
+    from ..settings import Settings
 
     graph, samples = api.load(paths()[0]), load_samples()
     settings = Settings.parse(_TARGET, align=_ALIGN, seed=seed)

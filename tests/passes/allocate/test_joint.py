@@ -17,10 +17,10 @@ from optimise_onnx.passes.allocate import offered
 from optimise_onnx.passes.allocate.cumulative import CumulativeProbe
 from optimise_onnx.passes.allocate.joint import Search
 from optimise_onnx.passes.allocate.offered import Sensitivity, Substitutes
-from optimise_onnx.passes.allocate.targets import Target
 from optimise_onnx.passes.allocate.task import Task, Widths
 from optimise_onnx.passes.analysis.forms import Form
 from optimise_onnx.passes.analysis.linear import Linear
+from optimise_onnx.passes.analysis.meters import Counted
 from optimise_onnx.passes.analysis.outputs import Judge
 from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.decompose.low_rank import LowRank
@@ -54,8 +54,7 @@ def search(together: Callable[[list[str]], float], share: float = 0.5) -> Search
     run("select-channels,offer-forms", graph, shared)
     ranking, offers = shared.decisions["ranking"], shared.decisions["offers"]
     budget = share * total(cost(graph)).macs
-    target = Target.parse("macs=0.5x")
-    task = Task.of(graph, ranking, shared.runner, target, budget, True, Widths(1, 1.0), offers)
+    task = Task.of(graph, ranking, shared.runner, Counted("macs"), budget, True, Widths(1, 1.0), offers)
     curves: list[Array] = [np.arange(group.width + 1.0) for group in task.groups]
     known = Sensitivity(np.array([0.1, 0.5]), np.array([0.001, 0.005]))
     layers = [{family.name: known for family in offer.families} for offer in offers]

@@ -20,10 +20,10 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate import overall
 from optimise_onnx.passes.allocate.overall import by_error
 from optimise_onnx.passes.allocate.pass_ import Allocate
-from optimise_onnx.passes.allocate.targets import Target
 from optimise_onnx.passes.allocate.task import Task, Widths
 from optimise_onnx.passes.analysis.blocks import droppable
 from optimise_onnx.passes.analysis.channels import Group
+from optimise_onnx.passes.analysis.meters import Counted
 from optimise_onnx.passes.analysis.ranking import Ranking
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.select.pass_ import SelectChannels
@@ -143,8 +143,8 @@ def test_blocks_that_need_each_other_do_not_both_go() -> None:
     SelectChannels().run(graph, shared)
     ranking: Ranking = shared.decisions["ranking"]
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
-    whole, target = total(cost(graph)), Target.parse("macs=0.6x")
-    task = Task.of(graph, ranking, OrtRunner(1), target, target.budget(whole), False, Widths(1, 1.0))
+    meter = Counted("macs")
+    task = Task.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
     curves = [np.arange(group.width + 1) * (0.0 if group.name in ranking.droppable else 1.0) for group in task.groups]
     kept = by_error(task, curves)
     assert kept is not None and sorted(kept[task.droppable].tolist())[0] == 0

@@ -29,7 +29,7 @@ COST = Cost(macs=1000, parameters=200, bytes=800, activations=50)
 )
 def test_a_target_gives_its_budget(text: str, budget: float) -> None:
     target = Target.parse(text)
-    assert target.budget(COST) == pytest.approx(budget)
+    assert target.budget(target.measure(COST)) == pytest.approx(budget)
     assert Target.parse(str(target)) == target
 
 
@@ -49,6 +49,9 @@ def test_a_target_gives_its_budget(text: str, budget: float) -> None:
         ("flops=0.5x", "unknown kind 'flops'"),
         ("macs=4MB", "unknown unit 'MB'"),
         ("bytes=4T", "unknown unit 'T'"),
+        ("latency=3", "no unit"),
+        ("latency=3M", "unknown unit 'M'"),
+        ("latency=1.2x", "out of range"),
     ],
 )
 def test_nonsense_is_refused(text: str, said: str) -> None:
@@ -58,3 +61,13 @@ def test_nonsense_is_refused(text: str, said: str) -> None:
 
 def test_a_target_measures_its_own_kind() -> None:
     assert [Target.parse(f"{kind}=0.5x").measure(COST) for kind in ("macs", "params", "bytes")] == [1000, 200, 800]
+
+
+def test_latency_is_a_share_or_a_time() -> None:
+    half, three = Target.parse("latency=50%"), Target.parse("LATENCY = 3 ms")
+    assert (half.budget(0.02), three.budget(0.02)) == (0.01, 0.003)
+    assert (str(half), str(three)) == ("latency=0.5x", "latency=3ms")
+    assert Target.parse(str(three)) == three
+    assert half.meter is None
+    with pytest.raises(UsageError, match="not counted but measured"):
+        half.measure(COST)

@@ -1,0 +1,94 @@
+"""Allocation of time: widths at the edges that a device's staircase has, checked end to end on the device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.graph import Array, Graph
+from ...ir.timing import Device
+from ..base import Context
+from .clock import Clock, rewritten
+from .cost_model import Floats
+from .measured import Candidate, search
+from .overall import by_error
+from .targets import Target
+from .task import Ints, Task
+
+_EMPTIED = (1.0, 0.5, 0.2)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``share`` of the ``original``'s time on the ``device`` that ``target`` allows."""
+
+    target: Target
+    device: Device
+    original: Graph
+    share: float
+
+    @staticmethod
+    def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
+        """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
+        if context.device is None:
+            raise UsageError(f"{target} needs a device to measure on")
+        before, now = context.device.times([context.original, graph])
+        share = target.budget(before) / before
+        return None if now <= share * before else Limit(target, context.device, context.original, share)
+
+    def figures(self, found: Candidate[Floats]) -> dict[str, float]:
+        """Say what was expected and what was seen, as shares of the original's time."""
+        return {"latency_predicted": found.predicted, "latency_measured": found.measured}
+
+    def missed(self, best: float) -> TargetNotMetError:
+        """Say what can be reached."""
+        why = f"the quickest that was found takes {best:.3f} of the original's time; the target is {self.share:.3f}"
+        hint = "--allow-partial writes that; `analyse` lists what is pinned and why"
+        return TargetNotMetError(f"{self.target} cannot be reached", why=why, hint=hint)
+
+
+def timed(task: Task, clock: Clock, limit: Limit) -> Task:
+    """Give a task widths at the edges of the staircase, and a budget in seconds as the clock's timer tells them."""
+    budget = limit.share * clock.meter.of(limit.original)
+    return replace(task, stairs=clock.stairs(task), budget=budget)
+
+
+def alternatives(task: Task, curves: Sequence[Array], limit: Limit) -> list[Candidate[Floats]]:
+    """Return choices with little error, of those measured to be in time, the least first; else the quickest.
+
+    Errors of a block that goes add up less than those of lost channels, by how much differs: so the ends of curves
+    that lead to nothing count in full, half, and a fifth, and each weight leads to a choice of its own. None where the
+    least widths are too slow by the model.
+    """
+    found: dict[bytes, Candidate[Floats]] = {}
+    for weight in _EMPTIED if len(task.droppable) else _EMPTIED[:1]:
+        best = search(limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit))
+        if best is not None:
+            found.setdefault(best.choice.tobytes(), best)
+    within = [one for one in found.values() if one.measured <= limit.share]
+    return sorted(within, key=lambda one: one.error) or sorted(found.values(), key=lambda one: one.measured)[:1]
+
+
+def _propose(
+    task: Task, limit: Limit, curves: Sequence[Array], weight: float, share: float
+) -> tuple[Floats, float, float] | None:
+    whole, weighed = task.budget / limit.share, [curve.copy() for curve in curves]
+    for number in task.droppable.tolist():
+        weighed[number][-1] *= weight
+    tried = replace(task, budget=share * whole)
+    choice = by_error(tried, weighed)
+    return None if choice is None else (choice, tried.price(choice) / whole, expected(task, curves, choice))
+
+
+def _measure(task: Task, limit: Limit, choices: Sequence[Floats]) -> list[float]:
+    graphs = [rewritten(task.pruned(choice), task.forms(choice)) for choice in choices]
+    before, *times = limit.device.times([limit.original, *graphs])
+    return [time / before for time in times]
+
+
+def expected(task: Task, curves: Sequence[Array], choice: Ints | Floats) -> float:
+    """Add up what lost channels, and what forms do one by one."""
+    lost, groups = task.lost(choice), len(task.groups)
+    channels = [curve[lost.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
+    shares = zip(task.menus, choice[groups:].tolist(), strict=True)
+    return float(sum(channels)) + sum(menu.error_at(share) for menu, share in shares)
