@@ -116,7 +116,8 @@ def score(name: str, task: Task, shared: Path) -> str:
     """Compress one network and say what came out."""
     original = optimise_onnx.load(shared / "models" / f"{task.model}.onnx")
     start = time.perf_counter()
-    result = optimise_onnx.compress(original, target=task.target, data=task.calibration(shared)[0], **task.options)
+    options = {"align": 1, "guard": False} | task.options
+    result = optimise_onnx.compress(original, target=task.target, data=task.calibration(shared)[0], **options)
     seconds = time.perf_counter() - start
     feeds, labels = task.held_out(shared)
     before = outputs(OrtRunner().session(original), feeds)
