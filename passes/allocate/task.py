@@ -181,7 +181,12 @@ class Task:
         return found
 
     def meet(self, solve: Callable[[float], Choice | None]) -> Choice | None:
-        """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it."""
+        """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it.
+
+        With stairs the model says only about what things cost, and the caller measures.
+        """
+        if self.stairs:
+            return solve(self.budget)
         aim = self.budget
         for attempt in range(_TRIES):
             kept = solve(aim)
