@@ -99,6 +99,13 @@ def slower(found: Latency) -> bool:
     return found.differs and found.ratio.middle > 1
 
 
+def tightened(settings: Settings, found: OnDevice) -> Settings:
+    """Ask for as much less as the model came out slower than the limit."""
+    target = settings.target
+    amount = target.amount * min(1.0, target.budget(found.before) / found.after)
+    return replace(settings, target=replace(target, amount=amount))
+
+
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
     """Say how the target is missed; None where it is met. A time is missed when it is so by more than noise."""
     target = settings.target

@@ -40,6 +40,11 @@ class Streaming:
         """Return the multiple of channels whose designs balance well."""
         return _MULTIPLE
 
+    @property
+    def separable(self) -> bool:
+        """Layers share the multipliers: one that is cheaper alone only waits for the others."""
+        return False
+
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: multipliers go where the work is, so layers count by MACs."""
         return {}

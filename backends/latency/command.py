@@ -45,6 +45,11 @@ class Command:
         """Return the multiple of channels that pays there, from a few small convolutions."""
         return alignment(self)
 
+    @property
+    def separable(self) -> bool:
+        """Layers run one after another."""
+        return True
+
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: the command tells no layers apart."""
         return {}

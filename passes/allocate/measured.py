@@ -11,6 +11,7 @@ Choice = TypeVar("Choice")
 _AROUND = (0.96, 1.0, 1.04)
 _ROUNDS = 5
 _INSIDE = (0.1, 0.9)
+_LOWER = 0.75  # of an aim that led to nothing new
 _NEAR = 0.97  # of the limit: what comes as close is not sought any nearer
 
 
@@ -30,10 +31,10 @@ class Candidate(Generic[Choice]):
 
 def search(
     limit: float,
-    propose: Callable[[float], tuple[Choice, float, float] | None],
+    propose: Callable[[float], tuple[Choice, float, float]],
     measure: Callable[[Sequence[Choice]], Sequence[float]],
-) -> Candidate[Choice] | None:
-    """Return the candidate of least error whose measured share is within ``limit``; else the quickest; None for none.
+) -> Candidate[Choice]:
+    """Return the candidate of least error whose measured share is within ``limit``, else the quickest.
 
     ``propose`` gives for a share of the original's time by the model a choice, its share as predicted, and the error
     expected of it. Three around an aim are measured together, then three around a better aim, up to five rounds.
@@ -41,18 +42,15 @@ def search(
     aim, found = limit, list[Candidate[Choice]]()
     for _ in range(_ROUNDS):
         fresh = _fresh([min(aim * part, 1.0) for part in _AROUND], propose, found)
-        if not fresh:
+        shares = measure([one.choice for one in fresh]) if fresh else []
+        found += [replace(one, measured=share) for one, share in zip(fresh, shares, strict=True)]
+        within = [one for one in found if one.measured <= limit]
+        if any(one.measured >= _NEAR * limit for one in within) or (within and not fresh):
             break
-        shares = measure([one.choice for one in fresh])
-        fresh = [replace(one, measured=share) for one, share in zip(fresh, shares, strict=True)]
-        found += fresh
-        if any(_NEAR * limit <= one.measured <= limit for one in found):
-            break
-        aim = _next_aim(limit, found)
-    within = [one for one in found if one.measured <= limit]
+        aim = _next_aim(limit, found) if fresh else _LOWER * aim
     if within:
         return min(within, key=lambda one: (one.error, one.measured))
-    return min(found, key=lambda one: one.measured, default=None)
+    return min(found, key=lambda one: one.measured)
 
 
 def _next_aim(limit: float, found: Sequence[Candidate[Choice]]) -> float:
@@ -72,16 +70,15 @@ def _next_aim(limit: float, found: Sequence[Candidate[Choice]]) -> float:
 
 def _fresh(
     aims: Sequence[float],
-    propose: Callable[[float], tuple[Choice, float, float] | None],
+    propose: Callable[[float], tuple[Choice, float, float]],
     known: Sequence[Candidate[Choice]],
 ) -> list[Candidate[Choice]]:
     """Return what is proposed for each aim and has not been measured yet."""
     seen = {(one.predicted, one.error) for one in known}
     fresh = []
     for aim in aims:
-        proposed = propose(aim)
-        if proposed is not None and proposed[1:] not in seen:
-            seen.add(proposed[1:])
-            choice, predicted, error = proposed
+        choice, predicted, error = propose(aim)
+        if (predicted, error) not in seen:
+            seen.add((predicted, error))
             fresh.append(Candidate(choice, error, aim, predicted, np.inf))
     return fresh

@@ -153,7 +153,8 @@ class Allocate:
             return []
         tread = self.align if self.align > 1 else limit.device.multiple()
         clock = Clock(graph, ranking, context.runner, limit.device, tread, context.progress)
-        meter, widths = clock.with_forms(offers) if offers else clock.meter, Widths(1, self.max_ratio)
+        meter = clock.with_forms(offers) if offers and limit.device.separable else clock.meter
+        widths = Widths(tread, self.max_ratio, halved=self.align == 0)
         solved = context.calibration is not None
         task = timed(Task.of(graph, ranking, context.runner, meter, 0.0, solved, widths, offers), clock, limit)
         plain = timed(Task.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)

@@ -57,6 +57,7 @@ class Task:
     offers: tuple[Offer, ...] = ()
     menus: tuple[FormMenu, ...] = ()
     stairs: tuple[Stairs, ...] = ()
+    measured: bool = False
 
     @staticmethod
     def of(
@@ -183,9 +184,9 @@ class Task:
     def meet(self, solve: Callable[[float], Choice | None]) -> Choice | None:
         """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it.
 
-        With stairs the model says only about what things cost, and the caller measures.
+        Where time is meant, the model says only about what things cost, and the caller measures.
         """
-        if self.stairs:
+        if self.measured:
             return solve(self.budget)
         aim = self.budget
         for attempt in range(_TRIES):
