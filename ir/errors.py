@@ -69,6 +69,8 @@ class PreconditionError(OptimiseOnnxError):
 class LoweringError(OptimiseOnnxError):
     """A backend cannot express the graph."""
 
+    exit_code = 6
+
 
 class PassError(OptimiseOnnxError):
     """A pass broke its promise: our bug."""

@@ -47,6 +47,10 @@ class Device(Timer, Protocol):
     def multiple(self) -> int:
         """Return the multiple of channels that pays there."""
 
+    @property
+    def separable(self) -> bool:
+        """Whether the time of the whole shows what a change of one layer is worth; else time goes by MACs."""
+
     def layers(self, graph: Graph) -> Mapping[str, float]:
         """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
 

@@ -21,9 +21,9 @@ from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import probe
 from .analysis import Analysis
-from .compression import Progress, baseline, rewrite, silent
+from .compression import Progress, Rewritten, baseline, rewrite, silent
 from .measure import Metric, accuracy
-from .outcome import guarded, missed, report
+from .outcome import guarded, missed, report, tightened
 from .report import Report
 from .settings import Options, Settings
 
@@ -108,11 +108,17 @@ def compress_graph(
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
     runner = OrtRunner()
-    rewritten = rewrite(graph, settings, used, runner, progress)
-    progress("measuring", 0.0)
     samples = measured or probe.at_random(graph, runner.session(graph), settings.seed)
-    found = report(graph, rewritten, settings, runner, used, samples, metric)
-    if settings.guard and found.device is None:
+
+    def attempt(wanted: Settings) -> tuple[Rewritten, Report]:
+        rewritten = rewrite(graph, wanted, used, runner, progress)
+        progress("measuring", 0.0)
+        return rewritten, report(graph, rewritten, settings, runner, used, samples, metric)
+
+    rewritten, found = attempt(settings)
+    if missed(settings, found) is not None and found.device is not None:
+        rewritten, found = attempt(tightened(settings, found.device))
+    if settings.guard and found.device is None and settings.latency_command is None:
         kept = guarded(graph, rewritten, found, settings, runner, used, samples, progress)
         if kept is not rewritten:
             rewritten, found = kept, report(graph, kept, settings, runner, used, samples, metric)

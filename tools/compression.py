@@ -11,6 +11,7 @@ from ..ir.errors import UnsupportedOpError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.timing import Device
 from ..ir.verify import verify
 from ..passes.allocate.targets import Target
 from ..passes.analysis.channels import Channels, analyse
@@ -22,6 +23,7 @@ from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
 from ..passes.trials import finish
+from .devices import device_of
 from .report import PinLine, pin_lines
 from .settings import Settings
 
@@ -34,14 +36,18 @@ def silent(_text: str, _share: float) -> None:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A smaller graph, the cost before, what each pass did, and what had to stay; ``predicted``: the share of the
-    original's time that a latency target's choice was expected to take.
+    """A smaller graph, the cost before, what each pass did, and what had to stay.
+
+    ``start``: the original with its constants folded; ``device`` tells its time; ``predicted``: the share of it that
+    the choice for a target of latency was expected to take.
     """
 
     graph: Graph
     before: Cost
     records: tuple[Record, ...]
     pins: tuple[PinLine, ...]
+    start: Graph
+    device: Device
     predicted: float | None = None
 
 
@@ -67,11 +73,10 @@ def rewrite(
     _check_keep(original, settings)
     graph = original.copy()
     cache = DiskCache.default() if settings.cache else None
-    context = Context(
-        runner, original, calibration, settings.seed, progress=progress, cache=cache, device=settings.device
-    )
+    context = Context(runner, original, calibration, settings.seed, progress=progress, cache=cache)
     records = PassManager.parse(FIRST).run(graph, context)
     context.original = start = graph.copy()
+    context.device = device = device_of(settings, start)
     records += PassManager.parse(EXACT).run(graph, context)
     channels = context.analysis("channels", lambda: analyse(graph))
     if settings.strict:
@@ -82,7 +87,7 @@ def rewrite(
         records += finish(graph, context, PassManager.parse(doing))
     verify(graph, original)
     predicted = context.decisions.get("figures", {}).get("latency_predicted")
-    return Rewritten(graph, total(cost(start)), tuple(records), pin_lines(channels), predicted)
+    return Rewritten(graph, total(cost(start)), tuple(records), pin_lines(channels), start, device, predicted)
 
 
 def _met(target: Target, before: Graph, now: Graph) -> bool:
@@ -101,7 +106,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
         forms=tuple(settings.forms),
-        only_faster=settings.target.kind == "latency",
+        only_faster=settings.target.kind == "latency" and settings.latency_command is None,
         partial=settings.allow_partial,
     )
 

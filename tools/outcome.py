@@ -47,7 +47,7 @@ def report(
         seed=settings.seed,
         pins=rewritten.pins,
         records=rewritten.records,
-        device=_on_device(original, rewritten, settings, times),
+        device=_on_device(rewritten, settings, times),
     )
 
 
@@ -76,7 +76,7 @@ def guarded(
     """
     if not slower(found.latency):
         return rewritten
-    multiple = settings.device.multiple()
+    multiple = rewritten.device.multiple()
     for align in sorted({multiple, multiple // 2, multiple // 4} - {0, 1, settings.align}, reverse=True):
         try:
             snapped = rewrite(original, replace(settings, align=align), calibration, runner, progress)
@@ -99,6 +99,13 @@ def slower(found: Latency) -> bool:
     return found.differs and found.ratio.middle > 1
 
 
+def tightened(settings: Settings, found: OnDevice) -> Settings:
+    """Ask for as much less as the model came out slower than the limit."""
+    target = settings.target
+    amount = target.amount * min(1.0, target.budget(found.before) / found.after)
+    return replace(settings, target=replace(target, amount=amount))
+
+
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
     """Say how the target is missed; None where it is met. A time is missed when it is so by more than noise."""
     target = settings.target
@@ -106,22 +113,24 @@ def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
         limit, reached = target.budget(found.device.before), found.device.after
         if found.device.least <= limit * _NOISE:
             return None
-        why = f"it takes {reached * 1e3:.4g} ms, the limit is {limit * 1e3:.4g} ms"
+        why = f"it takes {found.device.said(reached)}, the limit is {found.device.said(limit)}"
     else:
         before, after = target.measure(found.before), target.measure(found.after)
         limit = target.budget(before)
         if after <= limit:
             return None
         why = f"{target.kind} came to {after} ({after / max(before, 1):.3f}x), the limit is {limit:.0f}"
-    return TargetNotMetError(f"the target {target} was not met", why=why, hint="--allow-partial writes the best found")
+    hint = "" if settings.allow_partial else "--allow-partial writes the best found"
+    return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
-def _on_device(original: Graph, rewritten: Rewritten, settings: Settings, here: Latency) -> OnDevice | None:
+def _on_device(rewritten: Rewritten, settings: Settings, here: Latency) -> OnDevice | None:
     """Measure for a target of latency where it counts: on this machine that has been done."""
+    kind = settings.target.kind
     if settings.target.meter is not None:
         return None
-    if settings.latency_command is None:
+    if kind == "latency" and settings.latency_command is None:
         before = here.p50[0] / 1e3
-        return OnDevice(before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
-    before, after = settings.device.times([original, rewritten.graph])
-    return OnDevice(before, after, after, rewritten.predicted)
+        return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
+    before, after = rewritten.device.times([rewritten.start, rewritten.graph])
+    return OnDevice(kind, before, after, after, rewritten.predicted)

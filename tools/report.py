@@ -28,14 +28,23 @@ class PinLine:
 
 @dataclass(frozen=True)
 class OnDevice:
-    """Seconds of both models where a target of latency counts. ``least``: the end of the interval that the smaller
-    model's time is known to; ``predicted``: the share of the original's time that was expected of it.
+    """Both models where the target counts: in seconds, for hardware in cycles or multipliers as ``kind`` says.
+
+    ``least``: the end of the interval that the smaller model's figure is known to; ``predicted``: the share of the
+    original's that was expected of it.
     """
 
+    kind: str
     before: float
     after: float
     least: float
     predicted: float | None
+
+    def said(self, value: float) -> str:
+        """Write a figure with its unit."""
+        if self.kind == "latency":
+            return f"{value * 1e3:.3g} ms"
+        return f"{value:,.0f} {'cycles' if self.kind == 'hls-latency' else 'multipliers'}"
 
 
 @dataclass(frozen=True)

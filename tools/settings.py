@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from ..backends.latency.command import Command
-from ..backends.latency.device import Here
-from ..backends.latency.target import Target as LatencyTarget
 from ..ir.errors import UsageError
-from ..ir.timing import Device
 from ..passes.allocate.targets import Target
 from ..passes.decompose.families import chosen
 
@@ -85,10 +82,3 @@ class Settings:
         if given.latency_command is not None:
             Command(given.latency_command)
         return given
-
-    @property
-    def device(self) -> Device:
-        """Where latency counts."""
-        if self.latency_command is not None:
-            return Command(self.latency_command)
-        return Here(LatencyTarget(self.threads, self.batch))

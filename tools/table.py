@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 
 from rich import box
 from rich.table import Table
@@ -36,12 +35,10 @@ def before_after(report: Report) -> Table:
         table.add_row(label, short(was) + unit, short(now) + unit, share(now, was))
     was_ms, now_ms = report.latency.p50
     table.add_row("latency here", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(report.latency))
-    if report.device is not None:
-        before, after, _, predicted = astuple(report.device)
-        said = "" if predicted is None else f" (predicted {predicted:.3f})"
-        table.add_row(
-            "latency aimed at", f"{1e3 * before:.3g} ms", f"{1e3 * after:.3g} ms", share(after, before) + said
-        )
+    aim = report.device
+    if aim is not None:
+        predicted = "" if aim.predicted is None else f" (predicted {aim.predicted:.3f})"
+        table.add_row("aimed at", aim.said(aim.before), aim.said(aim.after), share(aim.after, aim.before) + predicted)
     for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
         if found.same is not None:
             table.add_row(f"agreement of '{name}'", "", percent(found.same), "")

@@ -38,6 +38,11 @@ class Here:
         """Return the multiple of channels that pays, from the table of a few convolutions."""
         return alignment(Predictor.learn(convolutions(), (), self.target, folder=self.folder))
 
+    @property
+    def separable(self) -> bool:
+        """Layers run one after another."""
+        return True
+
     def layers(self, graph: Graph) -> Mapping[str, float]:
         """Return the seconds of each layer, with what onnxruntime fuses into it, under its profiler."""
         feeds = random_feeds(graph, np.random.default_rng(0), self.target.batch)

@@ -18,17 +18,21 @@ from .targets import Target
 from .task import Ints, Task
 
 _EMPTIED = (1.0, 0.5, 0.2)
-_MARGIN = 0.98  # what is chosen is measured again in the end
+_MARGIN = 0.98  # aimed at, since what is chosen is measured again in the end
 
 
 @dataclass(frozen=True)
 class Limit:
-    """``share`` of the ``original``'s time on the ``device`` that ``target`` allows, less what noise may add."""
+    """``share`` of the ``original``'s time on the ``device`` that ``target`` allows.
+
+    ``now``: the share that the network takes before any channel goes.
+    """
 
     target: Target
     device: Device
     original: Graph
     share: float
+    now: float
 
     @staticmethod
     def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
@@ -37,7 +41,9 @@ class Limit:
             raise UsageError(f"{target} needs a device to measure on")
         before, now = context.device.times([context.original, graph])
         share = target.budget(before) / before
-        return None if now <= share * before else Limit(target, context.device, context.original, _MARGIN * share)
+        if now <= share * before:
+            return None
+        return Limit(target, context.device, context.original, share, now / before)
 
     def figures(self, found: Candidate[Floats]) -> dict[str, float]:
         """Say what was expected and what was seen, as shares of the original's time."""
@@ -51,37 +57,38 @@ class Limit:
 
 
 def timed(task: Task, clock: Clock, limit: Limit) -> Task:
-    """Give a task widths at the edges of the staircase, and a budget in seconds as the clock's timer tells them."""
-    budget = limit.share * clock.meter.of(limit.original)
-    return replace(task, stairs=clock.stairs(task), budget=budget)
+    """Give a task widths at the edges of the staircase, if there is one, and a budget as the clock's timer tells it."""
+    budget = limit.share * clock.meter.of(task.graph) / limit.now
+    stairs = clock.stairs(task) if limit.device.separable else ()
+    return replace(task, stairs=stairs, budget=budget, measured=True)
 
 
 def alternatives(task: Task, curves: Sequence[Array], limit: Limit) -> list[Candidate[Floats]]:
     """Return choices with little error, of those measured to be in time, the least first; else the quickest.
 
     Errors of a block that goes add up less than those of lost channels, by how much differs: so the ends of curves
-    that lead to nothing count in full, half, and a fifth, and each weight leads to a choice of its own. None where the
-    least widths are too slow by the model.
+    that lead to nothing count in full, half, and a fifth, and each weight leads to a choice of its own.
     """
     found: dict[bytes, Candidate[Floats]] = {}
     for weight in _EMPTIED if len(task.droppable) else _EMPTIED[:1]:
-        best = search(limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit))
-        if best is not None:
-            found.setdefault(best.choice.tobytes(), best)
+        best = search(
+            _MARGIN * limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit)
+        )
+        found.setdefault(best.choice.tobytes(), best)
     within = [one for one in found.values() if one.measured <= limit.share]
     return sorted(within, key=lambda one: one.error) or sorted(found.values(), key=lambda one: one.measured)[:1]
 
 
 def _propose(
     task: Task, limit: Limit, curves: Sequence[Array], weight: float, share: float
-) -> tuple[Floats, float, float] | None:
+) -> tuple[Floats, float, float]:
     whole, weighed = task.budget / limit.share, [curve.copy() for curve in curves]
     for number in task.droppable.tolist():
         weighed[number][-1] *= weight
     tried = replace(task, budget=share * whole)
     choice = by_error(tried, weighed)
-    if choice is None:  # out of reach by the model, which may be wrong
-        choice = np.append(tried.least(), np.ones(len(tried.menus)))
+    if choice is None:
+        choice = np.append(task.least(), np.ones(len(task.menus)))
     return choice, tried.price(choice) / whole, expected(task, curves, choice)
 
 

@@ -10,21 +10,30 @@ from ...ir.cost import Cost
 from ...ir.errors import UsageError
 from ..analysis.meters import Counted
 
-Kind = Literal["macs", "params", "bytes", "latency"]
+Kind = Literal["macs", "params", "bytes", "latency", "hls-latency", "hls-multipliers"]
 
-_TEXT = re.compile(r"\s*(?P<kind>\w+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<unit>[a-z%]*)\s*", re.IGNORECASE)
+_TEXT = re.compile(
+    r"\s*(?P<kind>[\w-]+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<unit>[a-z%]*)\s*", re.IGNORECASE
+)
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _SHARES = {"x": 1.0, "%": 0.01}
-_UNITS: dict[str, dict[str, float]] = {"macs": _COUNTS, "params": _COUNTS, "bytes": _BYTES, "latency": _SECONDS}
-_HINT = "write macs=0.5x, params=60%, macs=120M, bytes=4MB, latency=0.6x or latency=3ms"
+_UNITS: dict[str, dict[str, float]] = {
+    "macs": _COUNTS,
+    "params": _COUNTS,
+    "bytes": _BYTES,
+    "latency": _SECONDS,
+    "hls-latency": _COUNTS,
+    "hls-multipliers": _COUNTS,
+}
+_HINT = "write latency=0.6x, latency=3ms, macs=0.5x, params=60%, bytes=4MB, hls-latency=0.5x or hls-multipliers=0.5x"
 
 
 @dataclass(frozen=True)
 class Target:
-    """An upper limit on one cost: ``amount`` of it (of latency, seconds), or ``amount`` times the original's when
-    ``relative``.
+    """An upper limit on one cost: ``amount`` of it (of latency, seconds; in hardware, cycles or multipliers), or
+    ``amount`` times the original's when ``relative``.
     """
 
     kind: Kind
@@ -53,8 +62,10 @@ class Target:
 
     @property
     def meter(self) -> Counted | None:
-        """What counts this kind; None for latency, which only a device tells."""
-        return None if self.kind == "latency" else Counted(self.kind)
+        """What counts this kind; None for what only a device tells."""
+        if self.kind == "macs" or self.kind == "params" or self.kind == "bytes":
+            return Counted(self.kind)
+        return None
 
     def measure(self, cost: Cost) -> int:
         """Return what ``cost`` holds of this kind. Raises UsageError for latency, which it does not hold."""

@@ -57,6 +57,7 @@ class Task:
     offers: tuple[Offer, ...] = ()
     menus: tuple[FormMenu, ...] = ()
     stairs: tuple[Stairs, ...] = ()
+    measured: bool = False
 
     @staticmethod
     def of(
@@ -181,7 +182,12 @@ class Task:
         return found
 
     def meet(self, solve: Callable[[float], Choice | None]) -> Choice | None:
-        """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it."""
+        """Let ``solve`` choose within the model's budget, and within less where the real cost exceeds it.
+
+        Where time is meant, the model says only about what things cost, and the caller measures.
+        """
+        if self.measured:
+            return solve(self.budget)
         aim = self.budget
         for attempt in range(_TRIES):
             kept = solve(aim)

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from optimise_onnx.backends.latency.command import Command
+from optimise_onnx.backends.latency.device import Here
 from optimise_onnx.tools import outcome
 from optimise_onnx.tools.report import OnDevice
 
@@ -36,7 +36,7 @@ def nothing_written(folder: Path) -> bool:
 def test_a_share_of_the_time(folder: Path, run: Runs, device: str, data: tuple[str, ...]) -> None:
     found = run(*WHOLE, *data, "--target", "latency=0.6x", "--latency-command", device)
     assert (found.code, found.err) == (0, "")
-    assert "latency aimed at" in found.out and "(predicted 0." in found.out
+    assert "aimed at" in found.out and "(predicted 0." in found.out
     told = json.loads((folder / "r.json").read_text())["on_device"]
     sizes = [(folder / name).stat().st_size / 1e6 for name in ("in.onnx", "out.onnx")]
     assert told["before"] == pytest.approx(sizes[0], rel=0.05)
@@ -74,7 +74,7 @@ def test_a_time_is_missed_by_more_than_noise(
     folder: Path, run: Runs, device: str, monkeypatch: pytest.MonkeyPatch, after: float, least: float, code: int
 ) -> None:
     """What is measured in the end counts, whatever the search has measured."""
-    monkeypatch.setattr(outcome, "_on_device", lambda *_: OnDevice(1.0, after, least, None))
+    monkeypatch.setattr(outcome, "_on_device", lambda *_: OnDevice("latency", 1.0, after, least, None))
     wanted = (*WHOLE, "--target", "latency=0.6x", "--latency-command", device)
     found = run(*wanted)
     assert found.code == code and nothing_written(folder) == bool(code)
@@ -112,10 +112,9 @@ def test_other_allocations_know_no_latency(run: Runs, device: str, method: str) 
 
 
 @pytest.fixture
-def four(monkeypatch: pytest.MonkeyPatch, device: str) -> tuple[str, str]:
-    """A device on which multiples of four pay."""
-    monkeypatch.setattr(Command, "multiple", lambda _: 4)
-    return "--latency-command", device
+def four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which multiples of four pay."""
+    monkeypatch.setattr(Here, "multiple", lambda _: 4)
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
@@ -131,32 +130,30 @@ def slow(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
 
 
 def test_the_guard_refuses_what_is_slower_at_all_widths(
-    folder: Path, run: Runs, four: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = slow(monkeypatch, 100)
-    found = run(*MACS, *four)
+    found = run(*MACS)
     assert (found.code, found.out) == (4, "")
     assert "the smaller model is not faster" in found.error and "--no-guard" in found.error
     assert len(seen) == 3  # widths as chosen, multiples of four, of two
     assert nothing_written(folder)
 
 
-def test_without_the_guard_it_is_written(
-    folder: Path, run: Runs, four: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_guard_it_is_written(folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = slow(monkeypatch, 100)
-    assert run(*MACS, *four, "--no-guard").code == 0
+    assert run(*MACS, "--no-guard").code == 0
     assert seen == [] and not nothing_written(folder)
 
 
 def test_the_guard_takes_multiples_of_what_pays(
-    folder: Path, run: Runs, four: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     single = ("--align", "1")
-    assert run(*MACS, *four, *single).code == 0
+    assert run(*MACS, *single).code == 0
     assert any(width % 4 for width in widths(folder / "out.onnx").values())
     seen = slow(monkeypatch, 1)
-    assert run(*MACS, *four, *single).code == 0
+    assert run(*MACS, *single).code == 0
     assert len(seen) == 2
     assert all(width % 4 == 0 for width in widths(folder / "out.onnx").values())
     report = json.loads((folder / "r.json").read_text())
@@ -173,9 +170,9 @@ def test_under_a_target_of_latency_the_guard_is_not_asked(
 
 
 @pytest.mark.parametrize(("align", "multiple"), [("auto", 2), ("8", 8), ("1", 1)])
-def test_align(folder: Path, run: Runs, four: tuple[str, str], align: str, multiple: int) -> None:
+def test_align(folder: Path, run: Runs, four: None, align: str, multiple: int) -> None:
     """By itself four, halved for these narrow layers: two."""
-    assert run(*MACS, *four, "--align", align).code == 0
+    assert run(*MACS, "--align", align).code == 0
     before, after = (widths(folder / name) for name in ("in.onnx", "out.onnx"))
     assert all(after[name] == before[name] or after[name] % multiple == 0 for name in after)
     text = next(

@@ -56,6 +56,8 @@ class Staircase:
         self.asked.append(len(graphs))
         return [self.told(graph, even) for graph in graphs]
 
+    separable = True
+
     def multiple(self) -> int:
         """Return the tread."""
         return self.tread

@@ -48,17 +48,15 @@ def test_where_time_is_macs_forms_are_chosen_and_in_time(strange: float) -> None
         assert reached <= 0.4
 
 
-def test_the_first_alternative_has_channels_alone() -> None:
+def test_channels_alone_are_among_the_alternatives() -> None:
     device = Staircase(tread=1)
     graph, shared = offered(device, "residual")
     Allocate("latency=0.4x").run(graph, shared)
-    (alone, *_) = shared.decisions["alternatives"]
     again, fresh = ranked(network("residual"), device, 32)
     Allocate("latency=0.4x").run(again, fresh)
-    assert alone == fresh.decisions["alternatives"][0]
+    assert fresh.decisions["alternatives"][0] in shared.decisions["alternatives"]
 
 
-@pytest.mark.xfail(reason="channels alone and forms of which none is taken are both carried out", strict=True)
 def test_no_choice_is_carried_out_twice() -> None:
     device = Staircase(strange=6.0)
     graph, shared = offered(device, "mlp")
@@ -68,7 +66,6 @@ def test_no_choice_is_carried_out_twice() -> None:
     assert all(one["removed"] != other["removed"] for one in found for other in found if one is not other)
 
 
-@pytest.mark.xfail(reason="a task without menus is searched: ValueError", strict=True)
 def test_forms_out_of_reach_with_less_allowed() -> None:
     device = Staircase()
     graph, shared = offered(device, "residual")
@@ -79,7 +76,6 @@ def test_forms_out_of_reach_with_less_allowed() -> None:
     assert 0.001 < reached < 0.2
 
 
-@pytest.mark.xfail(reason="what is left is told as '0 seconds', and that all channels were counted", strict=True)
 def test_forms_out_of_reach_are_told_in_shares() -> None:
     graph, shared = offered(Staircase(), "residual")
     with pytest.raises(TargetNotMetError, match="of the original's time"):

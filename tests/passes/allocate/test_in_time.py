@@ -94,7 +94,6 @@ def test_out_of_reach(name: str, count: int) -> None:
     assert len(shared.decisions["alternatives"]) == 1
 
 
-@pytest.mark.xfail(reason="the margin for noise is taken off what counts as reached too", strict=True)
 def test_what_the_quickest_just_meets_is_met() -> None:
     device = Staircase()
     graph, shared = ranked(ZOO["mlp"](), device, 0)

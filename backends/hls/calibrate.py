@@ -1,0 +1,202 @@
+"""Fixed-point types from what a network is seen to compute: integer bits by range, weights and biases on their grids.
+
+Sums are exact. What only an activation reads, and what nobody reads, keeps all its bits, for it is never stored; what
+another linear layer reads, such as the middle of a k x 1 and 1 x k pair, has two bits more than activations.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .fixed import Fixed
+from .network import (
+    Activation,
+    Addition,
+    Affine,
+    Convolution,
+    Dense,
+    Flatten,
+    Floats,
+    Layer,
+    Network,
+    Pooling,
+)
+from .precision import Precision, Types
+from .reference import run
+from .tables import TABLES
+
+Bits = int | Mapping[str, int]
+"""One width, or each layer's by name."""
+
+Range = tuple[float, float]
+
+_BIAS_BITS = 24
+_LINEAR_EXTRA_BITS = 2
+_TABLE_TYPE = Fixed(18, 2, rounds=True, saturates=True)
+_CHUNK_VALUES = 2**22
+
+
+def calibrated(
+    network: Network, samples: Floats, weight_bits: Bits, activation_bits: Bits
+) -> tuple[Network, Precision]:
+    """Return the network with weights, biases and parameters on their grids, and every layer's types.
+
+    ``samples`` (n, H, W, C) or (n, N) are the inputs whose values are observed; n of some dozens is enough.
+    """
+    return typed(network, ranges(network, samples), weight_bits, activation_bits)
+
+
+def typed(
+    network: Network, observed: Mapping[str, Range], weight_bits: Bits, activation_bits: Bits
+) -> tuple[Network, Precision]:
+    """Return what :func:`calibrated` does, from ranges observed before."""
+    layers: list[Layer] = []
+    precision: dict[str, Types] = {}
+    for layer in network.layers:
+        place = _Place(
+            tuple(precision[name].result for name in layer.inputs),
+            observed[layer.name],
+            _bits(weight_bits, layer),
+            _bits(activation_bits, layer),
+            network.readers(layer.name),
+        )
+        on_grid, precision[layer.name] = _typed(layer, place)
+        layers.append(on_grid)
+    return replace(network, layers=tuple(layers)), precision
+
+
+def ranges(network: Network, samples: Floats) -> dict[str, Range]:
+    """Return the least and the largest value of each layer in real numbers."""
+    largest = max(int(np.prod(layer.shape)) for layer in network.layers)
+    size = max(1, _CHUNK_VALUES // largest)
+    observed: dict[str, Range] = {}
+    for at in range(0, len(samples), size):
+        for name, value in run(network, samples[at : at + size]).items():
+            low, high = observed.get(name, (np.inf, -np.inf))
+            observed[name] = (min(low, float(value.min())), max(high, float(value.max())))
+    return observed
+
+
+def fitted(observed: Range, width: int, signed: bool) -> Fixed:
+    """Return the type of the least integer bits, below 0 too, that no value leaves by more than a step.
+
+    One step more is allowed, as one integer bit more would cost every value as much.
+    """
+    low, high = observed
+    magnitude = max(high, -low)
+    integer = int(np.ceil(np.log2(magnitude))) - 1 + signed if magnitude > 0 else int(signed)
+    grid = Fixed(width, integer, signed, rounds=True, saturates=True)
+    while high > grid.high + grid.step or low < grid.low - grid.step:
+        grid = replace(grid, integer=grid.integer + 1)
+    return grid
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What is known where a layer stands."""
+
+    inputs: tuple[Fixed, ...]
+    observed: Range
+    weight_bits: int
+    activation_bits: int
+    readers: Sequence[Layer]
+
+    @property
+    def stays_wide(self) -> bool:
+        return all(isinstance(reader, Activation) for reader in self.readers)
+
+    @property
+    def pads_maxima(self) -> bool:
+        """hls4ml takes the top bit alone for the least value of a type, which holds for signed ones."""
+        pools = [reader for reader in self.readers if isinstance(reader, Pooling)]
+        return any(pool.kind == "max" and any(pool.pads) for pool in pools)
+
+
+def _bits(bits: Bits, layer: Layer) -> int:
+    return bits if isinstance(bits, int) else bits[layer.name]
+
+
+def _typed(layer: Layer, place: _Place) -> tuple[Layer, Types]:
+    if isinstance(layer, Convolution):
+        outputs_last = layer.kernel.swapaxes(2, 3) if layer.depthwise else layer.kernel
+        kernel, bias, types = _weighted(outputs_last, layer.bias, place)
+        return replace(layer, kernel=kernel.swapaxes(2, 3) if layer.depthwise else kernel, bias=bias), types
+    if isinstance(layer, Dense):
+        weight, bias, types = _weighted(layer.weight, layer.bias, place)
+        return replace(layer, weight=weight, bias=bias), types
+    if isinstance(layer, Affine):
+        scale, shift, types = _weighted(layer.scale[None], layer.shift, place)
+        return replace(layer, scale=scale[0], shift=shift), types
+    if isinstance(layer, Activation):
+        return _curved(layer, place)
+    return layer, _weightless(layer, place)
+
+
+def _weighted(weight: Floats, bias: Floats, place: _Place) -> tuple[Floats, Floats, Types]:
+    """Return weights (..., outputs) and biases on their grids, and types whose sums are exact."""
+    (values,) = place.inputs
+    weight_type = fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    fraction = values.fraction + weight_type.fraction
+    bias_type = _bias_type(bias, fraction)
+    weight, bias = weight_type.cast(weight), bias_type.cast(bias)
+    reach = max(-values.low, values.high) * np.abs(weight).reshape(-1, weight.shape[-1]).sum(0)
+    accumulator = _holding(float((reach + np.abs(bias)).max()), fraction)
+    narrow = fitted(place.observed, place.activation_bits + _LINEAR_EXTRA_BITS, signed=True)
+    exact = place.stays_wide or narrow.fraction >= accumulator.fraction
+    result = accumulator if exact else narrow
+    return weight, bias, Types(result, weight_type, bias_type, accumulator)
+
+
+def _bias_type(bias: Floats, fraction: int) -> Fixed:
+    """Return at most 24 bits, and no step finer than that of the products."""
+    widest = fitted((float(bias.min()), float(bias.max())), _BIAS_BITS, signed=True)
+    behind = min(fraction, widest.fraction)
+    width = max(2, widest.integer + behind)
+    return replace(widest, width=width, integer=width - behind)
+
+
+def _holding(reach: float, fraction: int) -> Fixed:
+    """Return the narrowest signed type of a fraction that holds everything from -reach to reach."""
+    steps = round(reach * 2.0**fraction)
+    width = steps.bit_length() + 1
+    return Fixed(width, width - fraction)
+
+
+def _curved(layer: Activation, place: _Place) -> tuple[Layer, Types]:
+    low, _ = place.observed
+    signed = layer.kind in {"leaky_relu", "tanh"} or low < 0 or place.pads_maxima
+    result = fitted(place.observed, place.activation_bits, signed)
+    if layer.kind == "clip":
+        ends = result.cast(np.asarray(layer.parameters))  # an end beyond the type is where it saturates
+        return replace(layer, parameters=tuple(ends.tolist())), Types(result)
+    if layer.kind == "leaky_relu":
+        slope = np.asarray(layer.parameters)
+        grid = fitted((float(slope.min()), float(slope.max())), place.weight_bits, signed=True)
+        return replace(layer, parameters=tuple(grid.cast(slope).tolist())), Types(result, weight=grid)
+    return layer, Types(result, weight=_TABLE_TYPE if layer.kind in TABLES else None)
+
+
+def _weightless(layer: Layer, place: _Place) -> Types:
+    if isinstance(layer, Flatten):
+        return Types(place.inputs[0])
+    if isinstance(layer, Pooling) and layer.kind == "max":
+        return Types(place.inputs[0], accumulator=place.inputs[0])
+    if isinstance(layer, Addition) and place.stays_wide:
+        return Types(_sum_type(*place.inputs))
+    signed = any(grid.signed for grid in place.inputs) or place.observed[0] < 0 or place.pads_maxima
+    result = fitted(place.observed, place.activation_bits, signed)
+    if isinstance(layer, Pooling):
+        return Types(result, accumulator=_mean_type(place.inputs[0], layer.size))
+    return Types(result)
+
+
+def _sum_type(one: Fixed, other: Fixed) -> Fixed:
+    fraction = max(one.fraction, other.fraction)
+    return _holding(max(-one.low, one.high) + max(-other.low, other.high), fraction)
+
+
+def _mean_type(values: Fixed, size: tuple[int, int]) -> Fixed:
+    """Return room for the sum, and as many bits behind the point again for the quotient."""
+    extra = (size[0] * size[1] - 1).bit_length()
+    return Fixed(values.width + 2 * extra, values.integer + extra, values.signed)

@@ -1,0 +1,160 @@
+"""What hls4ml is told beside the model: types, strategy and reuse of each layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...ir.errors import LoweringError, PreconditionError
+from .dialect import bias_name, clip_names, joins_bias
+from .fixed import Fixed
+from .network import Activation, Affine, Convolution, Dense, Layer, Network, Pooling
+from .precision import Precision, Types
+from .tables import TABLES
+
+Strategy = Literal["latency", "resource", "distributed_arithmetic"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the hardware is to be built.
+
+    ``clock_period`` in ns; ``part`` None is hls4ml's own choice; ``strategy`` and ``reuse`` hold for every layer, or
+    name each layer with weights.
+    """
+
+    backend: Literal["Vitis", "Vivado", "Quartus", "Catapult"] = "Vitis"
+    io_type: Literal["io_stream", "io_parallel"] = "io_stream"
+    part: str | None = None
+    clock_period: float = 5.0
+    strategy: Strategy | Mapping[str, Strategy] = "latency"
+    reuse: int | Mapping[str, int] = 1
+
+    def strategy_of(self, layer: Layer) -> Strategy:
+        """Return one layer's; depthwise layers have no resource strategy that computes right, and take latency."""
+        strategy = self.strategy if isinstance(self.strategy, str) else self.strategy[layer.name]
+        depthwise = isinstance(layer, Convolution) and layer.depthwise
+        return "latency" if depthwise and strategy == "resource" else strategy
+
+    def reuse_of(self, layer: Layer) -> int:
+        """Return one layer's, under the resource strategy the nearest that hls4ml can build."""
+        wanted = self.reuse if isinstance(self.reuse, int) else self.reuse[layer.name]
+        return nearest_reuse(layer, wanted) if self.strategy_of(layer) == "resource" else wanted
+
+
+def nearest_reuse(layer: Layer, wanted: int) -> int:
+    """Return the reuse factor nearest to one wanted at which the multipliers come out even; of two, the smaller.
+
+    hls4ml would move it too, but for 1 x 1 convolutions not as its own code needs it.
+    """
+    inputs, outputs = _multiplied(layer)
+    products = inputs * outputs
+    valid = [
+        reuse
+        for reuse in range(1, products + 1)
+        if products % reuse == 0 and (reuse % inputs == 0 if reuse >= inputs else (products // reuse) % outputs == 0)
+    ]
+    return min(valid, key=lambda reuse: (abs(reuse - wanted), reuse))
+
+
+def configuration(network: Network, precision: Precision, options: Options) -> dict[str, Any]:
+    """Return hls4ml's ``HLSConfig``.
+
+    Raises LoweringError for a layer that the chosen backend or style of input and output cannot hold,
+    PreconditionError for a dense layer read by nothing but curves whose result is not its accumulator's type.
+    """
+    layers: dict[str, Any] = {}
+    for layer in network.layers:
+        _refuse_what_comes_out_wrong(layer, options)
+        layers |= _entries(network, layer, precision[layer.name], options)
+    strategies = {options.strategy_of(layer) for layer in network.layers if isinstance(layer, Convolution | Dense)}
+    model = {
+        "Precision": {"default": "fixed<16,6>"},
+        "ReuseFactor": 1,
+        "Strategy": "distributed_arithmetic" if "distributed_arithmetic" in strategies else "Latency",
+        "BramFactor": 1_000_000_000,
+    }
+    return {"Model": model, "LayerName": layers}
+
+
+def _entries(network: Network, layer: Layer, types: Types, options: Options) -> dict[str, Any]:
+    if isinstance(layer, Convolution):
+        return {layer.name: _weighted(types, layer, options) | {"ConvImplementation": "LineBuffer"}}
+    if isinstance(layer, Dense):
+        return _dense(network, layer, types, options)
+    if isinstance(layer, Affine):
+        return {layer.name: _scaling(types.weight, types.bias, types.result)}
+    if isinstance(layer, Pooling):
+        return {layer.name: {"Precision": {"result": str(types.result), "accum": str(types.accumulator)}}}
+    if isinstance(layer, Activation) and layer.kind == "clip":
+        return _clip(layer, types)
+    if isinstance(layer, Activation) and layer.kind in TABLES:  # hls4ml does not look for this type among the others
+        return {layer.name: {"Precision": {"result": str(types.result)}, "table_t": str(types.weight)}}
+    named = {"result": types.result} | ({"param": types.weight} if types.weight else {})
+    return {layer.name: {"Precision": {key: str(grid) for key, grid in named.items()}}}
+
+
+def _weighted(types: Types, layer: Layer, options: Options) -> dict[str, Any]:
+    named = {"weight": types.weight, "bias": types.bias, "result": types.result, "accum": types.accumulator}
+    return {
+        "Precision": {key: str(grid) for key, grid in named.items()},
+        "ReuseFactor": options.reuse_of(layer),
+        "Strategy": options.strategy_of(layer),
+    }
+
+
+def _dense(network: Network, layer: Dense, types: Types, options: Options) -> dict[str, Any]:
+    product = _weighted(types, layer, options)
+    if joins_bias(network, layer):  # hls4ml finds a type itself, as wide as the sums or wider
+        if types.result != types.accumulator:
+            raise PreconditionError("what only curves read keeps all its bits", node_name=layer.source, op_type="dense")
+        product["Precision"]["result"] = "auto"
+        return {layer.name: product, bias_name(layer): _scaling(Fixed(1, 1, False), types.bias, None)}
+    product["Precision"]["result"] = str(types.accumulator)
+    return {layer.name: product, bias_name(layer): _scaling(Fixed(1, 1, False), types.bias, types.result)}
+
+
+def _scaling(scale: Fixed | None, shift: Fixed | None, result: Fixed | None) -> dict[str, Any]:
+    return {"Precision": {"scale": str(scale), "bias": str(shift), "result": str(result or "auto")}}
+
+
+def _clip(layer: Activation, types: Types) -> dict[str, Any]:
+    """Type the steps of b - relu(b - relu(x)) so that only the first rounds."""
+    signed = Fixed(types.result.width + 1, types.result.integer + 1)
+    minus, top = Fixed(2, 2), signed
+    room, rest, kept = clip_names(layer)
+    return {
+        layer.name: {"Precision": {"result": str(types.result)}},
+        room: _scaling(minus, top, signed),
+        rest: {"Precision": {"result": str(types.result)}},
+        kept: _scaling(minus, top, types.result),
+    }
+
+
+def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:
+    """Raise LoweringError where hls4ml's own code aborts or gives other numbers than its Vitis backend."""
+    why, hint = "", "choose Vitis or Vivado"
+    xilinx = options.backend in {"Vitis", "Vivado"}
+    if (
+        isinstance(layer, Pooling)
+        and options.io_type == "io_stream"
+        and (layer.size != layer.strides or any(layer.pads))
+    ):
+        why, hint = "hls4ml streams only pooling whose windows neither overlap nor are padded", "choose io_parallel"
+    if isinstance(layer, Pooling) and layer.kind == "average" and not xilinx:
+        why = f"hls4ml's {options.backend} backend loses bits of the sum"
+    if isinstance(layer, Activation) and layer.kind in TABLES and not xilinx:
+        why = f"hls4ml's {options.backend} backend fills its tables in another way"
+    if isinstance(layer, Convolution) and layer.depthwise and options.backend == "Quartus":
+        why = "hls4ml's Quartus backend has no depthwise convolution"
+    if why:
+        message, kind = "cannot be built by hls4ml", type(layer).__name__.lower()
+        raise LoweringError(message, node_name=layer.source, op_type=kind, why=why, hint=hint)
+
+
+def _multiplied(layer: Layer) -> tuple[int, int]:
+    """Return the inputs and outputs of a layer's product, as hls4ml counts them."""
+    if isinstance(layer, Dense):
+        return layer.weight.shape[0], layer.weight.shape[1]
+    assert isinstance(layer, Convolution)
+    rows, columns, channels, _ = layer.kernel.shape
+    return rows * columns * channels, layer.shape[-1]

@@ -1,0 +1,98 @@
+"""Operators that bring layers together: sums and concatenations, two at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from math import prod
+
+import numpy as np
+
+from ....ir.graph import Node
+from ..network import Addition, Concatenation, Layer
+from .affine import by_constant, scaled
+from .build import Build, Value, refusal
+from .selection import image_of, image_places, selected, whole
+from .stored import is_stored
+from .views import View, find
+
+_GATE = "use a network without gates (squeeze-and-excitation, SiLU, attention), or run that part on the host"
+
+
+def arithmetic(build: Build, node: Node) -> Value:
+    """Lower Add, Sub, Mul or Div with a constant, and Add and Sub of two. Raises LoweringError for other pairs."""
+    if any(is_stored(tensor) for tensor in node.inputs):
+        return by_constant(build, node)
+    if node.op in ("Mul", "Div"):
+        raise refusal(node, "both its inputs are computed", _GATE)
+    second = build.read(node, 1)
+    if node.op == "Sub":
+        second = scaled(build, node, second, -np.ones(()), np.zeros(()))
+    return _sum(build, node, build.read(node), second)
+
+
+def total(build: Build, node: Node) -> Value:
+    """Lower a sum of one or more tensors of one shape as a chain of additions."""
+    return reduce(lambda a, b: _sum(build, node, a, b), [build.read(node, i) for i in range(len(node.inputs))])
+
+
+def _sum(build: Build, node: Node, first: Value, second: Value) -> Value:
+    if first.places.shape != second.places.shape:
+        raise refusal(node, f"it adds shapes {first.places.shape} and {second.places.shape}", _GATE)
+    first, second = _aligned(build, node, first, second)
+    inputs = (first.layer.name, second.layer.name)
+    return Value(build.add(Addition(node.name, inputs, first.layer.shape, node.name)), first.places)
+
+
+def _aligned(build: Build, node: Node, first: Value, second: Value) -> tuple[Value, Value]:
+    """Bring two values of one shape into layers of one shape, with their elements at the same places."""
+    first, second = whole(build, node, first), whole(build, node, second)
+    if not (first.places == second.places).all():
+        for last in (False, True):
+            if layers := _pictures(build, node, [first, second], last):
+                one, other = (Value(layer, image_places(layer, first.places.shape, last)) for layer in layers)
+                return one, other
+        raise refusal(node, "its inputs keep their elements in different orders", "transpose neither, or both")
+    if first.layer.shape == second.layer.shape:
+        return first, second
+    return Value(build.flat(first.layer), first.places), Value(build.flat(second.layer), second.places)
+
+
+def concatenation(build: Build, node: Node) -> Value:
+    """Lower Concat along the channels of pictures, or of vectors. Raises LoweringError along rows or columns."""
+    values = [build.read(node, index) for index in range(len(node.inputs))]
+    axis, rank = int(node.attribute("axis", build.graph.opset, 1)), values[0].places.ndim
+    axis %= rank
+    for last, wanted in ((False, 1), (True, rank - 1)):
+        if axis == wanted and rank > 2 and (layers := _pictures(build, node, values, last)):
+            joined = reduce(lambda a, b: _joined(build, node, a, b), layers)
+            return Value(joined, image_places(joined, build.shape(node, node.outputs[0]), last))
+    if rank > 3:
+        raise refusal(node, "it joins pictures along rows or columns", "join channels")
+    return _vectors(build, node, values, axis)
+
+
+def _pictures(build: Build, node: Node, values: Sequence[Value], last: bool) -> list[Layer] | None:
+    """Return the layers of pictures, channels first or last; None where one is not such a picture."""
+    seen: list[View] = []
+    for value in values:
+        places = image_of(value.places, last)
+        found = None if places is None or len(value.layer.shape) == 1 else find(places, value.layer.shape)
+        if found is None:
+            return None
+        seen.append(found)
+    return [selected(build, node, value.layer, one) for value, one in zip(values, seen, strict=True)]
+
+
+def _joined(build: Build, node: Node, first: Layer, second: Layer) -> Layer:
+    shape = (*first.shape[:-1], first.shape[-1] + second.shape[-1])
+    return build.add(Concatenation(node.name, (first.name, second.name), shape, node.name))
+
+
+def _vectors(build: Build, node: Node, values: Sequence[Value], axis: int) -> Value:
+    layers = [build.flat(value.layer) for value in values]
+    starts = np.cumsum([0, *(prod(layer.shape) for layer in layers)])
+    moved = [
+        np.where(value.places < 0, -1, value.places + start) for value, start in zip(values, starts[:-1], strict=True)
+    ]
+    return Value(reduce(lambda a, b: _joined(build, node, a, b), layers), np.concatenate(moved, axis))

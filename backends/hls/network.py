@@ -1,0 +1,122 @@
+"""A network as streaming hardware sees it: layers of one sample, channels last, in the order that they run.
+
+Everything behind the lowering works on this: the dialect that hls4ml reads, the emulator, the cost and the RTL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .ports import Port
+
+Floats = npt.NDArray[np.float64]
+Shape = tuple[int, ...]
+Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "elu", "selu"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """``name`` is unique and an identifier in C; ``inputs`` name the layers read; ``shape`` of the output is (H, W, C)
+    or (N,); ``source`` names the node of the ONNX graph that it comes from, for messages.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Layer):
+    """What a sample is fed to; ``inputs`` is empty. ``port`` brings samples of the ONNX model into its layout."""
+
+    port: Port | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Layer):
+    """``kernel`` (kh, kw, C_in, C_out), or (kh, kw, C, 1) where ``depthwise``; ``bias`` (C_out,).
+
+    ``pads``: zeros put above, left, below and right. Dilations and groups stand in the kernel, as zeros.
+    """
+
+    kernel: Floats
+    bias: Floats
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    depthwise: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """``weight`` (N_in, N_out), ``bias`` (N_out,)."""
+
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Pooling(Layer):
+    """The largest or the mean of each window; padded places do not count."""
+
+    kind: Literal["max", "average"]
+    size: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Layer):
+    """A function of each element; ``parameters``: the slope of leaky_relu and elu, the ends of clip."""
+
+    kind: Curve
+    parameters: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Layer):
+    """``scale`` (C,) times the input plus ``shift`` (C,), where no layer before it could take them up."""
+
+    scale: Floats
+    shift: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Addition(Layer):
+    """The sum of two inputs of one shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenation(Layer):
+    """Two inputs, one behind the other along the channels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(Layer):
+    """(H, W, C) read row by row, channels fastest, as (N,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """``layers`` in an order that runs; ``outputs`` name the layers whose values are results, in the graph's order.
+
+    ``notes`` say what was left out or changed on purpose, such as a softmax at the end. ``ports``, one for each of
+    ``outputs``, bring results into the layout of the ONNX model.
+    """
+
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+    ports: tuple[Port, ...] = ()
+
+    @property
+    def by_name(self) -> Mapping[str, Layer]:
+        """The layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    def readers(self, name: str) -> Sequence[Layer]:
+        """Return the layers that read one."""
+        return [layer for layer in self.layers if name in layer.inputs]

@@ -1,0 +1,148 @@
+"""An hls4ml project on disk, made whole or not at all."""
+
+import gzip
+import io
+import json
+import tarfile
+import tempfile
+import warnings
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ...ir.errors import LoweringError, UsageError
+from .configuration import Options, configuration
+from .dialect import dialect, in_order
+from .emulator import Emulator
+from .network import Convolution, Dense, Floats, Network
+from .precision import Precision
+
+NAME = "network"
+SOURCES = "hls"
+_RECORD = "project.json"
+
+
+@dataclass(frozen=True)
+class Project:
+    """``outputs``: names and shapes of the results in the order that the hardware gives them; ``reuse``: the factor of
+    each layer with weights as hls4ml really has it. In ``folder`` are ``hls`` (sources and test data), the same as
+    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given) and ``project.json`` (this record).
+    """
+
+    folder: Path
+    outputs: Mapping[str, tuple[int, ...]]
+    reuse: Mapping[str, int]
+
+
+def write(network: Network, precision: Precision, options: Options, folder: Path, samples: Floats) -> Project:
+    """Write the project, with ``samples`` (n, H, W, C) or (n, N) and their emulated results as its test data.
+
+    Raises LoweringError where hls4ml cannot build the network, with what it said; UsageError where ``folder`` holds
+    something else than such a project, or hls4ml is not installed. Each leaves ``folder`` as it was.
+    """
+    _refuse_foreign(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        made = Path(place) / "made"
+        made.mkdir()
+        onnx.save(dialect(network), made / f"{NAME}.onnx")
+        converted = _converted(made, configuration(network, precision, options), options)
+        reuse = _reuse_factors(converted, network)
+        _write_test_data(network, precision, samples, made / SOURCES / "tb_data")
+        stamp = converted.config.get_config_value("Stamp")  # drawn at random
+        _replace(made / SOURCES, {str(made): str(folder.resolve()), stamp: NAME})
+        outputs = {name: network.by_name[name].shape for name in in_order(network)}
+        record = {"outputs": outputs, "reuse": reuse, "options": asdict(options)}
+        (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        _pack(made / SOURCES, made / f"{SOURCES}.tar.gz")
+        if folder.exists():
+            folder.rename(Path(place) / "before")
+        made.rename(folder)
+    return Project(folder, outputs, reuse)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    ours = (folder / _RECORD).exists()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} holds something else than an HLS project: name another folder, or empty it")
+
+
+def _converted(folder: Path, told: Mapping[str, Any], options: Options) -> Any:
+    """Convert the model in ``folder`` and write the sources beside it, quietly; return hls4ml's model."""
+    hls4ml = _hls4ml()
+    printed = io.StringIO()
+    with redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
+        try:
+            converted = hls4ml.converters.convert_from_onnx_model(
+                str(folder / f"{NAME}.onnx"),
+                output_dir=str(folder / SOURCES),
+                project_name=NAME,
+                backend=options.backend,
+                io_type=options.io_type,
+                part=options.part,
+                clock_period=options.clock_period,
+                hls_config=dict(told),
+            )
+            converted.write()
+        except Exception as error:  # whatever an optimiser of hls4ml stumbles over
+            said = [*printed.getvalue().splitlines(), *(str(warning.message) for warning in warned)]
+            hint = "it said: " + " | ".join(said[-8:])
+            raise LoweringError("hls4ml cannot build the network", why=repr(error), hint=hint) from error
+    return converted
+
+
+def _hls4ml() -> Any:
+    """Import it, which takes seconds and prints."""
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            import hls4ml
+    except ImportError as error:
+        raise UsageError("hls4ml is not installed", hint="pip install hls4ml==1.3.0") from error
+    return hls4ml
+
+
+def _reuse_factors(converted: Any, network: Network) -> dict[str, int]:
+    """Read back what hls4ml took, from layers that it may have given a prefix."""
+    weighted = [layer.name for layer in network.layers if isinstance(layer, Convolution | Dense)]
+    found = {layer.name: layer.get_attr("reuse_factor") for layer in converted.get_layers()}
+    prefixes = ("Conv2D_", "DepthwiseConv2D_", "Dense_")
+    return {name: int(next(found[p + name] for p in prefixes if p + name in found)) for name in weighted}
+
+
+def _write_test_data(network: Network, precision: Precision, samples: Floats, folder: Path) -> None:
+    """Write one line a sample: inputs as the hardware holds them, and all outputs behind one another."""
+    source = network.layers[0].name
+    values = Emulator(network, precision).run(samples)
+    results = [values[name].reshape(len(samples), -1) for name in in_order(network)]
+    held = precision[source].result.cast(samples).reshape(len(samples), -1)
+    folder.mkdir(exist_ok=True)
+    np.savetxt(folder / "tb_input_features.dat", held, fmt="%.17g")
+    np.savetxt(folder / "tb_output_predictions.dat", np.concatenate(results, axis=1), fmt="%.17g")
+
+
+def _replace(sources: Path, texts: Mapping[str, str]) -> None:
+    """Replace texts in the sources, such as the folder they were made in by the one that they end up in."""
+    for file in sources.rglob("*"):
+        if file.suffix in {".cpp", ".h", ".sh", ".tcl", ".yml"}:
+            before = after = file.read_bytes()
+            for old, new in texts.items():
+                after = after.replace(old.encode(), new.encode())
+            if after != before:
+                file.write_bytes(after)
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    """Pack a folder so that the same content gives the same bytes."""
+    with gzip.GzipFile(archive, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for file in sorted(folder.rglob("*")):
+            tar.add(file, file.relative_to(folder.parent), recursive=False, filter=_undated)
+
+
+def _undated(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mtime = 0
+    return entry

@@ -1,0 +1,69 @@
+"""Run a network in float64, as the ONNX model would: the yardstick for everything in fixed point."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import network as hls
+from .arithmetic import convolve, pool
+from .network import Floats, Layer, Network
+
+_ALPHA, _GAMMA = 1.6732632423543772, 1.0507009873554805
+
+
+def run(network: Network, samples: Floats) -> dict[str, Floats]:
+    """Return the value (n, *shape) of every layer by name; ``samples`` (n, H, W, C) or (n, N), as the input has it."""
+    values: dict[str, Floats] = {}
+    for layer in network.layers:
+        if isinstance(layer, hls.Input):
+            values[layer.name] = np.asarray(samples, np.float64)
+        else:
+            values[layer.name] = compute(layer, [values[name] for name in layer.inputs])
+    return values
+
+
+def run_tensors(network: Network, samples: np.ndarray[Any, np.dtype[Any]]) -> dict[str, Floats]:
+    """Return the outputs of the ONNX model by name, from samples in the model's own layout, such as (n, C, H, W)."""
+    (port,) = (layer.port for layer in network.layers if isinstance(layer, hls.Input))
+    if port is None:
+        raise ValueError("the network was not lowered from a model")
+    values = run(network, port.to_layer(samples))
+    return {
+        port.tensor: port.to_tensor(values[name]) for name, port in zip(network.outputs, network.ports, strict=True)
+    }
+
+
+def compute(layer: Layer, inputs: Sequence[Floats]) -> Floats:
+    """Return a layer's value (n, *shape) from those it reads."""
+    return np.asarray(_LAYERS[type(layer)](layer, *inputs))
+
+
+def _activate(layer: hls.Activation, x: Floats) -> Floats:
+    return np.asarray(_CURVES[layer.kind](x, *layer.parameters))
+
+
+_CURVES: dict[str, Callable[..., Floats]] = {
+    "clip": lambda x, low, high: np.clip(x, low, high),
+    "elu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    "hard_sigmoid": lambda x, slope, shift: np.clip(slope * x + shift, 0, 1),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "leaky_relu": lambda x, slope: np.where(x > 0, x, slope * x),
+    "relu": lambda x: np.maximum(x, 0),
+    "selu": lambda x: _GAMMA * np.where(x > 0, x, _ALPHA * np.expm1(np.minimum(x, 0))),
+    "sigmoid": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x),
+    "tanh": lambda x: np.tanh(x),
+}
+
+_LAYERS: dict[type[Layer], Callable[..., Floats]] = {
+    hls.Activation: _activate,
+    hls.Addition: lambda layer, a, b: a + b,
+    hls.Affine: lambda layer, x: x * layer.scale + layer.shift,
+    hls.Concatenation: lambda layer, a, b: np.concatenate([a, b], -1),
+    hls.Convolution: lambda layer, x: (
+        convolve(x, layer.kernel, layer.strides, layer.pads, layer.depthwise) + layer.bias
+    ),
+    hls.Dense: lambda layer, x: x @ layer.weight + layer.bias,
+    hls.Flatten: lambda layer, x: x.reshape(len(x), -1),
+    hls.Pooling: lambda layer, x: pool(x, layer.kind, layer.size, layer.strides, layer.pads),
+}

@@ -1,0 +1,1 @@
+"""Hardware made and measured here: Verilog of a network, its cycles by simulation, its area by synthesis."""

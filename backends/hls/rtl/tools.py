@@ -1,0 +1,44 @@
+"""The tools that hardware is made and measured with: da4ml, Verilator, Yosys."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from shutil import which
+from types import ModuleType
+
+from ....ir.errors import LoweringError
+
+_LINES = 5
+
+
+def da4ml(module: str) -> ModuleType:
+    """Import one module of da4ml; raises LoweringError where it is not installed."""
+    try:
+        return import_module(f"da4ml.{module}")
+    except ImportError as error:
+        raise LoweringError("da4ml is not installed", why=str(error), hint="pip install da4ml") from error
+
+
+def run_tool(words: Sequence[str], package: str, folder: Path, limit: float) -> str:
+    """Run a tool in a folder for at most ``limit`` seconds and return what it prints.
+
+    Raises LoweringError naming the Debian package where the tool is missing, and where it fails or takes too long.
+    """
+    if which(words[0]) is None:
+        raise LoweringError(f"{words[0]} is not installed", hint=f"on Debian: apt install {package}")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        try:
+            printed, complaints = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired as error:
+            raise LoweringError(f"{words[0]} took over {limit:g} seconds", hint="allow it more") from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # compilers that it started, too
+    if process.returncode != 0:
+        text = "; ".join((complaints or printed).strip().splitlines()[-_LINES:])
+        raise LoweringError(f"{words[0]} ended with code {process.returncode}", why=text)
+    return printed

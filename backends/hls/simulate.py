@@ -1,0 +1,62 @@
+"""hls4ml's C simulation of a project: compiled by g++, run in a process of its own, for it may abort."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+
+from ...ir.errors import VerificationError
+from .network import Floats
+from .project import NAME, SOURCES, Project
+
+_RUNNER = "optimise_onnx.backends.hls.run_library"
+_LINES_SHOWN = 12
+
+
+def simulate(
+    project: Project, samples: Floats, compile_seconds: float = 1800.0, run_seconds: float = 600.0
+) -> dict[str, Floats]:
+    """Return each output's values, (n, H, W, C) or (n, N), for samples (n, H, W, C) or (n, N); all in double precision.
+
+    Raises VerificationError, with the end of what was said, where the sources do not compile, or the simulation aborts
+    or takes longer than allowed. The project's folder is not touched.
+    """
+    with tempfile.TemporaryDirectory(prefix="hls-") as place:
+        copied = Path(copytree(project.folder / SOURCES, Path(place) / SOURCES))
+        _run(["bash", "build_lib.sh"], copied, compile_seconds, "compilation of the C simulation")
+        (library,) = (copied / "firmware").glob("*.so")
+        given, results = copied / "given.npy", copied / "results.npy"
+        np.save(given, np.ascontiguousarray(samples, np.float64))
+        sizes = [int(np.prod(shape)) for shape in project.outputs.values()]
+        command = [sys.executable, "-m", _RUNNER, str(library), f"{NAME}_double", str(given), str(results)]
+        _run([*command, *map(str, sizes)], copied / "firmware", run_seconds, "C simulation")
+        parts = np.split(np.load(results), np.cumsum(sizes)[:-1], axis=1)
+    return {
+        name: part.reshape(len(samples), *shape)
+        for (name, shape), part in zip(project.outputs.items(), parts, strict=True)
+    }
+
+
+def _run(command: Sequence[str], folder: Path, seconds: float, what: str) -> None:
+    """Run to the end, or stop it with all that it started."""
+    with (folder / "said.txt").open("w+b") as file:
+        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, process_group=0)
+        try:
+            status = process.wait(seconds)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise VerificationError(f"the {what} took over {seconds:g} s", hint="allow it more time") from error
+            raise
+        file.seek(0)
+        said = file.read().decode(errors="replace").splitlines()[-_LINES_SHOWN:]
+    if status != 0:
+        ended = f"signal {-status}" if status < 0 else f"status {status}"
+        raise VerificationError(f"the {what} failed with {ended}", why="\n".join(said) or "it said nothing")

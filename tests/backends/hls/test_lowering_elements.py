@@ -1,0 +1,193 @@
+"""Curves, sums, concatenations, movement and layouts, against onnxruntime; what is refused, by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimise_onnx.backends.hls.lowering import lower
+from optimise_onnx.backends.hls.network import Activation, Input
+from optimise_onnx.ir.errors import LoweringError
+from tests.backends.hls.lowered import check, kinds, picture, prepared
+from tests.zoo.builder import Builder
+
+Change = Callable[[Builder, str], str]
+
+
+def bounded(low: float | None, high: float | None) -> Change:
+    def clip(b: Builder, x: str) -> str:
+        ends = ["" if end is None else b.const(end) for end in (low, high)]
+        return b.node("Clip", [x, *ends])
+
+    return clip
+
+
+def unary(op: str, **attributes: Any) -> Change:
+    return lambda b, x: b.node(op, [x], **attributes)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "parameters"),
+    [
+        (bounded(0.0, 6.0), "clip", (0, 6)),
+        (bounded(-0.5, None), "clip", (-0.5, np.inf)),
+        (bounded(0.0, None), "relu", ()),
+        (unary("LeakyRelu", alpha=0.25), "leaky_relu", (0.25,)),
+        (unary("LeakyRelu"), "leaky_relu", (0.01,)),
+        (unary("Elu", alpha=0.5), "elu", (0.5,)),
+        (unary("HardSigmoid", alpha=0.25, beta=0.375), "hard_sigmoid", (0.25, 0.375)),
+        (unary("Selu"), "selu", ()),
+        (unary("Sigmoid"), "sigmoid", ()),
+        (unary("Tanh"), "tanh", ()),
+    ],
+)
+def test_curves(change: Change, kind: str, parameters: tuple[float, ...]) -> None:
+    b, x = picture()
+    layer = check(b.model(change(b, b.conv(x, 3)))).layers[-1]
+    assert isinstance(layer, Activation) and layer.kind == kind
+    assert layer.parameters == pytest.approx(parameters)
+
+
+def test_a_clip_without_ends_is_nothing() -> None:
+    b, x = picture()
+    assert kinds(check(b.model(bounded(None, None)(b, b.conv(x, 3))))) == ["Convolution"]
+
+
+def test_a_sum_of_three_is_a_chain() -> None:
+    b, x = picture()
+    y = b.node("Sum", [b.conv(x, 3), b.conv(x, 3), b.conv(x, 3)])
+    assert kinds(check(b.model(y))) == ["Convolution"] * 3 + ["Addition"] * 2
+
+
+def test_a_concatenation_of_three_is_a_chain() -> None:
+    b, x = picture()
+    y = b.concat(b.conv(x, 2), x, b.conv(x, 3), axis=-3)
+    assert kinds(check(b.model(y))) == ["Convolution"] * 2 + ["Concatenation"] * 2
+
+
+def test_channels_last_are_joined_along_the_last_axis() -> None:
+    b, x = picture()
+    parts = [b.transpose(b.conv(x, width), 0, 2, 3, 1) for width in (2, 3)]
+    y = b.transpose(b.concat(*parts, axis=3), 0, 3, 1, 2)
+    assert kinds(check(b.model(b.conv(y, 2)))) == ["Convolution"] * 2 + ["Concatenation", "Convolution"]
+
+
+def test_vectors_are_joined_whatever_they_were() -> None:
+    b, x = picture()
+    parts = [b.flatten(b.conv(x, 3)), b.gemm(b.flatten(x), 4)]
+    check(b.model(b.gemm(b.concat(*parts), 2)))
+
+
+def test_the_input_takes_the_layout_of_the_first_picture() -> None:
+    b = Builder("last")
+    x = b.input("x", ["N", 6, 5, 3])
+    network = check(b.model(b.conv(b.transpose(x, 0, 3, 1, 2), 4)))
+    given = network.layers[0]
+    assert isinstance(given, Input) and given.port is not None
+    assert given.shape == (6, 5, 3) and (given.port.places.ravel() == np.arange(90)).all()
+
+
+def test_transposes_cost_nothing() -> None:
+    b, x = picture()
+    h = b.transpose(b.relu(b.transpose(b.conv(x, 4), 0, 2, 3, 1)), 0, 3, 1, 2)
+    flat = b.reshape(b.transpose(b.conv(h, 3), 0, 2, 3, 1), -1, 7 * 6 * 3)
+    network = check(b.model(b.gemm(flat, 2)))
+    assert kinds(network) == ["Convolution", "Activation", "Convolution", "Flatten", "Dense"]
+
+
+def test_zeros_around_go_into_the_next_convolution() -> None:
+    b, x = picture()
+    padded = b.node("Pad", [b.relu(x), b.ints(0, 0, 1, 0, 0, 0, 2, 3), b.const(0.0)])
+    network = check(b.model(b.conv(padded, 3, pad=1)))
+    assert kinds(network) == ["Activation", "Convolution"]
+
+
+def test_zeros_around_count_in_a_pool() -> None:
+    b, x = picture()
+    padded = b.node("Pad", [b.conv(x, 3), b.ints(0, 0, 1, 1, 0, 0, 1, 1)])
+    network = check(b.model(b.node("MaxPool", [padded], kernel_shape=[2, 2], strides=[2, 2])))
+    assert kinds(network) == ["Convolution", "Convolution", "Pooling"]
+
+
+@pytest.mark.parametrize("chosen", [[0, 2, 3], [3, 3, 0], [2, 0, 1, 3]])
+def test_gathered_channels(chosen: list[int]) -> None:
+    b, x = picture()
+    kept = b.gather(b.relu(b.conv(x, 4)), chosen, axis=1)
+    assert kinds(check(b.model(b.conv(kept, 3, k=1)))) == ["Convolution", "Activation", "Convolution"]
+
+
+def test_few_of_many_channels_are_selected_before_a_large_kernel() -> None:
+    b, x = picture()
+    kept = b.gather(b.relu(b.conv(x, 16)), [1, 5], axis=1)
+    assert kinds(check(b.model(b.conv(kept, 8)))) == ["Convolution", "Activation", "Convolution", "Convolution"]
+
+
+@pytest.mark.parametrize(("start", "end", "step"), [(0, 99, 2), (1, 6, 1), (2, 5, 2), (3, 4, 1)])
+@pytest.mark.parametrize("axis", [2, 3])
+def test_slices_of_pixels(start: int, end: int, step: int, axis: int) -> None:
+    b, x = picture()
+    check(b.model(b.relu(b.slice(b.conv(x, 3), start, end, axis, step))))
+
+
+def test_a_softmax_at_the_end_is_left_to_the_host() -> None:
+    b, x = picture()
+    network = check(b.model(b.softmax(b.gemm(b.flatten(x), 3))))
+    assert kinds(network)[-1] == "Dense"
+    assert "softmax" in network.notes[0].lower()
+
+
+def test_a_softmax_that_is_read_again_is_refused() -> None:
+    b, x = picture()
+    y = b.softmax(b.gemm(b.flatten(x), 3))
+    with pytest.raises(LoweringError, match="only at an output"):
+        lower(prepared(b.model(y, b.gemm(y, 2))))
+
+
+def test_two_outputs_in_order() -> None:
+    b, x = picture()
+    h = b.conv(x, 3)
+    network = check(b.model(b.relu(h), h))
+    assert [port.tensor for port in network.ports] == ["relu_0_out", "conv_0_out"]
+    assert network.outputs == ("relu_0", "conv_0")
+
+
+def test_an_input_called_input() -> None:
+    b = Builder("named")
+    network = check(b.model(b.gemm(b.input("input", ["N", 3]), 2)))
+    assert network.layers[0].name not in ("input", "output")
+
+
+@pytest.mark.parametrize(
+    ("change", "op", "why"),
+    [
+        (unary("HardSwish"), "HardSwish", "no counterpart"),
+        (lambda b, x: b.mul(x, b.sigmoid(x)), "Mul", "computed"),
+        (lambda b, x: b.conv_transpose(x, 2), "ConvTranspose", "no counterpart"),
+        (lambda b, x: b.layer_norm(x), "LayerNormalization", "no counterpart"),
+        (lambda b, x: b.conv(b.softmax(x), 2), "Softmax", "only at an output"),
+        (lambda b, x: b.concat(x, x, axis=2), "Concat", "rows or columns"),
+        (lambda b, x: b.mean(x, 1), "ReduceMean", "axes"),
+        (lambda b, x: b.add(x, b.const(b.uniform([1, 1, 7, 6], 0, 1))), "Add", "between pixels"),
+        (lambda b, x: b.node("Div", [b.const(1.0), b.sigmoid(x)]), "Div", "divides by"),
+        (lambda b, x: b.node("PRelu", [x, b.const(b.uniform([4, 1, 1], 0, 1))]), "PRelu", "slope"),
+        (lambda b, x: b.node("Pad", [x, b.ints(0, 0, 1, 1, 0, 0, 1, 1)], mode="edge"), "Pad", "edge"),
+        (lambda b, x: b.conv(b.transpose(b.conv(x, 4), 0, 1, 3, 2), 2), "Conv", "regular steps"),
+        (lambda b, x: b.add(x, b.gap(x)), "Add", "adds shapes"),
+        (lambda b, x: b.conv(b.reshape(b.gemm(b.flatten(x), 8), -1, 2, 2, 2), 2), "Conv", "vector"),
+        (unary("Selu", alpha=1.0), "Selu", "alpha"),
+    ],
+)
+def test_refused(change: Change, op: str, why: str) -> None:
+    b, x = picture()
+    model = b.model(change(b, b.relu(b.conv(x, 4))))
+    with pytest.raises(LoweringError, match=why) as caught:
+        lower(prepared(model))
+    assert caught.value.op_type == op and caught.value.node_name and caught.value.hint
+
+
+@pytest.mark.parametrize("shape", [["N", "C"], ["N", 3, "H", 5], [4, 3]])
+def test_inputs_of_open_or_several_sizes_are_refused(shape: list[int | str]) -> None:
+    b = Builder("open")
+    with pytest.raises(LoweringError, match="input 'x'"):
+        lower(prepared(b.model(b.relu(b.input("x", shape)))))
