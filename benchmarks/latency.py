@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--forms", nargs="*", default=[])
     parser.add_argument("--share", type=float, default=0.5)
+    parser.add_argument("--same-time", action=argparse.BooleanOptionalAction, default=True)
     given = parser.parse_args()
     for name in given.networks:
         for threads in given.threads:
@@ -106,7 +107,7 @@ def main() -> None:
                 bench.arm(f"latency, {forms}", f"latency={given.share}x", forms=[forms])
             bench.arm("MACs, widths that pay", f"macs={given.share}x")
             bench.arm("MACs, any width", f"macs={given.share}x", align=1)
-            if name != "resnet50":
+            if name != "resnet50" and given.same_time:
                 same_time(bench, left, lambda target, b=bench: b.arm("same time", target, align=1))
 
 
