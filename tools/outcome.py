@@ -120,7 +120,8 @@ def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
         if after <= limit:
             return None
         why = f"{target.kind} came to {after} ({after / max(before, 1):.3f}x), the limit is {limit:.0f}"
-    return TargetNotMetError(f"the target {target} was not met", why=why, hint="--allow-partial writes the best found")
+    hint = "" if settings.allow_partial else "--allow-partial writes the best found"
+    return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
 def _on_device(rewritten: Rewritten, settings: Settings, here: Latency) -> OnDevice | None:

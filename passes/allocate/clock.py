@@ -39,13 +39,14 @@ class Clock:
 
     @cached_property
     def meter(self) -> Seconds:
-        """Seconds, by layer where the device tells them, else by MACs."""
+        """Seconds, by layer where the device tells them; layers that it does not tell share what is left by MACs."""
         self.progress("timing operators", 0.0)
         timer = self.device.forecast(self.graph, self._profiles())
         whole, own = timer.times([self.graph])[0], self.device.layers(self.graph)
         scale = min(1.0, whole / max(sum(own.values()), 1e-12))
         rates = {name: scale * own[name] / one.macs for name, one in self._costs.items() if name in own and one.macs}
-        return Seconds(timer, 0.0 if rates else whole / max(MACS.of(self.graph), 1.0), rates)
+        rest = sum(one.macs for name, one in self._costs.items() if name not in rates)
+        return Seconds(timer, (whole - scale * sum(own.values())) / rest if rest else 0.0, rates)
 
     @cached_property
     def _costs(self) -> Mapping[str, Cost]:

@@ -18,12 +18,12 @@ from .targets import Target
 from .task import Ints, Task
 
 _EMPTIED = (1.0, 0.5, 0.2)
-_MARGIN = 0.98  # what is chosen is measured again in the end
+_MARGIN = 0.98  # aimed at, since what is chosen is measured again in the end
 
 
 @dataclass(frozen=True)
 class Limit:
-    """``share`` of the ``original``'s time on the ``device`` that ``target`` allows, less what noise may add.
+    """``share`` of the ``original``'s time on the ``device`` that ``target`` allows.
 
     ``now``: the share that the network takes before any channel goes.
     """
@@ -43,7 +43,7 @@ class Limit:
         share = target.budget(before) / before
         if now <= share * before:
             return None
-        return Limit(target, context.device, context.original, _MARGIN * share, now / before)
+        return Limit(target, context.device, context.original, share, now / before)
 
     def figures(self, found: Candidate[Floats]) -> dict[str, float]:
         """Say what was expected and what was seen, as shares of the original's time."""
@@ -71,7 +71,9 @@ def alternatives(task: Task, curves: Sequence[Array], limit: Limit) -> list[Cand
     """
     found: dict[bytes, Candidate[Floats]] = {}
     for weight in _EMPTIED if len(task.droppable) else _EMPTIED[:1]:
-        best = search(limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit))
+        best = search(
+            _MARGIN * limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit)
+        )
         found.setdefault(best.choice.tobytes(), best)
     within = [one for one in found.values() if one.measured <= limit.share]
     return sorted(within, key=lambda one: one.error) or sorted(found.values(), key=lambda one: one.measured)[:1]

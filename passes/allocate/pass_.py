@@ -20,7 +20,9 @@ from .clock import Clock
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
 from .in_time import Limit, alternatives, expected, timed
+from .joint import Chosen
 from .joint import Search as JointSearch
+from .measured import Candidate
 from .offered import Substitutes, sensitivities
 from .overall import by_error
 from .probe import Probe
@@ -40,6 +42,11 @@ class Decided:
     task: Task
     choice: Ints | Floats
     figures: dict[str, float]
+
+    @staticmethod
+    def of(task: Task, found: Candidate[Floats], limit: Limit) -> "Decided":
+        """Take over what was measured."""
+        return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found))
 
     @property
     def decisions(self) -> dict[str, Any]:
@@ -159,25 +166,28 @@ class Allocate:
         task = timed(Task.of(graph, ranking, context.runner, meter, 0.0, solved, widths, offers), clock, limit)
         plain = timed(Task.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
         curves = self._curves(task, context)
-        tasks = [plain, *([self._joint(task, context, curves).task] if offers else [])]
-        found = [(each, one) for each in tasks for one in alternatives(each, curves, limit)]
-        within = [pair for pair in found if pair[1].measured <= limit.share]
+        tasks = [plain, *([joint.task] if offers and (joint := self._searched(task, context, curves)) else [])]
+        found = [Decided.of(each, one, limit) for each in tasks for one in alternatives(each, curves, limit)]
+        distinct = {repr((one.decisions["removed"], one.decisions["forms"])): one for one in reversed(found)}
+        kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
+        within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
+        quickest = min(kept, key=lambda one: one.figures["latency_measured"])
         if not within and not self.partial:
-            raise limit.missed(min((one.measured for _, one in found), default=1.0))
-        return [
-            Decided(each, one.choice, {"error_predicted": one.error} | limit.figures(one))
-            for each, one in within or sorted(found, key=lambda pair: pair[1].measured)[:1]
-        ]
+            raise limit.missed(quickest.figures["latency_measured"])
+        return within or [quickest]
 
     def _joint(self, task: Task, context: Context, curves: list[Array]) -> Decided:
         """Choose widths and forms. Raises TargetNotMetError."""
-        layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
-        chosen = judge(task.graph, context.judging(self.samples), context.runner)
-        probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
-        found = JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
+        found = self._searched(task, context, curves)
         if found is None:
             return Decided(task, self._settled(task, None), {})
         return Decided(found.task, found.choice, {"error_predicted": found.divergence})
+
+    def _searched(self, task: Task, context: Context, curves: list[Array]) -> Chosen | None:
+        layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
+        return JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
 
     def _curves(self, task: Task, context: Context) -> list[Array]:
         """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""

@@ -10,7 +10,7 @@ from .cost_model import Floats
 Ints = npt.NDArray[np.int64]
 
 _MEASURED = 6  # multiples of the tread
-_FINEST = 4
+_PARTS = (2, 4)  # of the tread
 _GAIN = 0.01  # of the exposed time: an edge must save more than that against the next wider one
 
 
@@ -35,14 +35,14 @@ class Stairs:
 
 
 def to_measure(width: int, tread: int, least: int) -> Ints:
-    """Return widths below ``width``, ascending: up to six multiples of ``tread``, and halves of it down to a quarter.
+    """Return widths below ``width``, ascending: up to six multiples of ``tread``, and a half and a quarter of it.
 
     None is below ``least``.
     """
     multiples = np.arange(tread, width, tread)
     if len(multiples) > _MEASURED:
         multiples = multiples[np.unique(np.linspace(0, len(multiples) - 1, _MEASURED).round().astype(int))]
-    fine = {min(tread, width) // part for part in (2, _FINEST) if min(tread, width) // part >= _FINEST}
+    fine = {max(1, min(tread, width) // part) for part in _PARTS} - {width}
     found = np.unique([*fine, *multiples]).astype(np.int64)
     return found[found >= least]
 
@@ -63,4 +63,4 @@ def stairs(width: int, tread: int, measured: Ints, saved: Floats, exposed: float
             kept.append(place)
             above = share[place]
     kept.reverse()
-    return Stairs(rounds[kept], np.clip(share[kept], 0.0, 1.0) * width)
+    return Stairs(rounds[kept], share[kept] * width)

@@ -84,7 +84,7 @@ LatencyCommand = Annotated[
     str | None,
     typer.Option(metavar="'CMD {model}'", help="Ask CMD, which prints milliseconds, how long a model takes elsewhere."),
 ]
-Guard = Annotated[bool, typer.Option("--guard/--no-guard", help="Refuse a model that is slower than the original.")]
+Guard = Annotated[bool, typer.Option("--guard/--no-guard", help="Refuse a model slower than the original.")]
 AllowPartial = Annotated[
     bool, typer.Option("--allow-partial", help="Where the target is missed, write the best found (exit code 4 still).")
 ]

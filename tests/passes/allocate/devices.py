@@ -1,14 +1,22 @@
-"""Devices whose time is arithmetic: a literal staircase over channels, and a forecast of it that is off."""
+"""Devices whose time is arithmetic, a literal staircase over channels and a forecast that is off; networks on them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+import onnx
+from oracle import graph_of
+from zoo import feeds
 
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import Shape, concrete, input_sizes
 from optimise_onnx.ir.timing import Device, Timer
 from optimise_onnx.passes.analysis.linear import Linear, linear_layers, spatial_sizes
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
 
 TREAD = 4
 _SECOND = 1e9  # blocks of channels worked on in a second
@@ -31,22 +39,24 @@ def flattering(_layer: Linear, channels: int) -> float:
 class Staircase:
     """Time is taps x positions x blocks read x blocks made, summed over layers, and a constant for every node.
 
-    A block has ``tread`` channels. The forecast is off by ``pace``, a function of the layer and its channels;
-    ``extra`` seconds are added for every node beyond ``nodes``: what a layer in another form costs. ``asked`` holds how
-    many graphs were measured, call by call.
+    A block has ``tread`` channels. The forecast is off by ``pace``, a function of the layer and its channels. Layers in
+    another form than in ``known`` take ``strange`` times as long. ``asked`` holds how many graphs were measured, call
+    by call.
     """
 
     tread: int = TREAD
     pace: Pace = even
     node: float = _NODE
-    extra: float = 0.0
-    nodes: int = 0
+    strange: float = 1.0
+    known: dict[str, object] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
         """Return the true seconds of each."""
         self.asked.append(len(graphs))
         return [self.told(graph, even) for graph in graphs]
+
+    separable = True
 
     def multiple(self) -> int:
         """Return the tread."""
@@ -62,14 +72,16 @@ class Staircase:
 
     def told(self, graph: Graph, pace: Pace) -> float:
         """Return the seconds of a graph whose layers are told as slower by a factor."""
-        count = len(graph.nodes)
-        over = max(0, count - self.nodes) if self.nodes else 0
-        return sum(self._layers(graph, pace).values()) + count * self.node + over * self.extra
+        return sum(self._layers(graph, pace).values()) + len(graph.nodes) * self.node
+
+    def learn(self, graph: Graph) -> None:
+        """Know the layers of a graph."""
+        layers, _ = _layers_of(graph)
+        self.known = {name: _form(layer) for name, layer in layers.items()}
 
     def _layers(self, graph: Graph, pace: Pace) -> dict[str, float]:
-        shapes = concrete(graph, input_sizes(graph, 1, 32))
-        found = linear_layers(graph, shapes)
-        return {name: self._seconds(layer, shapes, pace) for name, layer in found.items()}
+        layers, shapes = _layers_of(graph)
+        return {name: self._seconds(layer, shapes, pace) for name, layer in layers.items()}
 
     def _seconds(self, layer: Linear, shapes: Mapping[str, Shape], pace: Pace) -> float:
         sizes = spatial_sizes(layer, shapes)
@@ -77,10 +89,20 @@ class Staircase:
         positions = walk.positions(sizes) if walk is not None else int(np.prod(shapes[layer.output])) // layer.fan_out
         read = self._blocks(layer.groups * layer.fan_in // layer.taps)
         channels = layer.groups * layer.fan_out
-        return pace(layer, channels) * layer.taps * positions * read * self._blocks(layer.fan_out) / _SECOND
+        own = 1.0 if not self.known or self.known.get(layer.node) == _form(layer) else self.strange
+        return own * pace(layer, channels) * layer.taps * positions * read * self._blocks(layer.fan_out) / _SECOND
 
     def _blocks(self, channels: int) -> int:
         return -(-channels // self.tread)
+
+
+def _layers_of(graph: Graph) -> tuple[dict[str, Linear], Mapping[str, Shape]]:
+    shapes = concrete(graph, input_sizes(graph, 1, 32))
+    return linear_layers(graph, shapes), shapes
+
+
+def _form(layer: Linear) -> object:
+    return layer.groups > 1, layer.geometry
 
 
 @dataclass(frozen=True)
@@ -97,3 +119,30 @@ def share(device: Device, graph: Graph, original: Graph) -> float:
     """Return the time of a graph over that of the original."""
     now, before = device.times([graph, original])
     return now / before
+
+
+def ranked(model: onnx.ModelProto, device: Device | None, count: int, families: str = "") -> tuple[Graph, Context]:
+    """Fold a model's constants, rank its channels on ``count`` samples or by weights, and offer layers forms."""
+    graph = graph_of(model)
+    data = Calibration.from_arrays(feeds(model, 1, count)) if count else None
+    shared = Context(OrtRunner(1), graph.copy(), data, device=device)
+    PassManager.parse("fold-constants,fold-batch-norm").run(graph, shared)
+    shared.original = graph.copy()
+    offering = f",offer-forms{{families={families}}}" if families else ""
+    PassManager.parse(f"select-channels{{criterion={'obs' if count else 'magnitude'}}}{offering}").run(graph, shared)
+    return graph, shared
+
+
+def finished(graph: Graph, shared: Context, decisions: Mapping[str, Any] | None = None) -> Graph:
+    """Return a copy on which what was decided is carried out."""
+    copy, own = graph.copy(), replace(shared, decisions={**shared.decisions, **(decisions or {})}, cached={})
+    steps = ["remove-channels", *(["decompose"] if own.decisions["forms"] else [])]
+    PassManager.parse(",".join([*steps, "reconstruct"])).run(copy, own)
+    return copy
+
+
+def kept(shared: Context, decisions: Mapping[str, Any] | None = None) -> dict[str, tuple[int, int]]:
+    """Return the rounds that every ranked group keeps, and all it had, by name."""
+    ranking, removed = shared.decisions["ranking"], (decisions or shared.decisions)["removed"]
+    groups = [group for group in ranking.channels.groups if group.name in ranking.groups]
+    return {group.name: (group.width - removed.get(group.name, 0), group.width) for group in groups}

@@ -1,0 +1,74 @@
+"""The two devices: onnxruntime on this machine, really timed but with generous bounds, and a user's command."""
+
+from pathlib import Path
+
+import pytest
+from oracle import graph_of
+from zoo.builder import Builder
+
+from optimise_onnx.backends.latency.command import Command
+from optimise_onnx.backends.latency.device import Here
+from optimise_onnx.backends.latency.target import Target
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.timing import Device
+
+
+def network(width: int) -> Graph:
+    """Convolutions with activations, a residual sum and a product."""
+    b = Builder("device")
+    x = b.conv_relu(b.input("x", ["N", 3, 32, 32]), width)
+    x = b.relu(b.add(b.conv(b.conv_relu(x, width), width), x))
+    return graph_of(b.model(b.head(x)))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Device:
+    return Here(Target(), tmp_path)
+
+
+def test_a_larger_network_takes_longer(here: Device) -> None:
+    small, large = here.times([network(8), network(64)])
+    assert 0 < 2 * small < large  # about twenty times
+
+
+def test_layers_are_nodes_of_the_graph_and_sum_to_about_the_run(here: Device) -> None:
+    graph = network(64)
+    found = here.layers(graph)
+    nodes = {node.name: node.op for node in graph.nodes}
+    assert found.keys() <= nodes.keys()
+    convolutions = [name for name, op in nodes.items() if op == "Conv"]
+    assert all(found[name] > 0 for name in convolutions)
+    total = sum(found.values())
+    (whole,) = here.times([graph])
+    assert 0.3 * whole < total < 3 * whole
+    assert sum(found[name] for name in convolutions) > 0.5 * total
+
+
+def test_the_multiple_is_a_power_of_two(here: Device) -> None:
+    found = here.multiple()
+    assert found in (1, 2, 4, 8, 16, 32, 64)
+    assert here.multiple() == found  # from the table
+
+
+def test_a_forecast_orders_widths(here: Device) -> None:
+    timer = here.forecast(network(32), [network(16), network(24)])
+    small, large = timer.times([network(8), network(32)])
+    assert 0 < small < large
+
+
+def test_a_command_tells_no_layers_and_is_its_own_forecast() -> None:
+    device: Device = Command("measure {model}")
+    assert device.layers(network(8)) == {}
+    assert device.forecast(network(8), [network(4)]) is device
+
+
+@pytest.mark.parametrize("tread", [1, 8])
+def test_the_multiple_of_a_command(tread: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the weights of the convolutions that it is asked about, in blocks of some channels."""
+
+    def times(_device: Command, graphs: list[Graph]) -> list[float]:
+        shapes = [[t.array.shape[:2] for t in graph.constants()] for graph in graphs]
+        return [float(sum(-(-out // tread) * -(-into // tread) for out, into in each)) for each in shapes]
+
+    monkeypatch.setattr(Command, "times", times)
+    assert Command("measure {model}").multiple() == tread

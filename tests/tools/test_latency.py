@@ -1,0 +1,188 @@
+"""``compress`` with a target of latency and with the guard, on a command whose answers are arithmetic."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+
+from optimise_onnx.backends.latency.device import Here
+from optimise_onnx.tools import outcome
+from optimise_onnx.tools.report import OnDevice
+
+from .conftest import Run
+from .test_commands import widths
+
+WHOLE = ("compress", "in.onnx", "-o", "out.onnx", "--report", "r.json")
+MACS = (*WHOLE, "--target", "macs=0.6x")
+Runs = Callable[..., Run]
+
+
+@pytest.fixture
+def device(folder: Path) -> str:
+    """A command that takes a millisecond for every thousand bytes of the model's file."""
+    script = folder / "device.py"
+    script.write_text("import os, sys\nprint('ms:', os.path.getsize(sys.argv[1]) / 1000)\n")
+    return f"{sys.executable} -I -S {script} {{model}}"
+
+
+def nothing_written(folder: Path) -> bool:
+    return not {path.name for path in folder.iterdir()} & {"out.onnx", "r.json"}
+
+
+@pytest.mark.parametrize("data", [(), ("--data", "data.npz", "--labels", "label")])
+def test_a_share_of_the_time(folder: Path, run: Runs, device: str, data: tuple[str, ...]) -> None:
+    found = run(*WHOLE, *data, "--target", "latency=0.6x", "--latency-command", device)
+    assert (found.code, found.err) == (0, "")
+    assert "aimed at" in found.out and "(predicted 0." in found.out
+    told = json.loads((folder / "r.json").read_text())["on_device"]
+    sizes = [(folder / name).stat().st_size / 1e6 for name in ("in.onnx", "out.onnx")]
+    assert told["before"] == pytest.approx(sizes[0], rel=0.05)
+    assert told["after"] == told["least"] == pytest.approx(sizes[1], rel=0.05)
+    assert 0.5 * told["before"] < told["after"] <= 0.6 * told["before"]
+    assert told["predicted"] == pytest.approx(told["after"] / told["before"], rel=0.1)
+    onnx.checker.check_model(onnx.load(folder / "out.onnx"))
+
+
+def test_milliseconds_and_what_is_in_time_already(folder: Path, run: Runs, device: str) -> None:
+    whole = (folder / "in.onnx").stat().st_size / 1e3
+    assert run(*WHOLE, "--target", f"latency={0.7 * whole}ms", "--latency-command", device).code == 0
+    assert (folder / "out.onnx").stat().st_size <= 0.7 * 1e3 * whole * 1.05
+    found = run(*WHOLE, "--target", f"latency={2 * whole}ms", "--latency-command", device, "-v")
+    assert found.code == 0 and "is met already" in found.out
+    assert widths(folder / "out.onnx") == widths(folder / "in.onnx")
+
+
+@pytest.mark.parametrize("data", [(), ("--data", "data.npz", "--labels", "label")])
+def test_out_of_reach_writes_only_what_is_allowed(folder: Path, run: Runs, device: str, data: tuple[str, ...]) -> None:
+    wanted = (*WHOLE, *data, "--target", "latency=0.01x", "--latency-command", device)
+    found = run(*wanted)
+    assert (found.code, found.out) == (4, "")
+    assert "latency=0.01x cannot be reached: the quickest that was found takes 0." in found.error
+    assert nothing_written(folder)
+    partial = run(*wanted, "--allow-partial")
+    assert partial.code == 4 and "was not met" in partial.error
+    before, after = (widths(folder / name) for name in ("in.onnx", "out.onnx"))
+    assert sum(after.values()) < 0.2 * sum(before.values())
+    assert json.loads((folder / "r.json").read_text())["on_device"]["predicted"] < 0.6
+
+
+@pytest.mark.parametrize(("after", "least", "code"), [(0.59, 0.58, 0), (0.62, 0.604, 0), (0.62, 0.61, 4)])
+def test_a_time_is_missed_by_more_than_noise(
+    folder: Path, run: Runs, device: str, monkeypatch: pytest.MonkeyPatch, after: float, least: float, code: int
+) -> None:
+    """What is measured in the end counts, whatever the search has measured."""
+    monkeypatch.setattr(outcome, "_on_device", lambda *_: OnDevice("latency", 1.0, after, least, None))
+    wanted = (*WHOLE, "--target", "latency=0.6x", "--latency-command", device)
+    found = run(*wanted)
+    assert found.code == code and nothing_written(folder) == bool(code)
+    if code:
+        assert "it takes 620 ms, the limit is 600 ms" in found.error
+        assert run(*wanted, "--allow-partial").code == code
+        assert not nothing_written(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("sys.exit('no board')", 3, "the latency command ended with code 1: no board"),
+        ("print('soon')", 2, "printed no milliseconds at its end: it printed 'soon'"),
+    ],
+)
+def test_a_device_that_does_not_answer(folder: Path, run: Runs, device: str, text: str, code: int, said: str) -> None:
+    (folder / "device.py").write_text(f"import sys\n{text}\n")
+    found = run(*WHOLE, "--target", "latency=0.6x", "--latency-command", device)
+    assert (found.code, found.out) == (code, "")
+    assert said in found.error
+    assert nothing_written(folder)
+
+
+def test_a_command_without_a_place_for_the_model(folder: Path, run: Runs) -> None:
+    found = run(*WHOLE, "--target", "latency=0.6x", "--latency-command", "time-it")
+    assert found.code == 2 and "has no {model}" in found.error
+
+
+@pytest.mark.parametrize("method", ["uniform", "bisect"])
+def test_other_allocations_know_no_latency(run: Runs, device: str, method: str) -> None:
+    asked = ("--target", "latency=0.6x", "--latency-command", device, "--data", "data.npz", "--labels", "label")
+    found = run(*WHOLE, *asked, "--allocation", method)
+    assert found.code == 2 and f"method={method} knows no latency" in found.error
+
+
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which multiples of four pay."""
+    monkeypatch.setattr(Here, "multiple", lambda _: 4)
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
+    """Let the guard find that many models slower; return what it looked at."""
+    seen: list[object] = []
+
+    def slower(found: object) -> bool:
+        seen.append(found)
+        return len(seen) <= times
+
+    monkeypatch.setattr(outcome, "slower", slower)
+    return seen
+
+
+def test_the_guard_refuses_what_is_slower_at_all_widths(
+    folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = slow(monkeypatch, 100)
+    found = run(*MACS)
+    assert (found.code, found.out) == (4, "")
+    assert "the smaller model is not faster" in found.error and "--no-guard" in found.error
+    assert len(seen) == 3  # widths as chosen, multiples of four, of two
+    assert nothing_written(folder)
+
+
+def test_without_the_guard_it_is_written(folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = slow(monkeypatch, 100)
+    assert run(*MACS, "--no-guard").code == 0
+    assert seen == [] and not nothing_written(folder)
+
+
+def test_the_guard_takes_multiples_of_what_pays(
+    folder: Path, run: Runs, four: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = ("--align", "1")
+    assert run(*MACS, *single).code == 0
+    assert any(width % 4 for width in widths(folder / "out.onnx").values())
+    seen = slow(monkeypatch, 1)
+    assert run(*MACS, *single).code == 0
+    assert len(seen) == 2
+    assert all(width % 4 == 0 for width in widths(folder / "out.onnx").values())
+    report = json.loads((folder / "r.json").read_text())
+    assert report["after"]["macs"] <= 0.6 * report["before"]["macs"]
+    assert any("align=4" in step["text"] for step in report["passes"])
+
+
+def test_under_a_target_of_latency_the_guard_is_not_asked(
+    run: Runs, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = slow(monkeypatch, 100)
+    assert run(*WHOLE, "--target", "latency=0.6x", "--latency-command", device).code == 0
+    assert seen == []
+
+
+@pytest.mark.parametrize(("align", "multiple"), [("auto", 2), ("8", 8), ("1", 1)])
+def test_align(folder: Path, run: Runs, four: None, align: str, multiple: int) -> None:
+    """By itself four, halved for these narrow layers: two."""
+    assert run(*MACS, "--align", align).code == 0
+    before, after = (widths(folder / name) for name in ("in.onnx", "out.onnx"))
+    assert all(after[name] == before[name] or after[name] % multiple == 0 for name in after)
+    text = next(
+        step["text"] for step in json.loads((folder / "r.json").read_text())["passes"] if "allocate" in step["text"]
+    )
+    assert ("align" in text) == (align != "1")
+
+
+@pytest.mark.parametrize("align", ["0", "x", "-4", "1.5", ""])
+def test_align_that_is_no_width(folder: Path, run: Runs, align: str) -> None:
+    found = run(*MACS, f"--align={align}")
+    assert found.code == 2 and found.out == "" and "is no width" in found.err
+    assert nothing_written(folder)
