@@ -4,7 +4,7 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-hls lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
@@ -12,16 +12,23 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(VENV)/bin/pytest -n auto
 
+# Compiles C simulations and, where verilator and yosys are installed, measures hardware: minutes.
+test-hls: $(VENV)-hls/.installed
+	$(VENV)-hls/bin/pytest -n auto tests/backends/hls tests/tools/test_hls*.py
+
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	.ci/mypy.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-hls build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)-hls/bin/python:
+	$(PYTHON) -m venv $(VENV)-hls
 
 # A build folder left from before could carry a module that has since been deleted.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
@@ -33,3 +40,8 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	rm -rf build
 	$(VENV)/bin/python -m pip install --quiet '.[test]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)-hls/.installed: $(SOURCES) | $(VENV)-hls/bin/python
+	rm -rf build
+	$(VENV)-hls/bin/python -m pip install --quiet '.[test,hls,rtl]'
+	touch $@

@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 STAGES = {"cleanup", "decompose", "select", "allocate", "reconstruct"}
 STAGE_MAY_IMPORT = {"base", "analysis"}
-LAZY = {"torch", "tensorflow", "keras", "jax", "tf2onnx", "hls4ml", "dask"}
+LAZY = {"torch", "tensorflow", "keras", "jax", "tf2onnx", "hls4ml", "da4ml", "matplotlib", "dask"}
 FILE_LINES = 300
 FUNCTION_LINES = 40
 

@@ -12,6 +12,7 @@ from .commands.analyse import analyse
 from .commands.bench import bench
 from .commands.compress import compress
 from .commands.demo import demo
+from .commands.hls import hls
 from .commands.passes import passes
 from .commands.run import run
 from .commands.verify import verify
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make trained ONNX networks smaller and faster.",
 )
-for command in (compress, analyse, verify, bench, demo, run, passes):
+for command in (compress, analyse, verify, bench, hls, demo, run, passes):
     app.command()(command)
 
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     0 done, 1 our bug, 2 wrong usage, 3 unreadable or invalid model or data, 4 target not met, 5 verification failed,
-    6 operator without a rule under ``--strict``, 130 interrupted.
+    6 operator without a rule under ``--strict``, or that hardware cannot hold, 130 interrupted.
     """
     terminal = Terminal()
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]

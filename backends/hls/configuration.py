@@ -1,59 +1,42 @@
 """What hls4ml is told beside the model: types, strategy and reuse of each layer."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...ir.errors import LoweringError, PreconditionError
+from .cost.settings import Setting, Settings, Strategy, buildable
 from .dialect import bias_name, clip_names, joins_bias
 from .fixed import Fixed
 from .network import Activation, Affine, Convolution, Dense, Layer, Network, Pooling
 from .precision import Precision, Types
 from .tables import TABLES
 
-Strategy = Literal["latency", "resource", "distributed_arithmetic"]
+Backend = Literal["Vitis", "Vivado", "Quartus", "Catapult"]
+IoType = Literal["io_stream", "io_parallel"]
 
 
 @dataclass(frozen=True)
 class Options:
     """How the hardware is to be built.
 
-    ``clock_period`` in ns; ``part`` None is hls4ml's own choice; ``strategy`` and ``reuse`` hold for every layer, or
-    name each layer with weights.
+    ``clock_period`` in ns; ``part`` None is hls4ml's own choice; ``settings`` hold for every layer, or name each layer
+    with weights.
     """
 
-    backend: Literal["Vitis", "Vivado", "Quartus", "Catapult"] = "Vitis"
-    io_type: Literal["io_stream", "io_parallel"] = "io_stream"
+    backend: Backend = "Vitis"
+    io_type: IoType = "io_stream"
     part: str | None = None
     clock_period: float = 5.0
-    strategy: Strategy | Mapping[str, Strategy] = "latency"
-    reuse: int | Mapping[str, int] = 1
+    settings: Setting | Settings = Setting()
 
-    def strategy_of(self, layer: Layer) -> Strategy:
-        """Return one layer's; depthwise layers have no resource strategy that computes right, and take latency."""
-        strategy = self.strategy if isinstance(self.strategy, str) else self.strategy[layer.name]
-        depthwise = isinstance(layer, Convolution) and layer.depthwise
-        return "latency" if depthwise and strategy == "resource" else strategy
+    def setting(self, layer: Convolution | Dense) -> Setting:
+        """Return one layer's, as hls4ml builds it."""
+        wanted = self.settings if isinstance(self.settings, Setting) else self.settings[layer.name]
+        return buildable(layer, wanted)
 
-    def reuse_of(self, layer: Layer) -> int:
-        """Return one layer's, under the resource strategy the nearest that hls4ml can build."""
-        wanted = self.reuse if isinstance(self.reuse, int) else self.reuse[layer.name]
-        return nearest_reuse(layer, wanted) if self.strategy_of(layer) == "resource" else wanted
-
-
-def nearest_reuse(layer: Layer, wanted: int) -> int:
-    """Return the reuse factor nearest to one wanted at which the multipliers come out even; of two, the smaller.
-
-    hls4ml would move it too, but for 1 x 1 convolutions not as its own code needs it.
-    """
-    inputs, outputs = _multiplied(layer)
-    products = inputs * outputs
-    valid = [
-        reuse
-        for reuse in range(1, products + 1)
-        if products % reuse == 0 and (reuse % inputs == 0 if reuse >= inputs else (products // reuse) % outputs == 0)
-    ]
-    return min(valid, key=lambda reuse: (abs(reuse - wanted), reuse))
+    def resolved(self, network: Network) -> dict[str, Setting]:
+        """Return the settings of all layers with weights, as hls4ml builds them."""
+        return {layer.name: self.setting(layer) for layer in network.layers if isinstance(layer, Convolution | Dense)}
 
 
 def configuration(network: Network, precision: Precision, options: Options) -> dict[str, Any]:
@@ -62,11 +45,11 @@ def configuration(network: Network, precision: Precision, options: Options) -> d
     Raises LoweringError for a layer that the chosen backend or style of input and output cannot hold,
     PreconditionError for a dense layer read by nothing but curves whose result is not its accumulator's type.
     """
+    check(network, options)
     layers: dict[str, Any] = {}
     for layer in network.layers:
-        _refuse_what_comes_out_wrong(layer, options)
         layers |= _entries(network, layer, precision[layer.name], options)
-    strategies = {options.strategy_of(layer) for layer in network.layers if isinstance(layer, Convolution | Dense)}
+    strategies: set[Strategy] = {setting.strategy for setting in options.resolved(network).values()}
     model = {
         "Precision": {"default": "fixed<16,6>"},
         "ReuseFactor": 1,
@@ -74,6 +57,12 @@ def configuration(network: Network, precision: Precision, options: Options) -> d
         "BramFactor": 1_000_000_000,
     }
     return {"Model": model, "LayerName": layers}
+
+
+def check(network: Network, options: Options) -> None:
+    """Raise LoweringError for the first layer that the chosen backend or style of input and output cannot hold."""
+    for layer in network.layers:
+        _refuse_what_comes_out_wrong(layer, options)
 
 
 def _entries(network: Network, layer: Layer, types: Types, options: Options) -> dict[str, Any]:
@@ -93,12 +82,13 @@ def _entries(network: Network, layer: Layer, types: Types, options: Options) -> 
     return {layer.name: {"Precision": {key: str(grid) for key, grid in named.items()}}}
 
 
-def _weighted(types: Types, layer: Layer, options: Options) -> dict[str, Any]:
+def _weighted(types: Types, layer: Convolution | Dense, options: Options) -> dict[str, Any]:
+    setting = options.setting(layer)
     named = {"weight": types.weight, "bias": types.bias, "result": types.result, "accum": types.accumulator}
     return {
         "Precision": {key: str(grid) for key, grid in named.items()},
-        "ReuseFactor": options.reuse_of(layer),
-        "Strategy": options.strategy_of(layer),
+        "ReuseFactor": setting.reuse,
+        "Strategy": setting.strategy,
     }
 
 
@@ -149,12 +139,3 @@ def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:
     if why:
         message, kind = "cannot be built by hls4ml", type(layer).__name__.lower()
         raise LoweringError(message, node_name=layer.source, op_type=kind, why=why, hint=hint)
-
-
-def _multiplied(layer: Layer) -> tuple[int, int]:
-    """Return the inputs and outputs of a layer's product, as hls4ml counts them."""
-    if isinstance(layer, Dense):
-        return layer.weight.shape[0], layer.weight.shape[1]
-    assert isinstance(layer, Convolution)
-    rows, columns, channels, _ = layer.kernel.shape
-    return rows * columns * channels, layer.shape[-1]

@@ -6,9 +6,9 @@ import json
 import tarfile
 import tempfile
 import warnings
-from collections.abc import Mapping
-from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,16 @@ def write(network: Network, precision: Precision, options: Options, folder: Path
     Raises LoweringError where hls4ml cannot build the network, with what it said; UsageError where ``folder`` holds
     something else than such a project, or hls4ml is not installed. Each leaves ``folder`` as it was.
     """
-    _refuse_foreign(folder)
+    with staged(network, precision, options, folder, samples) as made:
+        return replace(made, folder=folder)
+
+
+@contextmanager
+def staged(
+    network: Network, precision: Precision, options: Options, folder: Path, samples: Floats
+) -> Iterator[Project]:
+    """Make what :func:`write` does beside ``folder``, and move it there when the block ends without an error."""
+    refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         made = Path(place) / "made"
@@ -60,21 +69,24 @@ def write(network: Network, precision: Precision, options: Options, folder: Path
         record = {"outputs": outputs, "reuse": reuse, "options": asdict(options)}
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         _pack(made / SOURCES, made / f"{SOURCES}.tar.gz")
+        yield Project(made, outputs, reuse)
         if folder.exists():
             folder.rename(Path(place) / "before")
         made.rename(folder)
-    return Project(folder, outputs, reuse)
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Raise UsageError where ``folder`` is a file, or holds something else than a project of ours."""
     ours = (folder / _RECORD).exists()
     if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else than an HLS project: name another folder, or empty it")
+        raise UsageError(
+            f"'{folder}' holds something else than an HLS project", hint="name another folder, or empty it"
+        )
 
 
 def _converted(folder: Path, told: Mapping[str, Any], options: Options) -> Any:
     """Convert the model in ``folder`` and write the sources beside it, quietly; return hls4ml's model."""
-    hls4ml = _hls4ml()
+    hls4ml = load_hls4ml()
     printed = io.StringIO()
     with redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
         try:
@@ -96,13 +108,13 @@ def _converted(folder: Path, told: Mapping[str, Any], options: Options) -> Any:
     return converted
 
 
-def _hls4ml() -> Any:
-    """Import it, which takes seconds and prints."""
+def load_hls4ml() -> Any:
+    """Import hls4ml, which may print. Raises UsageError where it is not installed."""
     try:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
             import hls4ml
     except ImportError as error:
-        raise UsageError("hls4ml is not installed", hint="pip install hls4ml==1.3.0") from error
+        raise UsageError("hls4ml is not installed", hint="pip install 'optimise-onnx[hls]'") from error
     return hls4ml
 
 

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from .tools.api import analyse as analyse
     from .tools.api import compress as compress
     from .tools.api import load as load
+    from .tools.hls.handover import HlsResult as HlsResult
+    from .tools.hls.handover import hls as hls
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Calibration": "ir.feeds",
     "CompressResult": "tools.api",
+    "HlsResult": "tools.hls.handover",
     "PassManager": "passes.manager",
     "Target": "passes.allocate.targets",
     "analyse": "tools.api",
     "compress": "tools.api",
+    "hls": "tools.hls.handover",
     "load": "tools.api",
 }
 

@@ -6,7 +6,7 @@ from ..network import Network
 from ..precision import Precision
 from .balance import least_multipliers
 from .report import LayerCost, NetworkCost, cost
-from .settings import Setting, Settings
+from .settings import Setting, Settings, Strategy
 from .tradeoff import all_choices, balanced, cheapest
 
 DEVICE_MULTIPLIERS = 220
@@ -49,14 +49,14 @@ class Comparison:
         return self.equal_multipliers.latency / self.before.latency
 
 
-def operating_point(network: Network) -> dict[str, Setting]:
-    """Return the settings that a network is compared at when none are given.
+def operating_point(network: Network, only: Strategy | None = None) -> dict[str, Setting]:
+    """Return the settings that a network is compared at when none are given; ``only``: by one strategy.
 
     Those of the shortest interval on an xc7z020: 220 multipliers, or as few as the network can be built with where
     that is more. A network that needs fewer for its least interval takes fewer.
     """
-    least = least_multipliers([choice.frontier for choice in all_choices(network).values()])
-    return balanced(network, max(DEVICE_MULTIPLIERS, least))
+    least = least_multipliers([choice.frontier for choice in all_choices(network, only).values()])
+    return balanced(network, max(DEVICE_MULTIPLIERS, least), only)
 
 
 def compare(

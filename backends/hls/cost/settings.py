@@ -1,9 +1,9 @@
 """How a layer is built: its strategy, how often it reuses a multiplier, and how many multipliers that takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isqrt, prod
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -47,34 +47,49 @@ def product_size(layer: Convolution | Dense) -> tuple[int, int]:
         rows, columns = layer.weight.shape
         return rows, columns
     kernel = layer.kernel.shape
-    return prod(kernel[:3]), kernel[2] if layer.depthwise else kernel[3]
+    return prod(kernel[:3]), kernel[3]
+
+
+def has_choice(layer: Layer) -> TypeGuard[Convolution | Dense]:
+    """Whether hls4ml builds a layer by several strategies; it has one that computes right for depthwise ones."""
+    return isinstance(layer, Dense) or (isinstance(layer, Convolution) and not layer.depthwise)
 
 
 def strategies(layer: Layer) -> tuple[Strategy, ...]:
-    """Return the strategies that suit a layer; many weights in parallel need distributed arithmetic, an adder graph.
-
-    Only convolutions and dense layers have a choice.
-    """
-    if not isinstance(layer, Convolution | Dense):
+    """Return the strategies that suit a layer; many weights in parallel need distributed arithmetic, an adder graph."""
+    if not has_choice(layer):
         return ("latency",)
     first: Strategy = "latency" if weights(layer).size <= UNROLLED_WEIGHTS else "distributed_arithmetic"
     return (first, "resource")
+
+
+def buildable(layer: Layer, wanted: Setting) -> Setting:
+    """Return what hls4ml makes of a setting.
+
+    A depthwise layer has the latency strategy. Under resource the reuse factor goes to the nearest valid one, of two
+    the smaller: hls4ml would move it too, but for 1 x 1 convolutions not as its own code needs it.
+    """
+    if not has_choice(layer):
+        return replace(wanted, strategy="latency")
+    if wanted.strategy != "resource":
+        return wanted
+    valid = valid_reuse_factors(layer).tolist()
+    return replace(wanted, reuse=min(valid, key=lambda reuse: (abs(reuse - wanted.reuse), reuse)))
 
 
 def valid_reuse_factors(layer: Layer, strategy: Strategy = "resource") -> Ints:
     """Return in ascending order the reuse factors (n,) that a strategy can build a layer with.
 
     Resource, n_in inputs and n_out outputs: the divisors of n_in, and n_in times the divisors of n_out, which is what
-    hls4ml's ``get_valid_reuse_factors`` tries out; of a depthwise convolution the loops end at n_in. Latency: all, and
-    none above the number of nonzeros gains anything. Distributed arithmetic, and layers of other kinds: 1.
+    hls4ml's ``get_valid_reuse_factors`` tries out. Latency: all, and none above the number of nonzeros gains anything.
+    Distributed arithmetic, and layers of other kinds: 1.
     """
     if strategy == "distributed_arithmetic" or not isinstance(layer, Convolution | Dense):
         return np.ones(1, np.int64)
     if strategy == "latency":
         return np.arange(1, max(1, int(np.count_nonzero(weights(layer)))) + 1, dtype=np.int64)
     inputs, outputs = product_size(layer)
-    across = divisors(1 if isinstance(layer, Convolution) and layer.depthwise else outputs)
-    return np.unique(np.concatenate([divisors(inputs), inputs * across]))
+    return np.unique(np.concatenate([divisors(inputs), inputs * divisors(outputs)]))
 
 
 def divisors(number: int) -> Ints:

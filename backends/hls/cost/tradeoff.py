@@ -10,7 +10,7 @@ from ..network import Convolution, Dense, Layer, Network
 from . import balance
 from .balance import Frontier
 from .loops import interval, loop, packs
-from .settings import Setting, Settings, multipliers, strategies, valid_reuse_factors
+from .settings import Setting, Settings, Strategy, has_choice, multipliers, strategies, valid_reuse_factors
 from .timeline import latency
 
 
@@ -30,11 +30,14 @@ class Choices:
     frontier: Frontier
 
 
-def choices(layer: Layer, network: Network, counts: Mapping[str, int]) -> Choices:
-    """Return every setting a layer can be built with; ``counts``: :func:`~.loops.packs` of the network."""
+def choices(layer: Layer, network: Network, counts: Mapping[str, int], only: Strategy | None = None) -> Choices:
+    """Return every setting a layer can be built with; ``counts``: :func:`~.loops.packs` of the network.
+
+    ``only``: that strategy, where the layer has a choice.
+    """
     settings: list[Setting] = []
     intervals: list[int] = []
-    for strategy in strategies(layer):
+    for strategy in (only,) if only and has_choice(layer) else strategies(layer):
         trips = loop(layer, strategy, network, counts)
         for reuse in valid_reuse_factors(layer, strategy).tolist():
             settings.append(Setting(reuse, strategy))
@@ -43,19 +46,19 @@ def choices(layer: Layer, network: Network, counts: Mapping[str, int]) -> Choice
     return Choices(tuple(settings), Frontier.of(np.array(intervals, np.int64), np.array(taken, np.int64)))
 
 
-def all_choices(network: Network) -> dict[str, Choices]:
-    """Return the choices of each layer by name."""
+def all_choices(network: Network, only: Strategy | None = None) -> dict[str, Choices]:
+    """Return the choices of each layer by name, all or ``only`` those of one strategy."""
     counts = packs(network)
-    return {layer.name: choices(layer, network, counts) for layer in network.layers}
+    return {layer.name: choices(layer, network, counts, only) for layer in network.layers}
 
 
-def balanced(network: Network, budget: int) -> dict[str, Setting]:
+def balanced(network: Network, budget: int, only: Strategy | None = None) -> dict[str, Setting]:
     """Return the settings with the shortest interval that at most ``budget`` multipliers reach.
 
-    No layer takes more of them than it needs to keep up. Raises :class:`TargetNotMetError` where the budget is too
-    small for any settings.
+    No layer takes more of them than it needs to keep up. ``only``: by one strategy, where layers have a choice. Raises
+    :class:`TargetNotMetError` where the budget is too small for any settings.
     """
-    found = all_choices(network)
+    found = all_choices(network, only)
     frontiers = [choice.frontier for choice in found.values()]
     least = balance.least_multipliers(frontiers)
     if least > budget:

@@ -1,4 +1,4 @@
-"""Fold scales and shifts into the weights before them."""
+"""Fold scales and shifts into the weights before them; drop layers that nobody reads."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def fold(network: Network) -> Network:
         done[layer.name] = replace(layer, inputs=inputs)
     outputs = tuple(now.get(name, name) for name in network.outputs)
     return replace(network, layers=tuple(done.values()), outputs=outputs)
+
+
+def drop_unread(network: Network) -> Network:
+    """Drop the layers that no output depends on, which hls4ml cannot build; the input stays."""
+    wanted = set(network.outputs)
+    for layer in reversed(network.layers):
+        if layer.name in wanted:
+            wanted.update(layer.inputs)
+    kept = tuple(layer for layer in network.layers if layer.name in wanted or not layer.inputs)
+    return replace(network, layers=kept)
 
 
 def _scaled(layer: Convolution | Dense | Affine, by: Affine) -> Layer:

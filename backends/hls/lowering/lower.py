@@ -7,7 +7,7 @@ from ....ir.graph import Graph, Node
 from ..network import Network
 from .build import Build, refusal
 from .ends import place_input, place_outputs, the_input
-from .fold import fold
+from .fold import drop_unread, fold
 from .operators import OPERATORS, SEVERAL, hint
 from .stored import is_stored
 
@@ -35,7 +35,7 @@ def lower(graph: Graph) -> Network:
         _lower(build, node)
     sources = {output.name: output.producer for output in graph.outputs}
     outputs, ports = place_outputs(build, sources)
-    return fold(Network(tuple(build.layers), outputs, tuple(build.notes), ports))
+    return drop_unread(fold(Network(tuple(build.layers), outputs, tuple(build.notes), ports)))
 
 
 def _needed(graph: Graph) -> list[Node]:

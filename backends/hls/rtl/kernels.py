@@ -19,8 +19,11 @@ from ..network import Affine, Convolution, Dense, Floats, Layer, Network
 from ..precision import Precision, Types
 from .tools import da4ml
 
-MAX_WEIGHTS = 10_000
-"""The search for common terms takes minutes above."""
+BLOCK_WEIGHTS = 5_000
+"""The most whose common terms are searched at once; larger kernels are cut between outputs, for some 2 % more."""
+
+MAX_WEIGHTS = 25_000
+"""The search takes a quarter of an hour above."""
 
 STAGE_ADDERS = 5
 """Adders behind each other between two registers."""
@@ -53,7 +56,7 @@ class KernelCost:
 
 
 def estimate(network: Network, precision: Precision) -> dict[str, KernelCost]:
-    """Estimate the kernel of each convolution, dense and affine layer of up to 10,000 weights.
+    """Estimate the kernel of each convolution, dense and affine layer of up to 25,000 weights.
 
     Raises LoweringError where da4ml is missing, or weights are not on their grid.
     """
@@ -73,7 +76,7 @@ def _cost(layer: Layer, precision: Precision) -> KernelCost:
 def layer_kernel(layer: Layer, precision: Precision) -> Kernel:
     """Find a layer's adder graph.
 
-    Raises LoweringError where da4ml is missing, the weights are not on their grid, or there are over 10,000.
+    Raises LoweringError where da4ml is missing, the weights are not on their grid, or there are over 25,000.
     """
     operand = precision[layer.inputs[0]].result
     weights, bias = steps(layer, operand, precision[layer.name])
@@ -121,11 +124,13 @@ def _solve(weights: bytes, shape: tuple[int, int], bias: bytes, width: int, sign
     kinds = (np.full(shape[0], signed), np.full(shape[0], width - signed), np.zeros(shape[0], np.int64))
     inputs = trace.FixedVariableArray.from_kif(*kinds, trace.HWConfig(1, -1, -1))
     found: dict[int, Any] = {}
-    for rows, columns in _blocks(matrix):
-        part = matrix[np.ix_(rows, columns)]
-        if part.size > MAX_WEIGHTS:
-            raise _TooLarge(part.size)
-        found |= zip(columns.tolist(), inputs[rows] @ part + offset[columns], strict=True)
+    for rows, tied in _blocks(matrix):
+        size = rows.size * tied.size
+        if size > MAX_WEIGHTS:
+            raise _TooLarge(size)
+        for columns in np.array_split(tied, min(-(-size // BLOCK_WEIGHTS), tied.size)):
+            part = matrix[np.ix_(rows, columns)]
+            found |= zip(columns.tolist(), inputs[rows] @ part + offset[columns], strict=True)
     constants = {column: float(offset[column]) for column in range(shape[1]) if column not in found}
     if not found:
         return Kernel(None, (), constants, 0, 0)

@@ -50,6 +50,14 @@ def links(network: Network, precision: Precision, depths: Mapping[str, int]) -> 
     return tuple(found)
 
 
+def roomy(network: Network, precision: Precision) -> dict[str, int]:
+    """Return depths by name at which no layer waits until its words are taken, where images come at the pace of the
+    slowest layer: a link that stores anything holds an image.
+    """
+    wired = links(network, precision, {})
+    return {link.name: max(link.depth, link.form.words + _RELAY) for link in wired if link.depth}
+
+
 def _pairs(network: Network) -> Iterator[tuple[str, str | None, int]]:
     for layer in network.layers:
         for port, writer in enumerate(layer.inputs):

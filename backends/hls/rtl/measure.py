@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ....ir.errors import VerificationError
+from ..cost.tradeoff import speed
 from ..network import Floats, Network
 from ..precision import Precision
 from .design import Design, build
+from .links import roomy
 from .simulate import Simulation, simulate
 from .synthesise import Synthesis, synthesise
 
@@ -36,7 +38,8 @@ def measure(
     area: bool = True,
     limit: float = 3600.0,
 ) -> Measurement:
-    """Make hardware of a network, run images back to back through it, fit its links to what they stored, run it again.
+    """Make hardware of a network, run images through it at its slowest layer's pace, fit its links to what they stored,
+    and run images back to back.
 
     ``feeds`` by input and ``expected`` by output, (n, H, W, C) or (n, N), on their grids, n >= 2. ``folder`` keeps the
     design. ``limit``: seconds for each tool. Raises LoweringError where no hardware can be made or a tool is missing or
@@ -44,8 +47,9 @@ def measure(
     """
     with TemporaryDirectory() as temporary:
         place = folder or Path(temporary)
-        roomy = simulate(build(network, precision, place), feeds, limit=limit)
-        depths = {name: peak + 1 for name, peak in roomy.peaks.items()}
+        wide = build(network, precision, place, roomy(network, precision))
+        paced = simulate(wide, feeds, limit=limit, pace=speed(network, {}).interval)
+        depths = {name: peak + 1 for name, peak in paced.peaks.items()}
         design = build(network, precision, place, depths)
         found = _checked(design, feeds, expected, limit)
         return Measurement(found.latency, found.interval, depths, synthesise(design, limit) if area else None)

@@ -68,12 +68,14 @@ class Simulation:
     peaks: Mapping[str, int]
 
 
-def simulate(design: Design, feeds: Mapping[str, Floats], stalls: bool = False, limit: float = 600.0) -> Simulation:
+def simulate(
+    design: Design, feeds: Mapping[str, Floats], stalls: bool = False, limit: float = 600.0, pace: int = 0
+) -> Simulation:
     """Run images back to back through a design: ``feeds`` by input layer, (n, H, W, C) or (n, N), on its grid, n >= 2.
 
     ``stalls``: the source and the sink wait at random, which changes the cycles but no word. ``limit``: seconds for
-    each of compiling and running. Raises LoweringError where Verilator is missing, or fails, or the design gets stuck;
-    ValueError for fewer than two images.
+    each of compiling and running. ``pace``: the fewest clocks from offering one image to offering the next. Raises
+    LoweringError where Verilator is missing, or fails, or the design gets stuck; ValueError for fewer than two images.
     """
     images = len(next(iter(feeds.values())))
     if images < 2:
@@ -82,7 +84,7 @@ def simulate(design: Design, feeds: Mapping[str, Floats], stalls: bool = False, 
     folder.mkdir(exist_ok=True)
     for i, name in enumerate(design.inputs):
         (folder / f"in{i}.hex").write_text(_words(feeds[name], form_of(design, name)), encoding="utf-8")
-    (folder / "testbench.v").write_text(_testbench(design, images), encoding="utf-8")
+    (folder / "testbench.v").write_text(_testbench(design, images, pace), encoding="utf-8")
     (folder / "main.cpp").write_text(_MAIN, encoding="utf-8")
     _compile(folder, limit)
     program = str((folder / "obj_dir/Vtestbench").resolve())
@@ -101,13 +103,14 @@ def _compile(folder: Path, limit: float) -> None:
     run_tool([*command, f"../{FILE}", "testbench.v", "main.cpp"], "verilator g++ make", folder, limit)
 
 
-def _testbench(design: Design, images: int) -> str:
+def _testbench(design: Design, images: int, pace: int) -> str:
     wires, ports, feeds, results, done = [], [], [], [], []
     for i, name in enumerate(design.inputs):
         form = form_of(design, name)
         count = images * form.words
         wires += [f"reg [{form.bits - 1}:0] feed{i} [0:{count - 1}];", f"reg [31:0] at{i} = 0;", f"wire ready_in{i};"]
-        wires.append(f"wire valid_in{i} = !rst && at{i} < {count} && (calm || noise[{i % 16}]);")
+        due = f"at{i} < {count} && cycle >= at{i} / {form.words} * {pace}"
+        wires.append(f"wire valid_in{i} = !rst && {due} && (calm || noise[{i % 16}]);")
         ports.append(f".data_in{i}(feed{i}[at{i}]), .valid_in{i}(valid_in{i}), .ready_in{i}(ready_in{i})")
         feeds.append(f'initial $readmemh("in{i}.hex", feed{i});')
         results.append(f"if (valid_in{i} && ready_in{i}) at{i} <= at{i} + 1;")
@@ -119,7 +122,7 @@ def _testbench(design: Design, images: int) -> str:
         show = f'$display("out{i} %0d %h", cycle, data_out{i}); got{i} <= got{i} + 1;'
         results.append(f"if (!rst && valid_out{i} && ready_out{i}) begin {show} end")
         done.append(f"got{i} == {images * form.words}")
-    limit = _PATIENCE * images * sum(link.form.words for link in design.links)
+    limit = images * (_PATIENCE * sum(link.form.words for link in design.links) + pace)
     lists = {"wires": wires, "feeds": feeds, "results": results}
     texts = {name: "\n  ".join(lines) for name, lines in lists.items()}
     return _TESTBENCH.format(top=TOP, ports=", ".join(ports), done=" && ".join(done), limit=limit, **texts)

@@ -68,6 +68,7 @@ def check(source: onnx.ModelProto | Graph, count: int = 2) -> Network:
     """Require that the lowered network gives the model's outputs, to 1e-4 of the largest; return it."""
     graph = source if isinstance(source, Graph) else prepared(source)
     network = lower(graph)
+    assert all(network.readers(layer.name) or layer.name in network.outputs for layer in network.layers)
     x = samples(graph, count)
     given = reference.run_tensors(network, x)
     for name, wanted in scores(graph, x).items():

@@ -110,6 +110,15 @@ def test_the_budget_is_kept_with_few_bits(budget: float) -> None:
     assert relative_error([one_less["d"]], [exact["d"]]) > budget
 
 
+def test_errors_come_from_the_samples_searched_and_ranges_from_all() -> None:
+    given = samples(MADE["plain"](), 32)
+    said: list[str] = []
+    _, precision = within(MADE["plain"](), np.concatenate([given[:8], 4 * given[8:]]), 0.05, 8, said.append)
+    _, narrow = within(MADE["plain"](), given[:8], 0.05)
+    assert precision["x"].result.integer == narrow["x"].result.integer + 2
+    assert said[0] == "trying 2 bits" and "'d1'" in said[-4]
+
+
 def test_a_budget_out_of_reach_is_refused() -> None:
     with pytest.raises(TargetNotMetError):
         within(MADE["curved"](), samples(MADE["curved"](), 8), 1e-6)

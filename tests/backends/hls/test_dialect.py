@@ -6,7 +6,8 @@ import pytest
 from onnx import numpy_helper
 
 from optimise_onnx.backends.hls.calibrate import calibrated
-from optimise_onnx.backends.hls.configuration import Options, configuration, nearest_reuse
+from optimise_onnx.backends.hls.configuration import Options, configuration
+from optimise_onnx.backends.hls.cost.settings import Setting, buildable
 from optimise_onnx.backends.hls.dialect import CHANNELS_LAST, dialect
 from optimise_onnx.ir.errors import LoweringError
 
@@ -75,7 +76,7 @@ def test_what_a_backend_gets_wrong_is_refused(backend, make, source: str) -> Non
 def test_reuse_is_brought_to_one_that_divides(wanted: int, valid: int) -> None:
     net = Maker((12,))
     net.dense("d", "x", 4)
-    assert nearest_reuse(net.layers[-1], wanted) == valid
+    assert buildable(net.layers[-1], Setting(wanted, "resource")) == Setting(valid, "resource")
 
 
 def test_a_bias_stays_outside_where_the_product_is_rounded() -> None:

@@ -8,9 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.lowering import lower
+from optimise_onnx.backends.hls.lowering.fold import drop_unread
 from optimise_onnx.backends.hls.network import Convolution, Dense, Pooling
 from optimise_onnx.ir.errors import LoweringError
 from tests.backends.hls.lowered import SIDE, check, kinds, picture, prepared
+from tests.backends.hls.networks import Maker
 from tests.zoo.builder import Builder
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -141,3 +143,11 @@ def test_dense_takes_up_its_bias() -> None:
     network = check(b.model(b.bn(b.matmul(b.input("x", ["N", 5]), 4))))
     (layer,) = network.layers[1:]
     assert isinstance(layer, Dense) and np.any(layer.bias)
+
+
+def test_what_nobody_reads_is_dropped() -> None:
+    net = Maker((4, 4, 2))
+    net.curve("unread", net.conv("c1", "x", 3, (1, 1)))
+    net.conv("c2", "x", 3, (1, 1))
+    assert [layer.name for layer in drop_unread(net.network("c2")).layers] == ["x", "c2"]
+    assert [layer.name for layer in drop_unread(net.network("x")).layers] == ["x"]

@@ -8,6 +8,7 @@ import pytest
 
 from optimise_onnx.backends.hls.calibrate import calibrated
 from optimise_onnx.backends.hls.configuration import Options
+from optimise_onnx.backends.hls.cost.settings import Setting
 from optimise_onnx.backends.hls.emulator import Emulator
 from optimise_onnx.backends.hls.project import Project, write
 from optimise_onnx.backends.hls.simulate import simulate
@@ -28,15 +29,15 @@ def written(name: str, bits: int, options: Options, folder: Path) -> tuple[Proje
     ("name", "bits", "options"),
     [
         ("plain", 8, Options(backend="Catapult")),
-        ("plain", 16, Options(strategy="resource", reuse=5)),
+        ("plain", 16, Options(settings=Setting(5, "resource"))),
         ("residual", 12, Options()),
-        ("residual", 8, Options(strategy="resource", reuse=4)),
+        ("residual", 8, Options(settings=Setting(4, "resource"))),
         ("separable", 16, Options()),
         ("shared", 8, Options(backend="Vivado")),
         ("windows", 8, Options(io_type="io_parallel")),
         ("curved", 16, Options(io_type="io_parallel")),
     ],
-    ids=lambda value: value if isinstance(value, str | int) else value.strategy,
+    ids=lambda value: value if isinstance(value, str | int) else value.settings.strategy,
 )
 def test_the_simulation_gives_the_bits_of_the_emulator(name: str, bits: int, options: Options, tmp_path: Path) -> None:
     project, emulator = written(name, bits, options, tmp_path / "made")
@@ -50,9 +51,9 @@ def test_the_simulation_gives_the_bits_of_the_emulator(name: str, bits: int, opt
 
 def test_a_project_is_the_same_twice_and_replaces_itself(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "made"
-    first, _ = written("plain", 8, Options(strategy="resource", reuse=5), folder)
+    first, _ = written("plain", 8, Options(settings=Setting(5, "resource")), folder)
     packed = (folder / "hls.tar.gz").read_bytes()
-    second, _ = written("plain", 8, Options(strategy="resource", reuse=5), folder)
+    second, _ = written("plain", 8, Options(settings=Setting(5, "resource")), folder)
     assert first == second
     assert packed == (folder / "hls.tar.gz").read_bytes()
     assert first.reuse == {"c1": 3, "d1": 4, "d2": 4, "d3": 7}
@@ -79,7 +80,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_hls4ml_refuses_leaves_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LoweringError, match="rf = 4 != 1"):
-        written("plain", 8, Options(strategy="distributed_arithmetic", reuse=4), tmp_path / "made")
+        written("plain", 8, Options(settings=Setting(4, "distributed_arithmetic")), tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().out == ""
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.cost.settings import (
     Setting,
+    buildable,
     multipliers,
-    product_size,
     strategies,
     valid_reuse_factors,
 )
@@ -45,13 +45,10 @@ def test_valid_factors_are_those_of_hls4ml(inputs: int, outputs: int) -> None:
     assert found == backend.get_valid_reuse_factors(inputs, outputs)
 
 
-@given(SIZES)
-def test_valid_factors_of_a_depthwise_convolution_end_where_its_loop_does(channels: int) -> None:
-    backend = pytest.importorskip("hls4ml").backends.get_backend("Vitis")
-    layer = depthwise(channels)
-    inputs, outputs = product_size(layer)
-    allowed = backend.get_valid_reuse_factors(inputs, outputs)
-    assert valid_reuse_factors(layer).tolist() == [factor for factor in allowed if factor <= inputs]
+def test_a_depthwise_convolution_has_the_latency_strategy_only() -> None:
+    layer = depthwise(6)
+    assert strategies(layer) == ("latency",)
+    assert buildable(layer, Setting(3, "resource")) == Setting(3, "latency")
 
 
 @given(SIZES, SIZES, st.data())

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.cost.balance import Frontier
@@ -49,6 +50,7 @@ def every(network: Network) -> list[tuple[int, int]]:
     return [(speed(network, each).interval, total_multipliers(network, each)) for each in settings]
 
 
+@limits(deadline=None)
 @given(tiny(), st.integers(0, 12))
 def test_no_settings_within_the_budget_are_faster(network: Network, spare: int) -> None:
     combinations = every(network)
@@ -58,6 +60,7 @@ def test_no_settings_within_the_budget_are_faster(network: Network, spare: int) 
     assert speed(network, settings).interval == min(cycles for cycles, taken in combinations if taken <= budget)
 
 
+@limits(deadline=None)
 @given(tiny(), st.integers(0, 100))
 def test_no_settings_at_the_interval_take_fewer_multipliers(network: Network, spare: int) -> None:
     combinations = every(network)

@@ -55,6 +55,15 @@ def strided() -> Made:
     return Network((x, *layers), tuple(types)), {"x": Types(BYTE)} | types
 
 
+def halves() -> Made:
+    """Kernels of 3 x 1 and of 1 x 3: the first rests between images, the second between rows."""
+    x = image((8, 8, 2))
+    down = conv("down", x, (3, 1), pads=(1, 0, 1, 0))
+    across = conv("across", down, (1, 3), pads=(0, 1, 0, 1))
+    types = {name: Types(RESULT, WEIGHT, SUM, SUM) for name in ("down", "across")}
+    return Network((x, down, across), ("across",)), {"x": Types(BYTE)} | types
+
+
 def pools() -> Made:
     """The largest and the mean of windows, of both signs, of a padded and of the whole image."""
     x = image((8, 6, 2))

@@ -61,6 +61,14 @@ def test_fitted_links_cost_no_cycle(folder: Path) -> None:
     assert 0 < found.depths["r1_to_a1_1"] < 64
 
 
+def test_fitted_links_let_layers_rest_at_different_times(folder: Path) -> None:
+    (network, types), images = case("halves")
+    expected = Emulator(network, types).run(images)
+    found = measure(network, types, {"x": images}, expected, folder, area=False)
+    assert found.interval == interval(network) == 80
+    assert max(found.depths.values()) < 24
+
+
 def test_a_wrong_word_is_told(folder: Path) -> None:
     (network, types), images = case("zeros")
     expected = Emulator(network, types).run(images)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimise_onnx.backends.hls.network import Convolution, Dense, Network
+from optimise_onnx.backends.hls.network import Convolution, Dense, Floats, Network
 from optimise_onnx.backends.hls.precision import Types
 from optimise_onnx.backends.hls.rtl.design import build
-from optimise_onnx.backends.hls.rtl.kernels import estimate, layer_kernel
+from optimise_onnx.backends.hls.rtl.kernels import BLOCK_WEIGHTS, MAX_WEIGHTS, estimate, layer_kernel
 from optimise_onnx.backends.hls.rtl.synthesise import synthesise
 
 from . import made
@@ -53,12 +53,28 @@ def test_groups_add_up() -> None:
     assert (double.lut, double.depth) == (2 * (single.lut or 0), single.depth)
 
 
+def wide(weight: Floats) -> tuple[Network, dict[str, Types]]:
+    """Return one dense layer."""
+    rows, columns = weight.shape
+    dense = Dense("d", ("x",), (columns,), "d", weight, np.zeros(columns))
+    return Network((made.image((rows,)), dense), ("d",)), {"x": Types(made.BYTE), "d": KIND}
+
+
 @pytest.mark.rtl
-def test_a_large_kernel_is_not_estimated() -> None:
-    dense = Dense("d", ("x",), (101,), "d", np.full((100, 101), 0.5), np.zeros(101))
-    network = Network((made.image((100,)), dense), ("d",))
-    cost = estimate(network, {"x": Types(made.BYTE), "d": KIND})["d"]
-    assert (cost.lut, cost.depth, cost.reason) == (None, None, "10100 weights, over 10000")
+def test_a_large_kernel_is_searched_block_by_block() -> None:
+    weight = np.random.default_rng(0).integers(-1, 2, (BLOCK_WEIGHTS // 40, 80)) / 2.0
+    network, types = wide(weight)
+    halves = [estimate(*wide(half))["d"].lut or 0 for half in np.split(weight, 2, axis=1)]
+    assert estimate(network, types)["d"].lut == sum(halves) > 0
+    values = made.bytes_for(network, 1).reshape(-1)
+    whole = np.asarray(layer_kernel(network.by_name["d"], types).sums(values), np.float64) * made.WEIGHT.step
+    np.testing.assert_array_equal(whole, values @ weight)
+
+
+@pytest.mark.rtl
+def test_too_large_a_kernel_is_not_estimated() -> None:
+    cost = estimate(*wide(np.full((100, MAX_WEIGHTS // 100 + 1), 0.5)))["d"]
+    assert (cost.lut, cost.depth, cost.reason) == (None, None, f"{MAX_WEIGHTS + 100} weights, over {MAX_WEIGHTS}")
 
 
 @pytest.mark.rtl

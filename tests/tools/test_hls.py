@@ -1,0 +1,249 @@
+"""``hls``: what is refused leaves nothing, what is written is proved, and the report says what came of it."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import onnx
+import pytest
+from zoo.builder import Builder
+
+import optimise_onnx
+from optimise_onnx.backends.hls.emulator import Emulator
+from optimise_onnx.backends.hls.lowering.operators import HINTS, OPERATORS
+from optimise_onnx.backends.hls.network import Floats
+from optimise_onnx.backends.hls.project import Project
+from optimise_onnx.ir.errors import UsageError
+from optimise_onnx.tools.hls import handover
+from optimise_onnx.tools.hls.settings import Settings
+
+from .conftest import Run
+
+HLS = ("hls", "in.onnx", "--project", "made")
+BITS = (*HLS, "--data", "data.npz", "--labels", "label", "--samples", "24", "--bits", "8")
+FILES = ["data.npz", "in.onnx"]
+MADE = {"hls", "hls.tar.gz", "network.onnx", "project.json", "report.json", "report.md", "source.onnx"}
+
+needs_hls4ml = pytest.mark.skipif(find_spec("hls4ml") is None, reason="needs hls4ml")
+needs_gcc = pytest.mark.skipif(which("g++") is None, reason="needs g++")
+
+
+def model(width: int = 4, op: str = "Relu") -> onnx.ModelProto:
+    """A convolution, a function, a pool, a dense layer and a softmax over 6 x 6 images."""
+    b = Builder("tiny")
+    x = b.max_pool(b.node(op, [b.conv(b.input("x", ["N", 2, 6, 6]), width)]))
+    return b.model(b.softmax(b.head(x, 5)))
+
+
+@pytest.fixture
+def place(folder: Path) -> Path:
+    """The folder, with that model as ``in.onnx`` and 40 labelled samples."""
+    onnx.save(model(), folder / "in.onnx")
+    samples = np.random.default_rng(0).standard_normal((40, 2, 6, 6)).astype(np.float32)
+    np.savez(folder / "data.npz", x=samples, label=np.arange(40) % 5)
+    return folder
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> list[Floats]:
+    """Let the emulator stand in for the C simulation, which takes seconds; return what it was given."""
+    given: list[Floats] = []
+    made: list[Emulator] = []
+
+    class Kept(Emulator):
+        def __init__(self, *both: object) -> None:
+            super().__init__(*both)  # type: ignore[arg-type]
+            made.append(self)
+
+    def simulate(_: Project, samples: Floats) -> dict[str, Floats]:
+        given.append(samples)
+        return made[-1].run(samples)
+
+    monkeypatch.setattr(handover, "Emulator", Kept)
+    monkeypatch.setattr(handover, "simulate", simulate)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--bits", "8", "--max-error", "0.1"), "exclude each other"),
+        (("--bits", "8,10,12"), "bits '8,10,12' are no widths"),
+        (("--bits", "1"), "no widths"),
+        (("--max-error", "2"), "no share"),
+        (("--backend", "Vits"), "there is no backend 'Vits' (one of Vitis, "),
+        (("--io-type", "stream"), "there is no io-type"),
+        (("--strategy", "fast"), "there is no strategy"),
+        (("--reuse", "some"), "reuse 'some' is no factor"),
+        (("--reuse", "4", "--multipliers", "9"), "budget for reuse auto"),
+        (("--strategy", "distributed_arithmetic", "--reuse", "2"), "reuses none"),
+        (("--strategy", "distributed_arithmetic", "--backend", "Quartus"), "no distributed arithmetic for Quartus"),
+        (("--clock", "0"), "no period"),
+        (("--multipliers", "0"), "multipliers"),
+        (("--labels", "label"), "need data"),
+    ],
+)
+def test_wrong_wishes(
+    place: Path, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(handover.projects, "load_hls4ml", lambda: None)
+    found = run(*HLS, *options)
+    assert found.code == 2 and said in found.error
+    assert sorted(path.name for path in place.iterdir()) == FILES
+
+
+def test_without_hls4ml_one_line_says_what_to_install(
+    place: Path, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hls4ml", None)
+    found = run(*BITS)
+    assert (found.code, found.error) == (2, "hls4ml is not installed (pip install 'optimise-onnx[hls]')")
+    assert sorted(path.name for path in place.iterdir()) == FILES
+
+
+def test_without_a_compiler(place: Path, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover.projects, "load_hls4ml", lambda: None)
+    monkeypatch.setattr(handover, "which", lambda _: None)
+    assert "g++ is not installed (install it, or leave the proof out with --no-csim)" in run(*BITS).error
+
+
+@pytest.mark.parametrize(
+    ("op", "options", "said"),
+    [
+        ("Softsign", (), "at Softsign 'softsign_0': it has no counterpart"),
+        ("Elu", (), "cannot be handed to hls4ml at elu 'elu_0'"),
+        ("Sigmoid", ("--backend", "Catapult"), "fills its tables in another way (choose Vitis or Vivado)"),
+    ],
+)
+def test_what_hardware_cannot_hold_leaves_nothing(
+    place: Path, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, op: str, options: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(handover.projects, "load_hls4ml", lambda: None)
+    onnx.save(model(op=op), place / "in.onnx")
+    found = run(*BITS, *options)
+    assert found.code == 6 and said in found.error
+    assert sorted(path.name for path in place.iterdir()) == FILES
+
+
+def test_folders_of_others_are_left_alone(place: Path, run: Callable[..., Run]) -> None:
+    (place / "made").mkdir()
+    (place / "made" / "thesis.txt").write_text("years of work")
+    found = run(*BITS)
+    assert found.code == 2 and "'made' holds something else than an HLS project" in found.error
+    assert [path.name for path in (place / "made").iterdir()] == ["thesis.txt"]
+    assert "the folder of 'no/where' does not exist" in run("hls", "in.onnx", "--project", "no/where").error
+
+
+@needs_hls4ml
+@needs_gcc
+def test_a_project_and_its_report(place: Path, run: Callable[..., Run], simulated: list[Floats]) -> None:
+    found = run(*BITS, "--multipliers", "20")
+    assert (found.code, found.err) == (0, "")
+    assert "0 LSB: all bits equal" in found.out and "16 samples not used for calibration" in found.out
+    assert "tier 1, analytic" in found.out and "at the end is left to the host" in found.out
+    assert simulated[0].shape == (16, 6, 6, 2)
+    plots = {"weights.png", "activations.png"} if find_spec("matplotlib") else set()
+    assert {path.name for path in (place / "made").iterdir()} == MADE | plots
+    assert (place / "made" / "source.onnx").read_bytes() == (place / "in.onnx").read_bytes()
+    report = json.loads((place / "made" / "report.json").read_text())
+    assert report["checks"]["csim_against_emulator"] == {"samples": 16, "largest_lsb": 0}
+    (output,) = report["checks"]["emulator_against_onnxruntime"]["outputs"].values()
+    assert 0 < output["rms_error"] < output["max_error"] < 0.2 and output["top_class_agreement"] > 0.7
+    assert report["checks"]["emulator_against_onnxruntime"]["accuracy"].keys() == {"onnxruntime", "emulator"}
+    assert report["tier1"]["multipliers"] <= 20 and report["calibration_samples"] == 24
+    conv = report["layers"][1]
+    assert conv["kind"] == "convolution" and conv["types"]["weight"].startswith("fixed<8,")
+    assert conv["trace"]["saturated"] == 0 and 0 < conv["tier1"]["nonzeros"] <= conv["tier1"]["weights"] == 72
+    assert "| relative error |" in (place / "made" / "report.md").read_text()
+
+
+@needs_hls4ml
+def test_a_wrong_bit_leaves_the_project_of_before(
+    place: Path, run: Callable[..., Run], simulated: list[Floats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "which", lambda _: "g++")
+    assert run(*BITS).code == 0
+    before = {path: path.read_bytes() for path in (place / "made").rglob("*") if path.is_file()}
+    right = handover.simulate
+    monkeypatch.setattr(handover, "simulate", lambda *both: {n: v + 0.25 for n, v in right(*both).items()})
+    found = run(*BITS, "--bits", "10")
+    assert found.code == 5 and "LSB" in found.error and "80 of 80 results" in found.error
+    assert {path: path.read_bytes() for path in (place / "made").rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in place.iterdir()) == [*FILES, "made"]
+
+
+@needs_hls4ml
+def test_both_comparisons(place: Path, run: Callable[..., Run]) -> None:
+    onnx.save(model(8), place / "before.onnx")
+    found = run(*BITS, "--no-csim", "--compare", "before.onnx")
+    assert found.code == 0 and "not run" in found.out
+    assert "before.onnx against in.onnx (tier 1, analytic" in found.out
+    assert "at equal interval" in found.out and "at equal multipliers" in found.out
+    assert "note: nothing proves this project" in found.out
+    report = json.loads((place / "made" / "report.json").read_text())
+    assert report["comparison"]["multipliers_left"] < 0.7 and report["checks"]["csim_against_emulator"] is None
+    other = Builder("other")
+    onnx.save(other.model(other.head(other.input("y", ["N", 2, 6, 6]))), place / "before.onnx")
+    assert run(*BITS, "--no-csim", "--compare", "before.onnx").code == 5
+
+
+@needs_hls4ml
+def test_without_data_and_without_plots(place: Path, run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = run(*HLS, "--no-csim", "--max-error", "0.1")
+    assert found.code == 0 and "note: without --data ranges come from random inputs" in found.out
+    assert "note: no plots: matplotlib is not installed" in found.out
+    assert {path.name for path in (place / "made").iterdir()} == MADE
+
+
+@needs_hls4ml
+def test_budgets_that_are_missed(place: Path, run: Callable[..., Run]) -> None:
+    assert run(*BITS, "--no-csim", "--multipliers", "1").code == 4
+    missed = run(*HLS, "--no-csim", "--max-error", "1e-9")
+    assert missed.code == 4 and "20 bits do not reach" in missed.error
+    assert sorted(path.name for path in place.iterdir()) == FILES
+
+
+def test_inputs_do_not_lie_in_the_folder(place: Path) -> None:
+    with pytest.raises(UsageError, match="lies in"):
+        handover.check_place(place / "made", [place / "made" / "in.onnx"])
+
+
+def test_the_guide_names_every_operator() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "hls.md").read_text(encoding="utf-8")
+    assert {op for op in (*OPERATORS, *HINTS) if not re.search(rf"\b{op}\b", guide)} == set()
+
+
+def test_settings_by_layer() -> None:
+    assert Settings.parse(bits="8,10").bits == (8, 10)
+    assert Settings.parse(bits=12).bits == (12, 12)
+    assert Settings.parse(reuse=4).reuse == 4 == Settings.parse(reuse="4").reuse
+
+
+@needs_hls4ml
+@needs_gcc
+@pytest.mark.hls
+@pytest.mark.hls_quick
+def test_the_simulation_proves_a_network(place: Path) -> None:
+    with np.load(place / "data.npz") as data:
+        given = {"x": data["x"]}
+    found = optimise_onnx.hls(place / "in.onnx", place / "made", data=given, samples=24, bits=8)
+    assert found.report.checks.csim == 16 and (found.folder / "report.json").exists()
+
+
+@needs_hls4ml
+@pytest.mark.hls
+@pytest.mark.skipif(not which("verilator") or not find_spec("da4ml"), reason="needs verilator and da4ml")
+@pytest.mark.skipif(not which("yosys"), reason="needs yosys")
+def test_hardware_of_our_own(place: Path, run: Callable[..., Run]) -> None:
+    found = run(*BITS, "--no-csim", "--rtl")
+    assert found.code == 0 and "our own RTL" in found.out and "da4ml estimates" in found.out
+    tiers = json.loads((place / "made" / "report.json").read_text())["hardware"]
+    assert tiers["tier3"]["interval"] == 64 and tiers["tier3"]["cells"]["lut"] > 0 < tiers["tier2"]["lut"]
+    assert "module network" in (place / "made" / "rtl.v").read_text()

@@ -1,0 +1,43 @@
+"""``optimise-onnx hls``."""
+
+from ..terminal import Terminal
+from . import hls_options as h
+from . import options as o
+
+
+@o.command
+def hls(
+    out: Terminal,
+    source: o.Model,
+    project: h.Project,
+    data: o.Data = None,
+    samples: h.Count = None,
+    labels: o.Labels = None,
+    backend: h.Backend = "Vitis",
+    io_type: h.IoType = None,
+    strategy: h.Strategy = None,
+    reuse: h.Reuse = "auto",
+    multipliers: h.Multipliers = None,
+    bits: h.Bits = None,
+    max_error: h.MaxError = None,
+    part: h.Part = None,
+    clock: h.Clock = 5.0,
+    compare: h.Compare = None,
+    rtl: h.Rtl = False,
+    csim: h.Csim = True,
+    seed: o.Seed = 0,
+) -> None:
+    """Write an hls4ml project: types from samples, bits proved by C simulation, costs by layer.
+
+    No vendor tool runs here, so no figure is a latency of an FPGA: each says from which tier it comes.
+    """
+    from ..hls import handover, output
+    from ..hls.settings import Settings
+
+    settings = Settings.parse(
+        backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
+        max_error=max_error, part=part, clock=clock, rtl=rtl, csim=csim, seed=seed,
+    )  # fmt: skip
+    with out.progress() as progress:
+        found = handover.hls_with(source, project, settings, data, samples, labels, compare, progress)
+    output.show(out, found, compare.name if compare else "")

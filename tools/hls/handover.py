@@ -1,0 +1,210 @@
+"""From a model to a hardware project that is proved, measured and reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Unpack
+
+import numpy as np
+
+from ...backends.hls import project as projects
+from ...backends.hls.configuration import Options as Built
+from ...backends.hls.configuration import check
+from ...backends.hls.cost.compare import Comparison
+from ...backends.hls.cost.report import cost
+from ...backends.hls.emulator import Emulator
+from ...backends.hls.network import Floats
+from ...backends.hls.simulate import simulate
+from ...backends.ort import OrtRunner
+from ...frontends.calibration import Data
+from ...frontends.load import read
+from ...ir import cost as counted
+from ...ir.errors import UsageError
+from ...ir.graph import Graph
+from ...ir.verify import check_interface
+from .. import api
+from ..compression import Progress, silent
+from . import samples as sampling
+from .checks import Run, check_bits, check_lowered, measure, scores, trace
+from .hardware import hardware
+from .models import Lowered, Typed, compared, lowered, typed
+from .plots import plots
+from .report import Checks, Report
+from .sections import markdown
+from .settings import Options, Settings
+
+SOURCE, FIGURES, TEXT, VERILOG = "source.onnx", "report.json", "report.md", "rtl.v"
+
+_MOST_SIMULATED, _FEWEST_SIMULATED = 64, 16
+_SIMULATED_MACS = 4e8  # some 10 s of C simulation
+
+
+@dataclass(frozen=True)
+class HlsResult:
+    """The project's folder and its report."""
+
+    folder: Path
+    report: Report
+
+
+def hls(
+    source: api.Source,
+    project: str | Path,
+    *,
+    data: Data | None = None,
+    samples: int | None = None,
+    labels: str | None = None,
+    before: api.Source | None = None,
+    progress: Progress = silent,
+    **options: Unpack[Options],
+) -> HlsResult:
+    """Write an hls4ml project of a model into the folder ``project``, proved and measured; or nothing.
+
+    ``data`` as in :func:`optimise_onnx.compress`: types come from the first ``samples`` (256), the emulator is measured
+    on the others; without it inputs are random. ``labels`` names an array in ``data``. ``before``: a model that this
+    one was made from, to compare analytic costs with. More options: see :class:`Options`.
+
+    Raises UsageError, InvalidModelError, CalibrationError, LoweringError, TargetNotMetError, VerificationError.
+    """
+    return hls_with(source, Path(project), Settings.parse(**options), data, samples, labels, before, progress)
+
+
+def hls_with(
+    source: api.Source,
+    folder: Path,
+    settings: Settings,
+    data: Data | None = None,
+    samples: int | None = None,
+    labels: str | None = None,
+    before: api.Source | None = None,
+    progress: Progress = silent,
+) -> HlsResult:
+    """Do what :func:`hls` does, with its options gathered in ``settings``."""
+    check_place(folder, [path for path in (source, before, data) if isinstance(path, str | Path)])
+    _check_tools(settings)
+    progress("reading", 0.0)
+    runner = OrtRunner()
+    model = lowered(source, runner)
+    check(model.network, Built(settings.backend, settings.io_of(model.network)))
+    earlier = None if before is None else lowered(before, runner)
+    if earlier is not None:
+        check_interface(model.graph, earlier.graph)
+    given = sampling.read(model.graph, data, samples, labels, settings.seed)
+    job = _Job(model, typed(model, given, settings, progress), given, labels, settings, runner, progress)
+    other = None
+    if earlier is not None:
+        other = compared(typed(earlier, given, settings, progress), job.typed, settings)
+    report = _handed_over(job, source, folder, other, earlier.name if earlier else "")
+    return HlsResult(folder, report)
+
+
+def check_place(folder: Path, inputs: Iterable[str | Path]) -> None:
+    """Raise UsageError where a project cannot go into ``folder``: it holds something else, or one of the inputs."""
+    projects.refuse_foreign(folder)
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"the folder of '{folder}' does not exist")
+    for path in inputs:
+        if Path(path).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"'{path}' lies in '{folder}', which is written anew", hint="choose another folder")
+
+
+def _check_tools(settings: Settings) -> None:
+    projects.load_hls4ml()
+    if settings.csim and which("g++") is None:
+        raise UsageError("g++ is not installed", hint="install it, or leave the proof out with --no-csim")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every step of a hand-over needs."""
+
+    model: Lowered
+    typed: Typed
+    samples: sampling.Samples
+    labels: str | None
+    settings: Settings
+    runner: OrtRunner
+    progress: Progress
+
+
+def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Comparison | None, before: str) -> Report:
+    """Write the project with all that belongs to it; where a proof fails, leave the folder as it was."""
+    network, precision = job.typed.network, job.typed.precision
+    options = job.settings.options(network)
+    feeds, given = sampling.first(job.model.graph, network, job.samples.measured, _simulated(job.model.graph))
+    run = scores(job.model.graph, job.runner)
+    lowered_by = check_lowered(job.model.graph, job.model.network, feeds, run)
+    job.progress("making hardware", 0.3)
+    made_here = hardware(network, precision, given) if job.settings.rtl else None
+    job.progress("writing the project", 0.4)
+    with projects.staged(network, precision, options, folder, given) as made:
+        checks = _checked(job, made, given, run, lowered_by)
+        drawn = plots(job.model.network, precision, given, made.folder)
+        report = Report(
+            source=job.model.name,
+            settings=job.settings,
+            options=options,
+            calibration=job.samples.used.samples,
+            origin=job.samples.origin,
+            network=network,
+            precision=precision,
+            cost=cost(network, options.resolved(network), precision),
+            checks=checks,
+            comparison=comparison,
+            hardware=made_here,
+            notes=_notes(job, options, checks, drawn),
+        )
+        _write_files(report, made.folder, source, before)
+    return report
+
+
+def _checked(job: _Job, made: projects.Project, given: Floats, run: Run, lowered_by: float) -> Checks:
+    network, precision = job.typed.network, job.typed.precision
+    emulator = Emulator(network, precision)
+    if job.settings.csim:
+        job.progress("compiling and running the C simulation", 0.45)
+        check_bits(precision, emulator.run(given), simulate(made, given))
+    measured = measure(
+        job.model.graph, emulator, network, job.samples, run, job.labels,
+        lambda share: job.progress("emulating", 0.7 + 0.25 * share),
+    )  # fmt: skip
+    traced = trace(job.model.network, network, precision, given)
+    return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, measured, traced)
+
+
+def _notes(job: _Job, options: Built, checks: Checks, drawn: bool) -> tuple[str, ...]:
+    """Say what a person should know besides the figures."""
+    found = list(job.typed.network.notes)
+    if job.samples.random:
+        found.append("without --data ranges come from random inputs: give samples before you build")
+    if not job.settings.csim:
+        found.append("nothing proves this project: the C simulation was not run (--no-csim)")
+    worst = max(difference.relative_error for difference in checks.measured.outputs.values())
+    if job.settings.bits is None and worst > job.settings.max_error:
+        found.append(
+            f"the error budget of {job.settings.max_error:g} was met on calibration samples; measured: {worst:.3g}"
+        )
+    if options.io_type == "io_parallel" and any(len(layer.shape) > 1 for layer in job.typed.network.layers):
+        found.append("tier 1 counts streams; this project is io_parallel, so its intervals differ")
+    if not drawn:
+        found.append("no plots: matplotlib is not installed (pip install 'optimise-onnx[hls]')")
+    return tuple(found)
+
+
+def _write_files(report: Report, folder: Path, source: api.Source, before: str) -> None:
+    model = source.to_model() if isinstance(source, Graph) else read(source)  # with external data, if any
+    (folder / SOURCE).write_bytes(model.SerializeToString(deterministic=True))
+    (folder / FIGURES).write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+    (folder / TEXT).write_text(markdown(report, before), encoding="utf-8")
+    if report.hardware is not None:
+        (folder / VERILOG).write_text(report.hardware.verilog, encoding="utf-8")
+
+
+def _simulated(graph: Graph) -> int:
+    """Return how many samples to simulate: as many as take some seconds."""
+    macs = counted.total(counted.cost(graph)).macs
+    return int(np.clip(_SIMULATED_MACS // max(macs, 1), _FEWEST_SIMULATED, _MOST_SIMULATED))
