@@ -13,7 +13,7 @@ from ..base import Context
 from .clock import Clock, rewritten
 from .cost_model import Floats
 from .measured import Candidate, search
-from .overall import by_error
+from .overall import blocks_at, by_error
 from .targets import Target
 from .task import Ints, Task
 
@@ -82,11 +82,9 @@ def alternatives(task: Task, curves: Sequence[Array], limit: Limit) -> list[Cand
 def _propose(
     task: Task, limit: Limit, curves: Sequence[Array], weight: float, share: float
 ) -> tuple[Floats, float, float]:
-    whole, weighed = task.budget / limit.share, [curve.copy() for curve in curves]
-    for number in task.droppable.tolist():
-        weighed[number][-1] *= weight
+    whole = task.budget / limit.share
     tried = replace(task, budget=share * whole)
-    choice = by_error(tried, weighed)
+    choice = by_error(tried, blocks_at(weight, task, curves))
     if choice is None:
         choice = np.append(task.least(), np.ones(len(task.menus)))
     return choice, tried.price(choice) / whole, expected(task, curves, choice)

@@ -38,6 +38,17 @@ def by_error(task: Task, curves: Sequence[Array]) -> Floats | None:
     return found
 
 
+def blocks_at(weight: float, task: Task, curves: Sequence[Array]) -> list[Array]:
+    """Return the curves with the error of a group's last round times ``weight`` where the whole group may go.
+
+    What lost blocks do together is less than the sum of what each does alone, by how much differs.
+    """
+    weighed = [curve.copy() for curve in curves]
+    for number in task.droppable.tolist():
+        weighed[number][-1] *= weight
+    return weighed
+
+
 def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Floats | None:
     """Allocate; where blocks cannot all go at once, the dearest keep a channel from then on."""
     while True:
