@@ -151,3 +151,22 @@ def test_blocks_that_need_each_other_do_not_both_go() -> None:
     assert (kept[task.droppable] == 0).sum() == 1
     least = task.least()
     assert (least == 0).sum() == 1 and task.price(least) < task.price(kept) <= task.budget
+
+
+def test_the_end_of_a_curve_is_weighed_where_the_block_may_go() -> None:
+    """Half of its error is what the default counts: a block goes that would have stayed."""
+    b = Builder("branch")
+    x = b.conv_relu(b.input("x", ["N", 3, 8, 8]), 8)
+    graph = graph_of(b.model(b.head(b.relu(b.add(x, b.conv(b.conv_relu(x, 16), 8))))))
+    shared = Context(OrtRunner(1), graph)
+    SelectChannels().run(graph, shared)
+    ranking: Ranking = shared.decisions["ranking"]
+    ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
+    meter = Counted("macs")
+    task = Task.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
+    curves = [np.arange(group.width + 1.0) for group in task.groups]
+    (block,) = task.droppable.tolist()
+    halved = overall.blocks_at(0.5, task, curves)
+    for number, (was, now) in enumerate(zip(curves, halved, strict=True)):
+        assert now[:-1].tolist() == was[:-1].tolist()
+        assert now[-1] == was[-1] * (0.5 if number == block else 1)

@@ -71,3 +71,10 @@ def test_latency_is_a_share_or_a_time() -> None:
     assert half.meter is None
     with pytest.raises(UsageError, match="not counted but measured"):
         half.measure(COST)
+
+
+def test_hardware_is_a_share_or_a_count() -> None:
+    cycles, share = Target.parse("hls-latency=20k"), Target.parse("hls-multipliers=50%")
+    assert (cycles.budget(1e6), share.budget(200)) == (20_000, 100)
+    assert (str(cycles), str(share)) == ("hls-latency=20000", "hls-multipliers=0.5x")
+    assert cycles.meter is None and share.meter is None
