@@ -12,7 +12,7 @@ from .staircase import Widths, surface
 from .target import Target, key
 from .units import Unit, grains
 
-_VERSION = "2"  # of what is measured and how
+_VERSION = "3"  # of what is measured and how
 
 
 @dataclass

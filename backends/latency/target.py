@@ -23,10 +23,12 @@ class Target:
     provider: str = "CPUExecutionProvider"
 
     def options(self, *, optimise: bool = True, profile: bool = False) -> onnxruntime.SessionOptions:
-        """Return what sessions are made with: idle threads wait busily, as they do where nothing else is set."""
+        """Return what sessions are made with: idle threads wait busily within a run, as where nothing else is set."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = self.threads
+        # Threads that spin on between runs would take the cores from the next session to run.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if not optimise:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if profile:
