@@ -13,9 +13,9 @@ from ..base import Context
 from .clock import Clock, rewritten
 from .cost_model import Floats
 from .measured import Candidate, search
-from .overall import blocks_at, by_error
+from .overall import blocks_at, by_error, one_by_one
 from .targets import Target
-from .task import Ints, Task
+from .task import Task
 
 _EMPTIED = (1.0, 0.5, 0.2)
 _MARGIN = 0.98  # aimed at, since what is chosen is measured again in the end
@@ -87,18 +87,10 @@ def _propose(
     choice = by_error(tried, blocks_at(weight, task, curves))
     if choice is None:
         choice = np.append(task.least(), np.ones(len(task.menus)))
-    return choice, tried.price(choice) / whole, expected(task, curves, choice)
+    return choice, tried.price(choice) / whole, sum(one_by_one(task, curves, choice))
 
 
 def _measure(task: Task, limit: Limit, choices: Sequence[Floats]) -> list[float]:
     graphs = [rewritten(task.pruned(choice), task.forms(choice)) for choice in choices]
     before, *times = limit.device.times([limit.original, *graphs])
     return [time / before for time in times]
-
-
-def expected(task: Task, curves: Sequence[Array], choice: Ints | Floats) -> float:
-    """Add up what lost channels, and what forms do one by one."""
-    lost, groups = task.lost(choice), len(task.groups)
-    channels = [curve[lost.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
-    shares = zip(task.menus, choice[groups:].tolist(), strict=True)
-    return float(sum(channels)) + sum(menu.error_at(share) for menu, share in shares)

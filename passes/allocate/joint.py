@@ -16,7 +16,7 @@ from ..analysis.outputs import Judge
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
 from .offered import Sensitivity, Substitutes
-from .overall import by_error
+from .overall import by_error, one_by_one
 from .task import Task
 
 _WEIGHTS = 3
@@ -80,20 +80,13 @@ class Search:
             together = self.probe.divergence(task.lost(choice)), self._together(task, choice)
             if found is None or sum(together) < found.divergence:
                 found = Chosen(task, choice, sum(together))
-            channels, forms = self._alone(task, choice)
+            channels, forms = one_by_one(task, self.curves, choice)
             if min(*together, channels, forms) <= 0:
                 return found
             before, weight = weight, float(np.sqrt(weight * together[1] / (forms / weight) * channels / together[0]))
             if 1 / _SETTLED < weight / before < _SETTLED:
                 return found
         return found
-
-    def _alone(self, task: Task, choice: Floats) -> tuple[float, float]:
-        """Add up what lost channels, and what forms do one by one, weighed."""
-        lost, groups = task.lost(choice), len(task.groups)
-        channels = [curve[lost.get(group.name, 0)] for group, curve in zip(task.groups, self.curves, strict=True)]
-        shares = zip(task.menus, choice[groups:].tolist(), strict=True)
-        return float(sum(channels)), float(sum(menu.error_at(share) for menu, share in shares))
 
     def _menus(self, families: Set[str], weight: float) -> list[FormMenu]:
         menus = []

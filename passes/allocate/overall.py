@@ -49,6 +49,14 @@ def blocks_at(weight: float, task: Task, curves: Sequence[Array]) -> list[Array]
     return weighed
 
 
+def one_by_one(task: Task, curves: Sequence[Array], choice: Ints | Floats) -> tuple[float, float]:
+    """Add up what lost channels do, and what forms do, each alone."""
+    lost, groups = task.lost(choice), len(task.groups)
+    channels = [curve[lost.get(group.name, 0)] for group, curve in zip(task.groups, curves, strict=True)]
+    shares = zip(task.menus, choice[groups:].tolist(), strict=True)
+    return float(sum(channels)), float(sum(menu.error_at(share) for menu, share in shares))
+
+
 def _jointly(task: Task, curves: Sequence[Array], minimum: Ints, budget: float) -> Floats | None:
     """Allocate; where blocks cannot all go at once, the dearest keep a channel from then on."""
     while True:

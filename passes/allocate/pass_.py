@@ -1,7 +1,7 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,12 +19,12 @@ from .bisection import Search, fitted
 from .clock import Clock
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
-from .in_time import Limit, alternatives, expected, timed
+from .in_time import Limit, alternatives, timed
 from .joint import Chosen
 from .joint import Search as JointSearch
 from .measured import Candidate
 from .offered import Substitutes, sensitivities
-from .overall import blocks_at, by_error
+from .overall import blocks_at, by_error, one_by_one
 from .probe import Probe
 from .stages import residual_stream, stages
 from .targets import Target
@@ -49,7 +49,7 @@ class Decided:
         """Take over what was measured."""
         return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found))
 
-    @property
+    @cached_property
     def decisions(self) -> dict[str, Any]:
         """What the passes that carry it out read."""
         removed, forms = self.task.lost(self.choice), self.task.forms(self.choice)
@@ -148,7 +148,7 @@ class Allocate:
         if task.offers:
             return [self._joint(task, context, curves)]
         choice = self._settled(task, by_error(task, blocks_at(_BLOCKS, task, curves)))
-        return [Decided(task, choice, {"error_predicted": expected(task, curves, choice)})]
+        return [Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))})]
 
     def _in_time(
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
@@ -161,13 +161,15 @@ class Allocate:
             return []
         tread = self.align if self.align > 1 else limit.device.multiple()
         clock = Clock(graph, ranking, context.runner, limit.device, tread, context.progress)
-        meter = clock.with_forms(offers) if offers and limit.device.separable else clock.meter
         widths = Widths(tread, self.max_ratio, halved=self.align == 0)
         solved = context.calibration is not None
-        task = timed(Task.of(graph, ranking, context.runner, meter, 0.0, solved, widths, offers), clock, limit)
         plain = timed(Task.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
-        curves = self._curves(task, context)
-        tasks = [plain, *([joint.task] if offers and (joint := self._searched(task, context, curves)) else [])]
+        curves, tasks = self._curves(plain, context), [plain]
+        if offers:
+            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
+            task = Task.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
+            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
+            tasks += [joint.task] if joint is not None else []
         found = [Decided.of(each, one, limit) for each in tasks for one in alternatives(each, curves, limit)]
         distinct = {repr((one.decisions["removed"], one.decisions["forms"])): one for one in reversed(found)}
         kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
