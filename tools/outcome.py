@@ -29,12 +29,11 @@ def report(
     settings: Settings,
     runner: Runner,
     calibration: Calibration | None,
-    samples: probe.Samples | None = None,
-    metric: Metric | None = None,
+    samples: probe.Samples,
+    metric: Metric | None,
 ) -> Report:
-    """Measure both models. Without ``samples`` random inputs are drawn. Raises what :func:`measure` raises."""
+    """Measure both models. Raises what :func:`measure` raises."""
     before, after = runner.session(original), runner.session(rewritten.graph)
-    samples = samples or probe.at_random(original, before, settings.seed)
     fidelity = measure(before, after, samples, metric)
     times = timed(original, rewritten.graph, settings, samples)
     return Report(
