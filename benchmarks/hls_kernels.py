@@ -25,20 +25,20 @@ from optimise_onnx.backends.hls.emulator import Emulator
 from optimise_onnx.backends.hls.rtl.kernels import estimate
 from optimise_onnx.demo import load_samples
 from optimise_onnx.ir.errors import TargetNotMetError
-from optimise_onnx.passes.decompose.blocks import Blocks
 from optimise_onnx.passes.decompose.families import FAMILIES
+from optimise_onnx.passes.decompose.grouped import GroupedKernels
 
 FIRST = "fold-constants,fold-batch-norm,fold-padding,remove-dead-channels,merge-duplicate-channels"
 KEPT = "{keep_nodes=.*}"
 ARMS = {
     "channels": ("", ""),
-    "kernels": (KEPT, "blocks"),
+    "kernels": (KEPT, "grouped"),
     "taps": (KEPT, "strided"),
     "k x 1 and 1 x k": (KEPT, "stretch"),
-    "all forms": (KEPT, "blocks;strided;stretch"),
-    "channels and kernels": ("", "blocks"),
+    "all forms": (KEPT, "grouped;strided;stretch"),
+    "channels and kernels": ("", "grouped"),
     "channels, k x 1 and 1 x k": ("", "stretch"),
-    "channels and all forms": ("", "blocks;strided;stretch"),
+    "channels and all forms": ("", "grouped;strided;stretch"),
 }
 LEVELS = (99.0, 98.0, 97.0, 95.0, 90.0)
 ORIGINAL = "original"
@@ -69,7 +69,7 @@ def pipeline(arm: str, target: str) -> str:
 
 def measured(asked: tuple[str, str]) -> Point | None:
     """Compress, and say what came out; None where the target is out of reach."""
-    FAMILIES["blocks"] = Blocks(multiple=1)  # multiples of 16 are for processors
+    FAMILIES["grouped"] = GroupedKernels(multiple=1)  # multiples of 16 are for processors
     try:
         given = through(digits(), pipeline(*asked))
     except TargetNotMetError:

@@ -18,7 +18,7 @@ import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.graph import Graph, Node
-from optimise_onnx.passes.analysis.channels import analyse
+from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 

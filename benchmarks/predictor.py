@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from optimise_onnx.backends.latency.direct import interleaved
+from optimise_onnx.backends.latency.execution import Execution
 from optimise_onnx.backends.latency.predictor import Predictor
-from optimise_onnx.backends.latency.target import Target
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import Channels, analyse
-from optimise_onnx.passes.analysis.removal import remove
+from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
+from optimise_onnx.passes.analysis.channels.removal import remove
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.pipelines import EXACT, FIRST
@@ -67,7 +67,7 @@ def profiles(graph: Graph, count: int, seed: int) -> list[Graph]:
 
 def score(name: str, graph: Graph, threads: int, points: dict[str, Pairs]) -> str:
     """Learn, predict, measure; leave the milliseconds predicted and measured in ``points``."""
-    target = Target(threads=threads)
+    target = Execution(threads=threads)
     with TemporaryDirectory() as folder:
         learnt = profiles(graph, LEARNT, seed=0)
         start = time.perf_counter()

@@ -7,7 +7,7 @@ import sys
 
 from optimise_onnx import load
 from optimise_onnx.demo import paths
-from optimise_onnx.passes.analysis.channels import analyse
+from optimise_onnx.passes.analysis.channels.groups import analyse
 
 channels = analyse(load(sys.argv[1] if len(sys.argv) > 1 else paths()[0]))
 for group in channels.groups:

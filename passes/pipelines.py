@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from ..ir.errors import UsageError
-from .allocate.pass_ import Allocate
+from .allocate.allocate import Allocate
 from .base import Pass
 from .cleanup.batch_norm import FoldBatchNorm
 from .cleanup.constants import FoldConstants
@@ -14,11 +14,11 @@ from .cleanup.duplicate import MergeDuplicateChannels
 from .cleanup.padding import FoldPadding
 from .decompose.decompose import Decompose
 from .decompose.offer import OfferForms
-from .reconstruct.fold import FoldChannels
-from .reconstruct.pass_ import Reconstruct
-from .select.pass_ import SelectChannels
-from .select.remove import RemoveChannels
+from .reconstruct.fold_channels import FoldChannels
+from .reconstruct.reconstruct import Reconstruct
+from .select.remove_channels import RemoveChannels
 from .select.sampler import DropSamplers, SampleInputs
+from .select.select_channels import SelectChannels
 from .syntax import join
 
 PASSES: dict[str, type[Pass]] = {

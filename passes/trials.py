@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..ir.graph import Graph
-from .analysis.outputs import judge
+from .analysis.statistics.judge import judge
 from .base import Context
 from .manager import PassManager
 from .observers import Record

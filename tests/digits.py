@@ -12,7 +12,7 @@ from optimise_onnx.demo import Samples, load_samples, paths
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.outputs import Judge, judge
+from optimise_onnx.passes.analysis.statistics.judge import Judge, judge
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 

@@ -14,9 +14,9 @@ from zoo.builder import Builder
 
 from optimise_onnx.frontends.normalise import normalise
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import Channels, analyse
-from optimise_onnx.passes.analysis.mask import masked
-from optimise_onnx.passes.analysis.removal import keep_mask, remove
+from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
+from optimise_onnx.passes.analysis.channels.masking import masked
+from optimise_onnx.passes.analysis.channels.removal import keep_mask, remove
 
 Array = NDArray[Any]
 Kept = dict[str, Array]

@@ -8,7 +8,7 @@ from typing import Any
 from ..ir.cost import Cost, cost, total
 from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..passes.analysis.channels import Channels, analyse
+from ..passes.analysis.channels.groups import Channels, analyse
 from .compression import baseline
 from .report import PinLine, pin_lines
 

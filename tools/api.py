@@ -15,11 +15,11 @@ from ..frontends.scripts import metric as metric_function
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
-from ..passes.allocate.targets import Target
+from ..passes.allocate.target import Target
 from ..passes.base import Context
 from ..passes.manager import PassManager
 from ..passes.observers import Record
-from . import probe
+from . import evaluation
 from .analysis import Analysis
 from .compression import Progress, Rewritten, baseline, rewrite, silent
 from .measure import Metric, accuracy
@@ -102,13 +102,13 @@ def compress_graph(
     graph: Graph,
     settings: Settings,
     used: Calibration | None,
-    measured: probe.Samples | None,
+    measured: evaluation.Samples | None,
     metric: Metric | None = None,
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
     runner = OrtRunner()
-    samples = measured or probe.at_random(graph, runner.session(graph), settings.seed)
+    samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
 
     def attempt(wanted: Settings) -> tuple[Rewritten, Report]:
         rewritten = rewrite(graph, wanted, used, runner, progress)
@@ -148,7 +148,7 @@ def run_pipeline(
     return graph, records
 
 
-def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, probe.Samples]:
+def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, evaluation.Samples]:
     """Return the samples to calibrate with and those to measure on, labels with them."""
     step = batch_size(graph, 1)
     if samples is not None and samples < step:
@@ -159,5 +159,5 @@ def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) ->
     rest = read.tail(used.samples)
     inputs = used.only(t.name for t in graph.inputs)
     if rest.samples:
-        return inputs, probe.from_data(graph, rest, "samples not used for calibration")
-    return inputs, probe.from_data(graph, used, "calibration samples")
+        return inputs, evaluation.from_data(graph, rest, "samples not used for calibration")
+    return inputs, evaluation.from_data(graph, used, "calibration samples")

@@ -13,7 +13,7 @@ from ..ir.errors import UsageError
 from ..ir.feeds import fixed_batches
 from ..ir.graph import Graph
 from ..ir.timing import Latency, latency
-from . import api, probe
+from . import api, evaluation
 from .profile import Profile
 
 
@@ -57,7 +57,7 @@ def bench(
     size = _batch(paths, graphs, batch)
     runner = OrtRunner(threads, spinning=True)
     sessions = [runner.session(graph) for graph in graphs]
-    feeds = [probe.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
+    feeds = [evaluation.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
     found = latency(sessions, feeds, seconds)
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None
     return Bench(tuple(map(str, paths)), threads, size, found, nodes)

@@ -9,7 +9,7 @@ import numpy as np
 from ..ir.errors import VerificationError
 from ..ir.graph import Array
 from ..ir.runner import Session
-from .probe import Samples
+from .evaluation import Samples
 
 
 @dataclass(frozen=True)

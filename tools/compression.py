@@ -13,10 +13,10 @@ from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from ..ir.verify import verify
-from ..passes.allocate.targets import Target
-from ..passes.analysis.channels import Channels, analyse
-from ..passes.analysis.keeping import meant
-from ..passes.analysis.rules.table import RULES
+from ..passes.allocate.target import Target
+from ..passes.analysis.channels.groups import Channels, analyse
+from ..passes.analysis.channels.protected import meant
+from ..passes.analysis.channels.rules.table import RULES
 from ..passes.base import Context
 from ..passes.cache import DiskCache
 from ..passes.manager import PassManager

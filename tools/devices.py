@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..backends.hls.device import Streaming
 from ..backends.latency.command import Command
-from ..backends.latency.device import Here
-from ..backends.latency.target import Target as LatencyTarget
+from ..backends.latency.execution import Execution as LatencyTarget
+from ..backends.latency.local import LocalDevice
 from ..ir.graph import Graph
 from ..ir.timing import Device
 from .settings import Settings
@@ -18,4 +18,4 @@ def device_of(settings: Settings, original: Graph) -> Device:
         return Streaming.of(original, kind)
     if settings.latency_command is not None:
         return Command(settings.latency_command)
-    return Here(LatencyTarget(settings.threads, settings.batch))
+    return LocalDevice(LatencyTarget(settings.threads, settings.batch))

@@ -12,7 +12,7 @@ from ..ir.errors import CalibrationError, UsageError, VerificationError
 from ..ir.feeds import Feeds
 from ..ir.graph import Array
 from ..ir.runner import Session
-from .probe import Samples
+from .evaluation import Samples
 
 Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
 

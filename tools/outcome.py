@@ -13,7 +13,7 @@ from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Latency, latency
-from . import probe
+from . import evaluation
 from .compression import Progress, Rewritten, rewrite
 from .measure import Metric, measure
 from .report import OnDevice, Report
@@ -29,7 +29,7 @@ def report(
     settings: Settings,
     runner: Runner,
     calibration: Calibration | None,
-    samples: probe.Samples,
+    samples: evaluation.Samples,
     metric: Metric | None,
 ) -> Report:
     """Measure both models. Raises what :func:`measure` raises."""
@@ -50,11 +50,11 @@ def report(
     )
 
 
-def timed(original: Graph, graph: Graph, settings: Settings, samples: probe.Samples) -> Latency:
+def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation.Samples) -> Latency:
     """Time both models in turns on this machine, at the threads and batch that were asked for."""
     runner = OrtRunner(settings.threads, spinning=True)
     rng = np.random.default_rng(settings.seed)
-    feeds = probe.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
+    feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
     return latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
 
 
@@ -65,7 +65,7 @@ def guarded(
     settings: Settings,
     runner: Runner,
     calibration: Calibration | None,
-    samples: probe.Samples,
+    samples: evaluation.Samples,
     progress: Progress,
 ) -> Rewritten:
     """Return a model that is not slower than the original by more than noise: where ``rewritten`` is, one whose widths

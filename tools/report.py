@@ -8,8 +8,8 @@ from typing import Any
 
 from ..ir.cost import Cost
 from ..ir.timing import Latency
-from ..passes.analysis.channels import Channels
-from ..passes.analysis.context import Pin
+from ..passes.analysis.channels.groups import Channels
+from ..passes.analysis.channels.labels import Pin
 from ..passes.observers import Record
 from .measure import Fidelity
 

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 
 from ..backends.latency.command import Command
 from ..ir.errors import UsageError
-from ..passes.allocate.targets import Target
+from ..passes.allocate.target import Target
 from ..passes.decompose.families import chosen
 
 
@@ -25,7 +25,7 @@ class Options(TypedDict, total=False):
 
     ``strict`` refuses models with operators that have no rule. ``allocation`` is ``global``, ``uniform`` or ``bisect``;
     ``sampler`` lets layers drop channels of a stream that others still read. ``forms`` names families of forms that
-    layers may take besides losing channels: ``stretch``, ``low-rank``, ``strided``, ``blocks``, or ``all``. With
+    layers may take besides losing channels: ``stretch``, ``low-rank``, ``strided``, ``grouped``, or ``all``. With
     ``cache`` what was measured is kept for another target of the same model and data, in the folder that the variable
     OPTIMISE_ONNX_CACHE names or the user's cache.
     """

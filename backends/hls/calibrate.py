@@ -10,18 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .fixed import Fixed
-from .network import (
-    Activation,
-    Addition,
-    Affine,
-    Convolution,
-    Dense,
-    Flatten,
-    Floats,
-    Layer,
-    Network,
-    Pooling,
-)
+from .network import Activation, Addition, Affine, Convolution, Dense, Flatten, Floats, Layer, Network, Pooling
 from .precision import Precision, Types
 from .reference import run
 from .tables import TABLES

@@ -10,14 +10,14 @@ from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds, random_feeds
 from ...ir.graph import Graph
 from ..ort import REFUSALS, hand_over, without_large
-from .target import Target
+from .execution import Execution
 
 _SECONDS = 0.25  # a network
 _RUNS = (10, 200)
 
 
 def interleaved(
-    graphs: Sequence[Graph], target: Target, budget: float = _SECONDS, quantile: float = 0.5
+    graphs: Sequence[Graph], target: Execution, budget: float = _SECONDS, quantile: float = 0.5
 ) -> list[float]:
     """Return a quantile of each graph's seconds, run in turns for about ``budget`` seconds each, ten runs at least.
 
@@ -40,7 +40,7 @@ def interleaved(
     return [float(np.quantile(row, quantile)) for row in rows]
 
 
-def _session(graph: Graph, target: Target) -> onnxruntime.InferenceSession:
+def _session(graph: Graph, target: Execution) -> onnxruntime.InferenceSession:
     model, large = without_large(graph.copy())
     options = target.options()
     hand_over(options, large)

@@ -11,9 +11,9 @@ from numpy.typing import DTypeLike
 
 from ...ir.graph import Array
 from ..ort import REFUSALS, hand_over
+from .execution import Execution
 from .profile import Event, Events, events, seconds
-from .target import Target
-from .units import Form, Operand, Unit, form_of
+from .units import NodeSpec, Operand, Unit, form_of
 
 _WARM_UP, _RUNS = 2, 6
 _TURNS = 3  # far apart in time, for the machine has slow moments
@@ -25,7 +25,7 @@ _DOMAINS = (("", 17), ("com.microsoft", 1), ("com.microsoft.nchwc", 1))
 class Kernels:
     """Measures units. ``footprint`` is how many bytes of weights a run reads: what of them stays in the caches."""
 
-    def __init__(self, target: Target, footprint: int) -> None:
+    def __init__(self, target: Execution, footprint: int) -> None:
         self._target = target
         rng = np.random.default_rng(0)
         self._values = rng.standard_normal(max(footprint // 4, 1)).astype(np.float32) * np.float32(0.01)
@@ -45,7 +45,7 @@ class Kernels:
                     rows.setdefault(unit, []).extend(seen)
         return {unit: seconds(seen) for unit, seen in rows.items()}
 
-    def _measured(self, forms: dict[Unit, Form]) -> dict[Unit, list[Event]]:
+    def _measured(self, forms: dict[Unit, NodeSpec]) -> dict[Unit, list[Event]]:
         """Return events of the runs after the first ones. What is refused is halved until the culprits stand alone."""
         try:
             rows = self._run(list(forms.values()))
@@ -57,7 +57,7 @@ class Kernels:
             return self._measured(dict(items[:half])) | self._measured(dict(items[half:]))
         return {unit: rows[f"unit{i}"][_WARM_UP:] for i, unit in enumerate(forms) if f"unit{i}" in rows}
 
-    def _run(self, forms: Sequence[Form]) -> Events:
+    def _run(self, forms: Sequence[NodeSpec]) -> Events:
         bench = _Bench(self)
         for place, form in enumerate(forms):
             bench.add(place, form)
@@ -93,7 +93,7 @@ class _Bench:
         self.feeds: dict[str, Array] = {}
         self.weights: dict[str, Array] = {}
 
-    def add(self, place: int, form: Form) -> None:
+    def add(self, place: int, form: NodeSpec) -> None:
         """Add one unit and the copies of what it reads."""
         names = [self._operand(f"{place}_{i}", o) if o else "" for i, o in enumerate(form.operands)]
         self._nodes.append(
@@ -145,7 +145,7 @@ def _external(name: str, shape: tuple[int, ...]) -> onnx.TensorProto:
     return tensor
 
 
-def _chunks(forms: dict[Unit, Form]) -> Iterator[list[Unit]]:
+def _chunks(forms: dict[Unit, NodeSpec]) -> Iterator[list[Unit]]:
     held: list[Unit] = []
     elements = 0
     for unit, form in forms.items():

@@ -15,15 +15,15 @@ from ...ir.errors import InvalidModelError
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
 from ..ort import REFUSALS, hand_over, without_large
+from .execution import Execution
 from .profile import Events, events, seconds
-from .target import Target
-from .units import BLOCKED, Form, Operand, Unit, unit_of
+from .units import BLOCKED, NodeSpec, Operand, Unit, unit_of
 
 _TYPES = {"float": "float32", "double": "float64"}
 _SIDE = 32
 
 
-def lowered(graph: Graph, target: Target, runs: int = 1) -> list[tuple[Unit, float]]:
+def lowered(graph: Graph, target: Execution, runs: int = 1) -> list[tuple[Unit, float]]:
     """Return the units that a graph becomes, each with its kernel's seconds in ``runs`` runs on random inputs.
 
     Raises InvalidModelError when onnxruntime refuses the model.
@@ -42,12 +42,12 @@ def block_size(provider: str) -> int:
     graph.set_outputs([y])
     model = graph.to_model()
     model.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info(x.name, onnx.TensorProto.FLOAT, (1, 4, 4, 4)))
-    forms = _run(model, {}, {x.name: np.ones((1, 4, 4, 4), np.float32)}, Target(provider=provider), 1)
+    forms = _run(model, {}, {x.name: np.ones((1, 4, 4, 4), np.float32)}, Execution(provider=provider), 1)
     weights = [form.operands[1] for form, _ in forms if form.domain == BLOCKED and form.op == "Conv"]
     return weights[0].shape[0] if weights and weights[0] else 1
 
 
-def _forms(graph: Graph, target: Target, runs: int) -> list[tuple[Form, float]]:
+def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
     feeds = random_feeds(graph, np.random.default_rng(0), target.batch, _SIDE)
     model, large = without_large(graph.copy())
     for value in model.graph.input:
@@ -59,7 +59,7 @@ def _forms(graph: Graph, target: Target, runs: int) -> list[tuple[Form, float]]:
     return _run(model, large, feeds, target, runs)
 
 
-def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Target, runs: int) -> list[tuple[Form, float]]:
+def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
         options = target.options(profile=True)
@@ -77,7 +77,7 @@ def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Target, runs: i
         return list(_read(optimised, events(session)))
 
 
-def _read(model: onnx.ModelProto, found: Events) -> Iterator[tuple[Form, float]]:
+def _read(model: onnx.ModelProto, found: Events) -> Iterator[tuple[NodeSpec, float]]:
     """Pair the nodes of the optimised graph with their events; a node without one took no time."""
     stored = {tensor.name: _constant(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -85,7 +85,7 @@ def _read(model: onnx.ModelProto, found: Events) -> Iterator[tuple[Form, float]]
         if rows:
             types = rows[-1]["args"]["input_type_shape"]
             attributes = {a.name: _plain(onnx.helper.get_attribute_value(a)) for a in node.attribute}
-            yield Form(node.domain, node.op_type, attributes, _operands(node.input, types, stored)), seconds(rows)
+            yield NodeSpec(node.domain, node.op_type, attributes, _operands(node.input, types, stored)), seconds(rows)
 
 
 def _operands(names: Sequence[str], types: Sequence[Any], stored: Mapping[str, Operand]) -> tuple[Operand | None, ...]:

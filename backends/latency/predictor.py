@@ -8,11 +8,11 @@ from pathlib import Path
 from ...ir.graph import Graph
 from .correction import corrected, features, fitted
 from .direct import interleaved
+from .execution import Execution, key
 from .kernels import Kernels
 from .lowering import block_size, lowered
 from .staircase import Widths, first_widths, next_widths
 from .table import Curve, Table
-from .target import Target, key
 from .units import Unit, grains, operator
 
 _ROUNDS = 3
@@ -30,14 +30,14 @@ class Predictor:
     ``network`` names whose whole-network correction is used.
     """
 
-    target: Target
+    target: Execution
     table: Table
     network: str
     footprint: int
 
     @staticmethod
     def learn(
-        graph: Graph, profiles: Sequence[Graph] = (), target: Target | None = None, *, folder: Path | None = None
+        graph: Graph, profiles: Sequence[Graph] = (), target: Execution | None = None, *, folder: Path | None = None
     ) -> "Predictor":
         """Make or complete the table for a network, kept in ``folder`` or the user's cache.
 
@@ -45,7 +45,7 @@ class Predictor:
         bring are known; their times, and the network's own, fit the correction. What the cache holds is not measured.
         Raises InvalidModelError for a graph that onnxruntime refuses.
         """
-        target = target or Target()
+        target = target or Execution()
         footprint = 1 << max(_weights(graph), _FOOTPRINT).bit_length()
         own = lowered(graph, target, _RUNS)
         name = key({"units": repr(sorted(f"{unit.kind} {unit.widths}" for unit, _ in own))})

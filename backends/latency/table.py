@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...ir.cache_folder import default_folder
+from .execution import Execution, key
 from .staircase import Widths, surface
-from .target import Target, key
 from .units import Unit, grains
 
 _VERSION = "3"  # of what is measured and how
@@ -45,7 +45,7 @@ class Table:
     corrections: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @staticmethod
-    def open(target: Target, footprint: int, block: int, folder: Path | None = None) -> "Table":
+    def open(target: Execution, footprint: int, block: int, folder: Path | None = None) -> "Table":
         """Read the table of a target from the cache folder, an empty one where there is none or none that is read.
 
         ``footprint`` is bytes of weights a run reads, a power of two.

@@ -42,7 +42,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Form:
+class NodeSpec:
     """A unit written out: what one node is built from. An omitted operand is None."""
 
     domain: str
@@ -51,7 +51,7 @@ class Form:
     operands: tuple[Operand | None, ...]
 
 
-def unit_of(form: Form, block: int) -> Unit:
+def unit_of(form: NodeSpec, block: int) -> Unit:
     """Find a node's kind and widths. ``block`` is how many channels one block of a blocked layout holds."""
     if any(isinstance(value, dict) for value in form.attributes.values()) or not form.operands:
         return _moving(form)
@@ -62,7 +62,7 @@ def unit_of(form: Form, block: int) -> Unit:
     return _plain(form) if form.op in _PLAIN else _moving(form)
 
 
-def form_of(unit: Unit) -> Form | None:
+def form_of(unit: Unit) -> NodeSpec | None:
     """Write a unit out again, None for one whose kind does not say enough to build it."""
     kind = json.loads(unit.kind)
     if "operands" not in kind:
@@ -77,7 +77,7 @@ def form_of(unit: Unit) -> Form | None:
         name: widths.get(value, value) if isinstance(value, str) else value
         for name, value in kind["attributes"].items()
     }
-    return Form(kind["domain"], kind["op"], attributes, tuple(operands))
+    return NodeSpec(kind["domain"], kind["op"], attributes, tuple(operands))
 
 
 def operator(kind: str) -> str:
@@ -97,7 +97,7 @@ def grains(kind: str, block: int) -> tuple[int, ...]:
     return (first, block)[:axes]
 
 
-def _convolution(form: Form, block: int) -> Unit:
+def _convolution(form: NodeSpec, block: int) -> Unit:
     x, w = form.operands[0], form.operands[1]
     assert x is not None and w is not None
     into, out, group = x.shape[1], w.shape[0], int(form.attributes.get("group", 1))
@@ -114,7 +114,7 @@ def _convolution(form: Form, block: int) -> Unit:
     return Unit(json.dumps(json.loads(unit.kind) | {"layout": _FROM_PLAIN}, sort_keys=True), unit.widths)
 
 
-def _linear(form: Form) -> Unit:
+def _linear(form: NodeSpec) -> Unit:
     x, w = form.operands[0], form.operands[1]
     if x is None or w is None or not w.stored or len(w.shape) != 2 or form.attributes.get("transA"):
         return _unit(form, (), [_renamed(o, {}) for o in form.operands])
@@ -127,7 +127,7 @@ def _linear(form: Form) -> Unit:
     return _unit(form, (into, out), named)
 
 
-def _plain(form: Form) -> Unit:
+def _plain(form: NodeSpec) -> Unit:
     """Channels are axis 1 of images and matrices, the last axis of sequences."""
     first = form.operands[0]
     assert first is not None
@@ -145,7 +145,7 @@ def _plain(form: Form) -> Unit:
     return _unit(form, (width,), named, **changed)
 
 
-def _moving(form: Form) -> Unit:
+def _moving(form: NodeSpec) -> Unit:
     elements = sum(prod(o.shape) for o in form.operands if o is not None and not o.stored)
     return Unit(json.dumps({"domain": form.domain, "op": form.op}), (max(1, elements),))
 
@@ -157,7 +157,7 @@ def _renamed(operand: Operand | None, names: dict[int, str]) -> list[Any] | None
     return [operand.dtype, dims, "stored" if operand.stored else "computed"]
 
 
-def _unit(form: Form, widths: tuple[int, ...], operands: list[list[Any] | None], **changed: str) -> Unit:
+def _unit(form: NodeSpec, widths: tuple[int, ...], operands: list[list[Any] | None], **changed: str) -> Unit:
     attributes = form.attributes | changed
     kind = {"domain": form.domain, "op": form.op, "attributes": attributes, "operands": operands}
     return Unit(json.dumps(kind, sort_keys=True), widths)

@@ -18,7 +18,7 @@ _DECADES = 4.0  # of loss below that of the least widths that the outer bisectio
 
 
 @dataclass(frozen=True)
-class Search:
+class WidthSearch:
     """``levels[g]``: a group's allowed widths, descending from the whole; ``loss`` and ``cost`` of widths (G,).
 
     ``probes``: bisection steps a group; ``step_limit``: a probe takes at most this share of a group more than the

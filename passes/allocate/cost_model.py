@@ -62,7 +62,7 @@ class _Shared:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostModel:
     """See the module; ``linear`` (V,), ``quadratic`` (V, V) symmetric, all >= 0."""
 
     const: float
@@ -71,7 +71,7 @@ class Cost:
     shared: _Shared | None = None
 
     @staticmethod
-    def of(terms: Sequence[Term], variables: int, const: float = 0.0) -> "Cost":
+    def of(terms: Sequence[Term], variables: int, const: float = 0.0) -> "CostModel":
         """Add up the layers of a network; ``const`` is the cost of all that cannot shrink."""
         linear, quadratic = np.zeros(variables), np.zeros((variables, variables))
         for term in terms:
@@ -82,7 +82,9 @@ class Cost:
             linear += term.factor * (term.left_const * right + term.right_const * left)
             quadratic += term.factor * np.outer(left, right)
         shared = [term for term in terms if term.share is not None]
-        return Cost(const, linear, (quadratic + quadratic.T) / 2, _Shared.of(shared, variables) if shared else None)
+        return CostModel(
+            const, linear, (quadratic + quadratic.T) / 2, _Shared.of(shared, variables) if shared else None
+        )
 
     @property
     def variables(self) -> int:
@@ -114,7 +116,7 @@ class Cost:
 class Cursor:
     """Levels (V,) that are changed one at a time, and the cost along each; faster than :meth:`Cost.slopes` for one."""
 
-    def __init__(self, cost: Cost, kept: Floats) -> None:
+    def __init__(self, cost: CostModel, kept: Floats) -> None:
         self.kept = kept.copy()
         self._twice, self._bend = 2 * cost.quadratic, np.diagonal(cost.quadratic).tolist()
         self._linear, self._shared = cost.linear.tolist(), cost.shared

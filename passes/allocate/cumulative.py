@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.linear import Linear
-from ..analysis.outputs import Judge
-from ..analysis.ranking import Ranking
-from ..analysis.readers import Reader, readers
-from ..analysis.statistics import InputMoments
+from ..analysis.channels.ranking import Ranking
+from ..analysis.channels.readers import Reader, readers
+from ..analysis.layers.linear import Linear
+from ..analysis.statistics.input_moments import InputMoments
+from ..analysis.statistics.judge import Judge
 from .probe import compensated_copy, compensated_reader, editable_layers
 
 

@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 
-from .cost_model import Cost, Cursor, Floats, Ints
+from .cost_model import CostModel, Cursor, Floats, Ints
 
 SWEEPS = 50
 BISECTIONS = 40
@@ -52,7 +52,7 @@ class Menu:
         return Menu(chosen.astype(np.float64), curve[len(curve) - 1 - chosen])
 
 
-def allocate(menus: Sequence[Menu], cost: Cost, budget: float) -> Floats | None:
+def allocate(menus: Sequence[Menu], cost: CostModel, budget: float) -> Floats | None:
     """Choose a level of each of V variables, (V,), with cost at most ``budget`` and as little error as found.
 
     Errors are made non-increasing in the level. Levels that would gain no error are not given back, so the cost can
@@ -87,7 +87,7 @@ class _Table:
     levels: Floats
     errors: Floats
     last: Ints
-    cost: Cost
+    cost: CostModel
 
     def kept(self, choice: Ints) -> Floats:
         """The levels chosen, (V,)."""
@@ -98,7 +98,7 @@ class _Table:
         return float(self.errors[np.arange(len(choice)), choice].sum())
 
 
-def _tabulate(menus: Sequence[Menu], cost: Cost) -> _Table:
+def _tabulate(menus: Sequence[Menu], cost: CostModel) -> _Table:
     last = np.array([len(menu.levels) - 1 for menu in menus], np.int64)
     levels = np.zeros((len(menus), int(last.max(initial=0)) + 1))
     errors = np.full(levels.shape, np.inf)

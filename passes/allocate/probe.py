@@ -7,15 +7,15 @@ from functools import partial
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.channels import Group
-from ..analysis.compensation import compensated
-from ..analysis.linear import Linear, linear_layers, stored_weight
-from ..analysis.mask import masked
-from ..analysis.outputs import Judge
-from ..analysis.ranking import Ranking
-from ..analysis.readers import Reader, readers
-from ..analysis.statistics import InputMoments
-from ..analysis.writing import stored_bias, writable, write_bias, write_weight
+from ..analysis.channels.groups import Group
+from ..analysis.channels.masking import masked
+from ..analysis.channels.ranking import Ranking
+from ..analysis.channels.readers import Reader, readers
+from ..analysis.layers.linear import Linear, linear_layers, stored_weight
+from ..analysis.layers.writing import stored_bias, writable, write_bias, write_weight
+from ..analysis.statistics.compensation import compensated
+from ..analysis.statistics.input_moments import InputMoments
+from ..analysis.statistics.judge import Judge
 
 PROBES = 48
 """Inside points of all curves together: where many groups compete, what single points are off by averages out."""

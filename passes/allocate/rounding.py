@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.forms import Form
+from ..analysis.layers.forms import Form
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ...ir.timing import Timer
-from ..analysis.channels import Channels
-from ..analysis.cost_terms import Count, Product, cost_products
-from ..analysis.forms import Form
-from ..analysis.linear import Linear
-from ..analysis.meters import Counted
+from ..analysis.channels.groups import Channels
+from ..analysis.costs.meters import Counted
+from ..analysis.costs.products import Count, Product, cost_products
+from ..analysis.layers.forms import Form
+from ..analysis.layers.linear import Linear
 
 MACS = Counted("macs")
 

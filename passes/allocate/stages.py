@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...ir.graph import Graph
-from ..analysis.channels import Channels
-from ..analysis.rules.elementwise import static
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.rules.elementwise import static
 
 _ADDITIONS = ("Add", "Sub", "Sum")
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from ...ir.graph import Array
-from ..analysis.channels import Channels
+from ..analysis.channels.groups import Channels
 
 
 def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = None) -> Array:
@@ -40,7 +40,7 @@ def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = 
         members = np.unique(group.cells)
         if (sets[members] < 0).all():
             continue
-        blocks = [block for block in channels.context.blocks if owner[block.flat[0]] == number]
+        blocks = [block for block in channels.context.equal_counts if owner[block.flat[0]] == number]
         keep_one = [one for one, owners in concerned if number in owners and (gone[one] | (owner[one] == number)).all()]
         floors = [np.isin(members, one) for one in keep_one]
         for cell, count in _counts(members, sets[members], blocks, floors):

@@ -13,12 +13,12 @@ import numpy as np
 
 from ...ir.graph import Array, Node
 from ...ir.shapes import Shape
-from ..analysis.rules import normalisation
-from ..analysis.rules.padding import pads
-from ..analysis.rules.table import RULES
+from ..analysis.channels.rules import normalisation
+from ..analysis.channels.rules.padding import pads
+from ..analysis.channels.rules.table import RULES
 from .affine import inference_norm
 from .constant_functions import FUNCTIONS
-from .facts import Sweep, on_axis
+from .facts import FactSweep, on_axis
 from .layer import Layer, layer_of
 from .movement import moved
 from .numbering import pad_value
@@ -59,7 +59,7 @@ class Constants:
         return Constants(np.where(self.values == 0, 0.0, np.nan))
 
 
-class ConstantChannels(Sweep[Constants]):
+class ConstantChannels(FactSweep[Constants]):
     """The constants of every tensor of a graph."""
 
     def unknown(self, rank: int) -> Constants:

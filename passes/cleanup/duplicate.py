@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.channels import Channels, analyse
-from ..analysis.removal import remove
+from ..analysis.channels.groups import Channels, analyse
+from ..analysis.channels.removal import remove
 from ..base import Context, Outcome
 from .choice import choose, kept
 from .ends import End, ends, no_classes

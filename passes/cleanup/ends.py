@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node
-from ..analysis.channels import Channels
-from ..analysis.context import FIXED, Labels
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.labels import FIXED, Labels
 from .layer import Layer, layer_of
 
 

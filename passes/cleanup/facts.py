@@ -11,7 +11,7 @@ import numpy as np
 
 from ...ir.graph import Array, Node, Tensor
 from ...ir.shapes import Shape
-from ..analysis.context import Context
+from ..analysis.channels.labels import Propagation
 
 _LARGEST = 2**20
 
@@ -39,10 +39,10 @@ class Facts(Protocol):
 F = TypeVar("F", bound=Facts)
 
 
-class Sweep(ABC, Generic[F]):
+class FactSweep(ABC, Generic[F]):
     """One pass over a graph in topological order; ``facts`` holds what it found by tensor name."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Propagation) -> None:
         self.ctx = ctx
         self.facts: dict[str, F] = {}
         for node in ctx.graph.nodes:

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...ir.graph import Array, Node
 from ...ir.shapes import Shape
-from ..analysis.context import Context
-from ..analysis.rules.movement import axis_blocks
-from ..analysis.rules.picking import slices
+from ..analysis.channels.labels import Propagation
+from ..analysis.channels.rules.indexing import slices
+from ..analysis.channels.rules.movement import axis_blocks
 from .facts import F
 
 
@@ -18,7 +18,7 @@ from .facts import F
 class Move(Generic[F]):
     """One node, and what is known of its inputs. ``old``, ``new``: shapes of the inputs and outputs."""
 
-    ctx: Context
+    ctx: Propagation
     node: Node
     inputs: Sequence[F]
     old: Sequence[Shape]
@@ -29,7 +29,7 @@ class Move(Generic[F]):
         return int(self.node.attribute("axis", self.ctx.graph.opset, default)) % len(self.old[0])
 
 
-def moved(ctx: Context, node: Node, inputs: Sequence[F]) -> list[F]:
+def moved(ctx: Propagation, node: Node, inputs: Sequence[F]) -> list[F]:
     """Return the facts of a data-movement node's outputs; empty for other operators and computed indices."""
     old = [ctx.shape(tensor) for tensor in node.inputs if tensor.name]
     new = [ctx.shape(tensor) for tensor in node.outputs if tensor.name]

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir.graph import Array, Node
-from ..analysis.context import Context
-from ..analysis.rules import elementwise, normalisation
-from ..analysis.rules.padding import pads
-from ..analysis.rules.table import RULES
+from ..analysis.channels.labels import Propagation
+from ..analysis.channels.rules import elementwise, normalisation
+from ..analysis.channels.rules.padding import pads
+from ..analysis.channels.rules.table import RULES
 from .affine import inference_norm
-from .facts import Sweep, on_axis
+from .facts import FactSweep, on_axis
 from .layer import Layer, layer_of
 from .movement import align, moved
 from .numbers import Counter, Numbers, opaque, product, scaled, total
@@ -28,10 +28,10 @@ _ADDITIVE = {"Add", "Max", "Mean", "Min", "Sub", "Sum"}
 _HOMOGENEOUS_REDUCTIONS = {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}
 
 
-class Numbering(Sweep[Numbers]):
+class Numbering(FactSweep[Numbers]):
     """Value numbers of every tensor of a graph. Time: linear in the weights; memory: chunks of 64 MiB."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Propagation) -> None:
         self._counter = Counter()
         super().__init__(ctx)
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ...ir.graph import Graph, Node
 from ...ir.shapes import symbolic
-from ..analysis.rules.padding import pads
+from ..analysis.channels.rules.padding import pads
 from ..base import Context, Outcome
 
 _CHANNEL_AXES = 2

@@ -9,13 +9,13 @@ import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Graph
-from ..analysis.channels import analyse
-from ..analysis.forms import Form, Written
-from ..analysis.linear import stored_weight
-from ..analysis.ranking import Ranking
-from ..analysis.writing import stored_bias, write_bias
+from ..analysis.channels.groups import analyse
+from ..analysis.channels.ranking import Ranking
+from ..analysis.layers.forms import Form, Written
+from ..analysis.layers.linear import stored_weight
+from ..analysis.layers.writing import stored_bias, write_bias
 from ..base import Context, Outcome
-from .choice import cheapest
+from .cheapest import cheapest
 from .families import ALL, chosen
 from .inputs import Inputs
 from .timing import Stopwatch

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...ir.errors import NumericalError
-from ..analysis.moments import FIRST_RIDGE, Floats
+from ..analysis.statistics.moments import FIRST_RIDGE, Floats
 
 _SWEEPS = 30
 _LEAST_GAIN = 1e-6

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from ...ir.errors import UsageError
-from ..analysis.forms import Family
-from .blocks import Blocks
+from ..analysis.layers.forms import Family
+from .grouped import GroupedKernels
 from .low_rank import LowRank
 from .lowered import Lowered
 from .stretch import Stretch
 from .strided import Strided
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (Blocks(), LowRank(), Stretch(), Strided())}
+FAMILIES: dict[str, Family] = {family.name: family for family in (GroupedKernels(), LowRank(), Stretch(), Strided())}
 ON_REQUEST: dict[str, Family] = {family.name: family for family in (Lowered(),)}
 """Slower than the layer in onnxruntime on processors, so only for those who ask for them by name."""
 

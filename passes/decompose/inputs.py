@@ -7,11 +7,11 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape, concrete, input_sizes
-from ..analysis.channels import Channels
-from ..analysis.forms import regularised
-from ..analysis.linear import Linear, linear_layers
-from ..analysis.readers import row_atoms
-from ..analysis.statistics import InputMoments, input_moments
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.readers import row_atoms
+from ..analysis.layers.forms import regularised
+from ..analysis.layers.linear import Linear, linear_layers
+from ..analysis.statistics.input_moments import InputMoments, input_moments
 from ..base import Context
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ir.graph import Array
-from ..analysis.linear import Linear
+from ..analysis.layers.linear import Linear
 from .pairs import Pair, estimated_losses, saving_pairs
 from .tap_split import TapSplit
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import cho_solve, svd
 
 from ...ir.errors import NumericalError
-from ..analysis.moments import Floats, factor
+from ..analysis.statistics.moments import Floats, factor
 
 
 @dataclass(frozen=True, eq=False)

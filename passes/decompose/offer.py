@@ -10,11 +10,11 @@ import numpy as np
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape
-from ..analysis.forms import Family, Offer, regularised
-from ..analysis.keeping import held_tensors
-from ..analysis.linear import Linear, linear_layers, spatial_sizes, stored_weight
-from ..analysis.statistics import LARGEST, InputMoments
-from ..analysis.writing import writable
+from ..analysis.channels.protected import held_tensors
+from ..analysis.layers.forms import Family, Offer, regularised
+from ..analysis.layers.linear import Linear, linear_layers, spatial_sizes, stored_weight
+from ..analysis.layers.writing import writable
+from ..analysis.statistics.input_moments import LARGEST, InputMoments
 from ..base import Context, Outcome
 from .families import ALL, chosen
 

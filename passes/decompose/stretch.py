@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from ...ir.graph import Array
-from ..analysis.linear import Linear
+from ..analysis.layers.linear import Linear
 from .pairs import Pair, estimated_losses, saving_pairs
 from .tap_split import TapSplit
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_solve
 
-from ..analysis.moments import Floats, factor
+from ..analysis.statistics.moments import Floats, factor
 from .low_rank_math import Spectrum, ordered, spectrum
 
 _SWEEPS = 8

@@ -11,9 +11,9 @@ from math import prod
 import numpy as np
 
 from ...ir.graph import Array, Graph, Node
-from ..analysis.forms import Form
-from ..analysis.linear import Geometry, Linear
-from ..analysis.moments import Floats, Ints
+from ..analysis.layers.forms import Form
+from ..analysis.layers.linear import Geometry, Linear
+from ..analysis.statistics.moments import Floats, Ints
 from .gathered import conv_attributes, cropped, output_before, picked, set_attributes, weight_constants
 from .supports import losses, solve_on
 from .taps import Counts, Taps, best_taps, divide, explicit, placements, rows_of, shapes

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 
 from ...ir.errors import NumericalError
-from ..analysis.forms import Form
-from ..analysis.moments import Floats, Ints, factor
+from ..analysis.layers.forms import Form
+from ..analysis.statistics.moments import Floats, Ints, factor
 
 Mask = npt.NDArray[np.bool_]
 

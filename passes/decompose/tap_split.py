@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.linear import Geometry
+from ..analysis.layers.linear import Geometry
 
 
 @dataclass(frozen=True)

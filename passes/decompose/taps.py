@@ -17,8 +17,8 @@ from math import prod
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.linear import Geometry
-from ..analysis.moments import Floats, Ints
+from ..analysis.layers.linear import Geometry
+from ..analysis.statistics.moments import Floats, Ints
 from .supports import Choice, Mask, choose, explained
 
 Counts = tuple[int, ...]

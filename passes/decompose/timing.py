@@ -8,7 +8,7 @@ from ...ir.graph import Graph
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
 from ...ir.timing import latency
-from ..analysis.linear import Linear, stored_weight
+from ..analysis.layers.linear import Linear, stored_weight
 
 _SECONDS = 0.03
 

@@ -7,9 +7,9 @@ from itertools import chain
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.linear import Linear, stored_weight
-from ..analysis.statistics import spots_for
-from ..analysis.writing import stored_bias
+from ..analysis.layers.linear import Linear, stored_weight
+from ..analysis.layers.writing import stored_bias
+from ..analysis.statistics.input_moments import spots_for
 from .chain import Chain
 from .derivatives import Derivatives
 from .joint import Inner, JointFit, Piece, Weights

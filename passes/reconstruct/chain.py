@@ -7,8 +7,8 @@ import numpy as np
 
 from ...ir.graph import Graph, Node, Tensor
 from ...ir.shapes import Shape
-from ..analysis.linear import Linear, is_stored, stored_array
-from ..analysis.writing import bias_place, writable
+from ..analysis.layers.linear import Linear, is_stored, stored_array
+from ..analysis.layers.writing import bias_place, writable
 
 _ACTIVATIONS = ("Clip", "Relu")
 

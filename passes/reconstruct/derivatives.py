@@ -9,8 +9,8 @@ import numpy as np
 from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
-from ..analysis.linear import Linear, spatial_sizes, stored_weight
-from ..analysis.writing import stored_bias
+from ..analysis.layers.linear import Linear, spatial_sizes, stored_weight
+from ..analysis.layers.writing import stored_bias
 from .chain import Chain, limits
 
 OPSET = 17

@@ -19,8 +19,8 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from ...ir.graph import Array
-from ..analysis.linear import Linear
-from ..analysis.moments import factor
+from ..analysis.layers.linear import Linear
+from ..analysis.statistics.moments import factor
 from .derivatives import Derivatives, Passed
 from .paired import Joint
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import cho_solve
 
 from ...ir.graph import Array
-from ..analysis.moments import factor
+from ..analysis.statistics.moments import factor
 
 
 def linear_kernel(rows: Array) -> Array:

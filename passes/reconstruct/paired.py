@@ -7,8 +7,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from ...ir.graph import Array
-from ..analysis.batched_moments import BatchedMoments
-from ..analysis.moments import Moments
+from ..analysis.statistics.batched_moments import BatchedMoments
+from ..analysis.statistics.moments import Moments
 from .ridge import solve, solve_batched
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.forms import Written, regularised
+from ..analysis.layers.forms import Written, regularised
 from .paired import PairedMoments
 
 

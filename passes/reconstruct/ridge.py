@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve
 
 from ...ir.errors import NumericalError
-from ..analysis.moments import RIDGE_LIMIT, factor
+from ..analysis.statistics.moments import RIDGE_LIMIT, factor
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
-from ..analysis.substitutes import rows_by_taps, shrunk, substitution_costs, tap_shares
+from ..analysis.channels.readers import Reader
+from ..analysis.statistics.substitutes import rows_by_taps, shrunk, substitution_costs, tap_shares
 from .kernel import interpolation
 
 RIDGE = 1e-4

@@ -7,20 +7,20 @@ import numpy as np
 from ...ir.feeds import Calibration
 from ...ir.graph import Array, Graph, Node
 from ...ir.shapes import concrete, input_sizes
-from ..analysis.channels import Channels
-from ..analysis.forms import Written
-from ..analysis.linear import Linear, linear_layers, stored_weight
-from ..analysis.statistics import LARGEST, batch_for, spots_for
-from ..analysis.stepper import Stepper
-from ..analysis.surgery import Surgery, compact
-from ..analysis.writing import writable, write_bias, write_weight
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.surgery import Surgery, compact
+from ..analysis.layers.forms import Written
+from ..analysis.layers.linear import Linear, linear_layers, stored_weight
+from ..analysis.layers.writing import writable, write_bias, write_weight
+from ..analysis.statistics.input_moments import LARGEST, batch_for, spots_for
+from ..analysis.statistics.stepper import Stepper
 from ..base import Context
 from .alternation import WIDEST, Alternation, Sampled, held_apart, may_lead
 from .chain import chain_from
 from .derivatives import Derivatives
 from .paired import PairedMoments
 from .reform import refitted, write_again
-from .targets import Target, end_of, target_of
+from .regression_target import RegressionTarget, end_of, target_of
 
 Fit = tuple[PairedMoments, list[Sampled]]
 
@@ -115,7 +115,7 @@ class Sweep:
             self._write(node, layer, matrix, bias.ravel())
         return found
 
-    def _paired(self, layer: Linear, target: Target, old: Stepper, new: Stepper) -> Fit | None:
+    def _paired(self, layer: Linear, target: RegressionTarget, old: Stepper, new: Stepper) -> Fit | None:
         """Pair what a layer reads with its target: the moments, and the rows of every batch if it may lead a chain.
 
         None where the target is out of reach.
@@ -155,7 +155,7 @@ class Sweep:
         self._write(node, layer, *alternation.first(moments, self.ridge))
         return True
 
-    def _reach(self, target: Target, source: str, old: Stepper, new: Stepper) -> bool:
+    def _reach(self, target: RegressionTarget, source: str, old: Stepper, new: Stepper) -> bool:
         """Step both graphs so far that a layer's input and its target are at hand."""
         if target.dense not in self.channels.context.shapes:
             return False
@@ -167,7 +167,9 @@ class Sweep:
         write_weight(self.graph, node, layer, layer.weight(matrix, stored_weight(self.graph, node, layer)))
         write_bias(self.graph, node, layer, bias)
 
-    def _pairs(self, source: str, target: Target, old: Stepper, new: Stepper) -> Iterator[tuple[Array, Array]]:
+    def _pairs(
+        self, source: str, target: RegressionTarget, old: Stepper, new: Stepper
+    ) -> Iterator[tuple[Array, Array]]:
         """Yield what a layer reads now and what it, or its chain, should give, batch by batch."""
         shortcut = new.pieces(target.minus) if target.minus else None
         for x, y in zip(new.pieces(source), old.pieces(target.dense), strict=True):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.channels import Channels
-from ..analysis.linear import Linear, linear_layers, stored_weight
-from ..analysis.readers import row_atoms
-from ..analysis.surgery import Surgery, sliced_constant
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.readers import row_atoms
+from ..analysis.channels.surgery import Surgery, sliced_constant
+from ..analysis.layers.linear import Linear, linear_layers, stored_weight
 from .kernel import interpolation, linear_kernel, relu_kernel
 
 _RECTIFIERS = ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Swish")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
+from ..analysis.channels.readers import Reader
 from .additive import rounds_by_cost, unit_costs
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.moments import factor
-from ..analysis.readers import Reader
-from ..analysis.substitutes import relative, shrunk
+from ..analysis.channels.readers import Reader
+from ..analysis.statistics.moments import factor
+from ..analysis.statistics.substitutes import relative, shrunk
 
 RIDGE = 1e-4
 _CONSTANT = 1e-12

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
+from ..analysis.channels.readers import Reader
 from .activation import activation
 from .compensation import compensation
 from .geometric_median import geometric_median

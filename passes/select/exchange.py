@@ -16,8 +16,8 @@ import numpy as np
 from scipy.linalg import cho_solve, lapack
 
 from ...ir.graph import Array
-from ..analysis.moments import factor
-from ..analysis.substitutes import rows_by_taps
+from ..analysis.statistics.moments import factor
+from ..analysis.statistics.substitutes import rows_by_taps
 from .conditional import Part
 
 MOST_SWAPS = 8

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ...ir.graph import Array
-from ..analysis.substitutes import rows_by_taps
+from ..analysis.statistics.substitutes import rows_by_taps
 from .conditional import Part
 
 

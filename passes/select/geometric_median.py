@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
-from ..analysis.substitutes import rows_by_taps
+from ..analysis.channels.readers import Reader
+from ..analysis.statistics.substitutes import rows_by_taps
 from .additive import rounds_by_cost
 
 

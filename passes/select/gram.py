@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.substitutes import rows_by_taps
+from ..analysis.statistics.substitutes import rows_by_taps
 from .conditional import Part
 
 

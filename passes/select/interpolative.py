@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
+from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import Part, compensated_curve, conditioned, constant_units
 from .forward import Partial, forward

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
+from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import compensated_curve, conditioned
 from .gram import contribution_gram, weight_norms

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.linalg import blas, lapack
 
 from ...ir.errors import NumericalError
-from ..analysis.moments import factor
+from ..analysis.statistics.moments import factor
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
+from ..analysis.channels.readers import Reader
 
 
 def random_order(_readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:

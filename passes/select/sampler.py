@@ -12,10 +12,10 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.shapes import concrete, input_sizes
-from ..analysis.channels import Channels, analyse
-from ..analysis.context import Contraction
-from ..analysis.linear import linear_layers
-from ..analysis.rules.picking import takes_all
+from ..analysis.channels.groups import Channels, analyse
+from ..analysis.channels.labels import Contraction
+from ..analysis.channels.rules.indexing import takes_all
+from ..analysis.layers.linear import linear_layers
 from ..base import Context, Outcome
 
 _LEAST_READERS = 2

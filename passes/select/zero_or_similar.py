@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.readers import Reader
-from ..analysis.substitutes import substitution_costs
+from ..analysis.channels.readers import Reader
+from ..analysis.statistics.substitutes import substitution_costs
 from .activation import activation
 from .conditional import scales
 

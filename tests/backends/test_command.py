@@ -8,9 +8,9 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.backends.latency.command import Command
-from optimise_onnx.backends.latency.device import Here
 from optimise_onnx.backends.latency.direct import interleaved
-from optimise_onnx.backends.latency.target import Target
+from optimise_onnx.backends.latency.execution import Execution
+from optimise_onnx.backends.latency.local import LocalDevice
 from optimise_onnx.ir.errors import InvalidModelError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.timing import Timer
@@ -63,11 +63,11 @@ def test_a_command_may_not_take_for_ever(graph: Graph, tmp_path: Path) -> None:
 
 
 def test_runs_here_are_timed(graph: Graph) -> None:
-    assert Here().times([graph])[0] > 0
-    assert len(interleaved([graph, graph], Target(), budget=0.01)) == 2
+    assert LocalDevice().times([graph])[0] > 0
+    assert len(interleaved([graph, graph], Execution(), budget=0.01)) == 2
 
 
 def test_runs_here_refuse_what_onnxruntime_does(graph: Graph) -> None:
     graph.nodes[0].set_op("NoSuchOperator")
     with pytest.raises(InvalidModelError):
-        Here().times([graph])
+        LocalDevice().times([graph])

@@ -7,8 +7,8 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.backends.latency.command import Command
-from optimise_onnx.backends.latency.device import Here
-from optimise_onnx.backends.latency.target import Target
+from optimise_onnx.backends.latency.execution import Execution
+from optimise_onnx.backends.latency.local import LocalDevice
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.timing import Device
 
@@ -23,7 +23,7 @@ def network(width: int) -> Graph:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Device:
-    return Here(Target(), tmp_path)
+    return LocalDevice(Execution(), tmp_path)
 
 
 def test_a_larger_network_takes_longer(here: Device) -> None:

@@ -12,11 +12,11 @@ from zoo.builder import Builder
 from optimise_onnx.backends.latency import predictor as module
 from optimise_onnx.backends.latency.alignment import alignment
 from optimise_onnx.backends.latency.correction import NODE, RUN, corrected, features, fitted
+from optimise_onnx.backends.latency.execution import Execution, key, machine
 from optimise_onnx.backends.latency.kernels import Kernels
 from optimise_onnx.backends.latency.lowering import block_size, lowered
 from optimise_onnx.backends.latency.predictor import Predictor
 from optimise_onnx.backends.latency.table import Curve, Table
-from optimise_onnx.backends.latency.target import Target, key, machine
 from optimise_onnx.backends.latency.units import Unit, form_of, operator
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.graph import Graph
@@ -36,8 +36,8 @@ def learnt(tmp_path: Path) -> Predictor:
 
 
 def test_a_graph_becomes_fused_units() -> None:
-    units = [unit for unit, _ in lowered(network(32), Target())]
-    assert all(time > 0 for _, time in lowered(network(32), Target()))
+    units = [unit for unit, _ in lowered(network(32), Execution())]
+    assert all(time > 0 for _, time in lowered(network(32), Execution()))
     operators = [operator(unit.kind).rpartition(".")[2] for unit in units]
     assert "Relu" not in operators or block_size("CPUExecutionProvider") == 1
     assert sum("Conv" in name for name in operators) == 3
@@ -46,16 +46,16 @@ def test_a_graph_becomes_fused_units() -> None:
 
 
 def test_every_unit_of_the_network_is_measured_alone() -> None:
-    units = {unit for unit, _ in lowered(network(13), Target()) if form_of(unit) is not None}
-    found = Kernels(Target(), 2**20).measure(list(units))
+    units = {unit for unit, _ in lowered(network(13), Execution()) if form_of(unit) is not None}
+    found = Kernels(Execution(), 2**20).measure(list(units))
     assert found.keys() == units
     assert all(time > 0 for time in found.values())
 
 
 def test_refused_units_are_left_out() -> None:
-    good = next(unit for unit, _ in lowered(network(13), Target()) if operator(unit.kind) == "Gemm")
+    good = next(unit for unit, _ in lowered(network(13), Execution()) if operator(unit.kind) == "Gemm")
     bad = Unit(good.kind.replace('"Gemm"', '"NoSuchOperator"'), good.widths)
-    assert Kernels(Target(), 2**20).measure([bad, good]).keys() == {good}
+    assert Kernels(Execution(), 2**20).measure([bad, good]).keys() == {good}
 
 
 def test_more_work_is_predicted_to_take_longer(learnt: Predictor) -> None:
@@ -90,31 +90,31 @@ def test_the_table_is_a_readable_file(learnt: Predictor, tmp_path: Path) -> None
 
 
 def test_targets_have_tables_of_their_own() -> None:
-    targets = [Target(), Target(threads=2), Target(batch=8)]
+    targets = [Execution(), Execution(threads=2), Execution(batch=8)]
     assert len({key(target.identity()) for target in targets}) == 3
 
 
 def test_a_damaged_table_is_made_anew(tmp_path: Path) -> None:
-    table = Table.open(Target(), 1, 16, tmp_path)
+    table = Table.open(Execution(), 1, 16, tmp_path)
     table.path.parent.mkdir()
     table.path.write_text('{"identity"')
-    assert not Table.open(Target(), 1, 16, tmp_path).curves
+    assert not Table.open(Execution(), 1, 16, tmp_path).curves
 
 
 def test_two_writers_keep_each_others_rows(tmp_path: Path) -> None:
     kinds = [Unit(json.dumps({"domain": "", "op": op}), (1,)).kind for op in ("One", "Two")]
-    tables = [Table.open(Target(), 1, 16, tmp_path) for _ in kinds]
+    tables = [Table.open(Execution(), 1, 16, tmp_path) for _ in kinds]
     for table, kind in zip(tables, kinds, strict=True):
         table.curves[kind] = Curve((1,), {(1,): 1.0})
         table.save()
-    assert Table.open(Target(), 1, 16, tmp_path).curves.keys() == set(kinds)
+    assert Table.open(Execution(), 1, 16, tmp_path).curves.keys() == set(kinds)
 
 
 def test_what_onnxruntime_refuses_is_an_error() -> None:
     graph = network(32)
     graph.node(graph.nodes[0].name).set_op("NoSuchOperator")
     with pytest.raises(InvalidModelError):
-        lowered(graph, Target())
+        lowered(graph, Execution())
 
 
 def test_the_correction_is_found_again() -> None:

@@ -4,29 +4,29 @@ import json
 
 import pytest
 
-from optimise_onnx.backends.latency.units import BLOCKED, Form, Operand, form_of, grains, operator, unit_of
+from optimise_onnx.backends.latency.units import BLOCKED, NodeSpec, Operand, form_of, grains, operator, unit_of
 
 
 def operand(*shape: int, stored: bool = False, dtype: str = "float32") -> Operand:
     return Operand(dtype, shape, stored)
 
 
-def convolution(into: int, out: int, group: int = 1, domain: str = BLOCKED) -> Form:
+def convolution(into: int, out: int, group: int = 1, domain: str = BLOCKED) -> NodeSpec:
     operands = (operand(1, into, 8, 8), operand(out, into // group, 3, 3, stored=True), operand(out, stored=True))
-    return Form(domain, "Conv", {"group": group, "pads": [1, 1, 1, 1]}, (*operands, operand(1, out, 8, 8)))
+    return NodeSpec(domain, "Conv", {"group": group, "pads": [1, 1, 1, 1]}, (*operands, operand(1, out, 8, 8)))
 
 
-def gemm(into: int, out: int) -> Form:
+def gemm(into: int, out: int) -> NodeSpec:
     weight, bias = operand(out, into, stored=True), operand(out, stored=True)
-    return Form("", "Gemm", {"transB": 1}, (operand(1, into), weight, bias))
+    return NodeSpec("", "Gemm", {"transB": 1}, (operand(1, into), weight, bias))
 
 
-def relu(width: int) -> Form:
-    return Form("", "Relu", {}, (operand(2, width, 4, 4),))
+def relu(width: int) -> NodeSpec:
+    return NodeSpec("", "Relu", {}, (operand(2, width, 4, 4),))
 
 
-def reorder(width: int) -> Form:
-    return Form(BLOCKED, "ReorderOutput", {"channels": width}, (operand(1, width, 4, 4),))
+def reorder(width: int) -> NodeSpec:
+    return NodeSpec(BLOCKED, "ReorderOutput", {"channels": width}, (operand(1, width, 4, 4),))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def reorder(width: int) -> Form:
         (reorder(32), (32,)),
     ],
 )
-def test_a_unit_is_written_out_as_it_was(form: Form, widths: tuple[int, ...]) -> None:
+def test_a_unit_is_written_out_as_it_was(form: NodeSpec, widths: tuple[int, ...]) -> None:
     unit = unit_of(form, 16)
     assert unit.widths == widths
     assert form_of(unit) == form
@@ -60,7 +60,7 @@ def test_a_unit_is_written_out_as_it_was(form: Form, widths: tuple[int, ...]) ->
         (reorder(32), reorder(64)),
     ],
 )
-def test_widths_do_not_change_the_kind(one: Form, other: Form) -> None:
+def test_widths_do_not_change_the_kind(one: NodeSpec, other: NodeSpec) -> None:
     assert unit_of(one, 16).kind == unit_of(other, 16).kind
 
 
@@ -70,14 +70,14 @@ def test_a_kind_holds_what_is_no_width() -> None:
 
 
 def test_operators_that_move_elements_count_them() -> None:
-    form = Form("", "Slice", {}, (operand(1, 8, 4, 4), operand(1, stored=True, dtype="int64")))
+    form = NodeSpec("", "Slice", {}, (operand(1, 8, 4, 4), operand(1, stored=True, dtype="int64")))
     unit = unit_of(form, 16)
     assert unit.widths == (128,)
     assert form_of(unit) is None
 
 
 def test_subgraphs_are_not_built() -> None:
-    assert form_of(unit_of(Form("", "If", {"then_branch": {"kind": "GraphProto"}}, (operand(1),)), 16)) is None
+    assert form_of(unit_of(NodeSpec("", "If", {"then_branch": {"kind": "GraphProto"}}, (operand(1),)), 16)) is None
 
 
 def test_kinds_are_read_by_people() -> None:
@@ -94,11 +94,11 @@ def test_kinds_are_read_by_people() -> None:
         (convolution(48, 48, group=48), (16,)),
         (convolution(16, 32, domain=""), (1, 1)),
         (convolution(8, 12, group=4, domain=""), ()),
-        (Form(BLOCKED, "ReorderInput", {}, (operand(1, 20, 4, 4),)), (4,)),
-        (Form("", "Slice", {}, (operand(1, 20, 4, 4),)), (1,)),
+        (NodeSpec(BLOCKED, "ReorderInput", {}, (operand(1, 20, 4, 4),)), (4,)),
+        (NodeSpec("", "Slice", {}, (operand(1, 20, 4, 4),)), (1,)),
     ],
 )
-def test_blocked_layouts_have_a_grain(form: Form, expected: tuple[int, ...]) -> None:
+def test_blocked_layouts_have_a_grain(form: NodeSpec, expected: tuple[int, ...]) -> None:
     unit = unit_of(form, 16)
     assert grains(unit.kind, 16) == expected
     assert len(unit.widths) == len(expected)

@@ -23,8 +23,8 @@ from onnx import helper, numpy_helper
 
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete
-from optimise_onnx.passes.analysis.context import Context, Labels, rows
-from optimise_onnx.passes.analysis.rules.table import propagate
+from optimise_onnx.passes.analysis.channels.labels import Labels, Propagation, rows
+from optimise_onnx.passes.analysis.channels.rules.table import propagate
 
 Array = NDArray[Any]
 _BORN = 11
@@ -56,7 +56,7 @@ class Case:
         graph = Graph.of(self._model())
         live = {name: o for name, o in zip(_OPERANDS, self.operands, strict=False) if isinstance(o, Live)}
         shapes = concrete(graph, {name: operand.shape for name, operand in live.items()})
-        context = Context(graph, shapes, np.zeros(1, np.int64), registry={("given", (_BORN - 1,)): 1})
+        context = Propagation(graph, shapes, np.zeros(1, np.int64), registry={("given", (_BORN - 1,)): 1})
         context.labels.update({name: operand.labels for name, operand in live.items() if operand.labels})
         propagate(context, graph.nodes[0])
         return "\n".join(_statements(context))
@@ -76,7 +76,7 @@ class Case:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
 
 
-def _statements(context: Context) -> Iterator[str]:
+def _statements(context: Propagation) -> Iterator[str]:
     for name in _OUTPUTS:
         if name in context.labels:
             yield f"{name}@{context.labels[name].shrink}: {_shown(context.labels[name])}"
@@ -87,7 +87,7 @@ def _statements(context: Context) -> Iterator[str]:
         yield f"ends {_OPERANDS[end.operand]}@{end.labels.shrink}: {_shown(end.labels)}"
     for left, right in context.ties:
         yield "tie " + " ".join(dict.fromkeys(f"{a}={b}" for a, b in zip(left, right, strict=True)))
-    yield from dict.fromkeys(f"equal {_parted(blocks)}" for blocks in context.blocks)
+    yield from dict.fromkeys(f"equal {_parted(blocks)}" for blocks in context.equal_counts)
     for atoms, pin in context.pins:
         yield f"pin {_row(atoms)}: {pin.why}"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optimise_onnx.passes.analysis.rules.table import ELEMENTWISE, POOLS, UNARY
+from optimise_onnx.passes.analysis.channels.rules.table import ELEMENTWISE, POOLS, UNARY
 
 from .case import Case, by_head, channels, features, heads, plain, tokens, weight
 

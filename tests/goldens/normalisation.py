@@ -1,6 +1,6 @@
 """Normalisations, softmax and reductions."""
 
-from optimise_onnx.passes.analysis.rules.table import OVER_TRAILING, REDUCTIONS
+from optimise_onnx.passes.analysis.channels.rules.table import OVER_TRAILING, REDUCTIONS
 
 from .case import Case, channels, features, heads, ints, plain, tokens, weight
 

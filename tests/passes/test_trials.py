@@ -9,7 +9,7 @@ from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.runner import Runner
 from optimise_onnx.passes import trials
-from optimise_onnx.passes.analysis.outputs import Judge, judge
+from optimise_onnx.passes.analysis.statistics.judge import Judge, judge
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.observers import Record

@@ -11,8 +11,8 @@ from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
 from optimise_onnx.tools import table
 from optimise_onnx.tools.compare import difference, differences
+from optimise_onnx.tools.evaluation import Samples
 from optimise_onnx.tools.measure import accuracy, measure
-from optimise_onnx.tools.probe import Samples
 
 
 @dataclass

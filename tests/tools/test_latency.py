@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from optimise_onnx.backends.latency.device import Here
+from optimise_onnx.backends.latency.local import LocalDevice
 from optimise_onnx.tools import outcome
 from optimise_onnx.tools.report import OnDevice
 
@@ -114,7 +114,7 @@ def test_other_allocations_know_no_latency(run: Runs, device: str, method: str) 
 @pytest.fixture
 def four(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which multiples of four pay."""
-    monkeypatch.setattr(Here, "multiple", lambda _: 4)
+    monkeypatch.setattr(LocalDevice, "multiple", lambda _: 4)
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:

@@ -20,7 +20,7 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     check_output(figures)
     from ...demo import load_samples, paths
     from ...ir.feeds import Calibration
-    from .. import api, output, probe
+    from .. import api, evaluation, output
     from ..measure import accuracy
     from ..settings import Settings
 
@@ -28,7 +28,7 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     settings = Settings.parse(_TARGET, align=_ALIGN, seed=seed)
     calibration = Calibration.from_arrays({"image": samples.calibration})
     test = Calibration.from_arrays({"image": samples.test_image, "digit": samples.test_label})
-    measured = probe.from_data(graph, test, "test images that the network has never seen")
+    measured = evaluation.from_data(graph, test, "test images that the network has never seen")
     with out.progress() as progress:
         found = api.compress_graph(graph, settings, calibration, measured, accuracy("digit"), progress)
     output.show(out, found.report)

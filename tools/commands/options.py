@@ -49,7 +49,7 @@ Sampler = Annotated[
 ]
 Forms = Annotated[
     list[str],
-    typer.Option(metavar="NAME", help="Let layers become stretch, low-rank, strided, blocks, or all (repeatable)."),
+    typer.Option(metavar="NAME", help="Let layers become stretch, low-rank, strided, grouped, or all (repeatable)."),
 ]
 Cache = Annotated[
     bool, typer.Option("--cache/--no-cache", help="Keep measurements for other targets of the same model and data.")

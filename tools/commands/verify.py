@@ -21,7 +21,7 @@ def verify(
     from ...backends.ort import OrtRunner
     from ...frontends.calibration import calibration
     from ...ir.verify import check_interface
-    from .. import api, probe, table
+    from .. import api, evaluation, table
     from ..compare import differences
 
     a, b = api.load(first), api.load(second)
@@ -29,9 +29,9 @@ def verify(
     runner = OrtRunner(threads)
     sessions = runner.session(a), runner.session(b)
     if data is None:
-        used = probe.at_random(a, sessions[0], seed)
+        used = evaluation.at_random(a, sessions[0], seed)
     else:
-        used = probe.from_data(a, calibration(data, a, samples=samples), "samples")
+        used = evaluation.from_data(a, calibration(data, a, samples=samples), "samples")
     found = differences(*sessions, used, atol, rtol)
     rows = [(n, f"{d.absolute:.3g}", f"{d.relative:.3g}", "yes" if d.within else "no") for n, d in found.items()]
     out.say(table.plain(("output", "largest difference", "largest relative", "within limits"), rows))

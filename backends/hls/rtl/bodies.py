@@ -9,7 +9,7 @@ from ....ir.errors import LoweringError
 from ..fixed import Fixed
 from ..network import Activation, Addition, Concatenation, Flatten, Layer, Pooling
 from ..precision import Types
-from .forms import Form, Setting, cast, instance
+from .formats import Setting, StreamFormat, cast, instance
 from .heads import Head, sum_kind, whole_image
 from .pipelines import Pipeline
 
@@ -36,7 +36,7 @@ def weighted(name: str, piped: Pipeline, channels: int, operand: Fixed, weight: 
     return Body(lines, channels, kind, piped.levels)
 
 
-def body(layer: Layer, taken: Head, inputs: Sequence[Form], types: Types) -> Body:
+def body(layer: Layer, taken: Head, inputs: Sequence[StreamFormat], types: Types) -> Body:
     """Write what a layer without weights computes.
 
     Raises LoweringError, naming the layer, where there is no such hardware here.
@@ -56,7 +56,7 @@ def body(layer: Layer, taken: Head, inputs: Sequence[Form], types: Types) -> Bod
     raise _refusal(layer, "it has no hardware here")
 
 
-def _added(inputs: Sequence[Form]) -> Body:
+def _added(inputs: Sequence[StreamFormat]) -> Body:
     one, other = (form.kind for form in inputs)
     integer = max(kind.integer + (not kind.signed) for kind in (one, other))
     common = Fixed(integer + max(one.fraction, other.fraction), integer)
@@ -72,7 +72,7 @@ def _added(inputs: Sequence[Form]) -> Body:
     return Body(lines, channels, kind)
 
 
-def _concatenated(inputs: Sequence[Form], result: Fixed) -> Body:
+def _concatenated(inputs: Sequence[StreamFormat], result: Fixed) -> Body:
     first, second = inputs
     lines = (
         _wire("a", first.channels, result),
@@ -124,7 +124,7 @@ def _whole(value: float, fraction: int) -> bool:
     return float(value * 2.0**fraction).is_integer()
 
 
-def _pooled(layer: Pooling, taken: Head, form: Form, types: Types) -> Body:
+def _pooled(layer: Pooling, taken: Head, form: StreamFormat, types: Types) -> Body:
     kind, channels = sum_kind(layer, form), form.channels
     if whole_image(layer, form):
         lines: tuple[str, ...] = (f"wire [{channels * kind.width - 1}:0] s = x;",)
@@ -137,7 +137,7 @@ def _pooled(layer: Pooling, taken: Head, form: Form, types: Types) -> Body:
     return _divided(layer, lines, form, types.accumulator)
 
 
-def _divided(layer: Pooling, lines: tuple[str, ...], form: Form, accumulator: Fixed | None) -> Body:
+def _divided(layer: Pooling, lines: tuple[str, ...], form: StreamFormat, accumulator: Fixed | None) -> Body:
     """Divide sums by the window's places, towards zero, as the accumulator's steps are divided."""
     kind, channels = sum_kind(layer, form), form.channels
     if any(layer.pads):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..network import Affine, Convolution, Dense, Input, Network
 from ..precision import Precision
-from .forms import Setting, instance
+from .formats import Setting, instance
 from .kernels import layer_kernel
 from .layers import unit
 from .links import Link, forms, links

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..fixed import Fixed
 from ..network import Convolution, Flatten, Layer, Pooling
-from .forms import Form, Setting, instance
+from .formats import Setting, StreamFormat, instance
 
 _FLOW = {name: name for name in ("clk", "rst", "ce")}
 _TAKEN = {name: name.replace("in", "in0") for name in ("in_data", "in_valid", "in_ready")}
@@ -25,7 +25,7 @@ class Head:
     levels: int = 0
 
 
-def head(layer: Layer, inputs: Sequence[Form]) -> Head:
+def head(layer: Layer, inputs: Sequence[StreamFormat]) -> Head:
     """Write how a layer takes its inputs."""
     if len(inputs) == 2:
         return _join(inputs)
@@ -43,7 +43,7 @@ def head(layer: Layer, inputs: Sequence[Form]) -> Head:
     return Head(lines, inputs[0].channels, inputs[0].kind)
 
 
-def whole_image(layer: Pooling, form: Form) -> bool:
+def whole_image(layer: Pooling, form: StreamFormat) -> bool:
     """Whether one window takes in all of an image."""
     return layer.size == form.shape[:2] and not any(layer.pads)
 
@@ -52,7 +52,7 @@ def _wires(bits: int) -> tuple[str, ...]:
     return f"wire [{bits - 1}:0] x;", "wire x_valid;"
 
 
-def _join(inputs: Sequence[Form]) -> Head:
+def _join(inputs: Sequence[StreamFormat]) -> Head:
     """Take two words at once; x is the first of them."""
     lines = (
         *_wires(inputs[0].bits),
@@ -61,12 +61,12 @@ def _join(inputs: Sequence[Form]) -> Head:
     return Head(lines, inputs[0].channels, inputs[0].kind)
 
 
-def _gather(form: Form) -> Head:
+def _gather(form: StreamFormat) -> Head:
     line = instance("gather", "head", {"W": form.bits, "N": form.words}, _FLOW | _TAKEN)
     return Head((*_wires(form.bits * form.words), line), form.channels * form.words, form.kind, 1, 1)
 
 
-def _total(layer: Pooling, form: Form) -> Head:
+def _total(layer: Pooling, form: StreamFormat) -> Head:
     kind = sum_kind(layer, form)
     parameters: dict[str, Setting] = {
         "C": form.channels,
@@ -80,7 +80,7 @@ def _total(layer: Pooling, form: Form) -> Head:
     return Head((*_wires(form.channels * kind.width), line), form.channels, kind, 1, 1)
 
 
-def sum_kind(layer: Pooling, form: Form) -> Fixed:
+def sum_kind(layer: Pooling, form: StreamFormat) -> Fixed:
     """Return the type that holds the largest, or every sum, of a window."""
     taps = layer.size[0] * layer.size[1] if layer.kind == "average" else 1
     more = 1 + (taps - 1).bit_length()
@@ -88,7 +88,7 @@ def sum_kind(layer: Pooling, form: Form) -> Fixed:
 
 
 def _window(
-    form: Form, size: tuple[int, int], strides: tuple[int, int], pads: tuple[int, int, int, int], filler: int
+    form: StreamFormat, size: tuple[int, int], strides: tuple[int, int], pads: tuple[int, int, int, int], filler: int
 ) -> Head:
     taps = size[0] * size[1]
     parameters: dict[str, Setting] = {"W": form.bits, "H": form.shape[0], "V": form.shape[1]}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..network import Flatten, Layer
 from ..precision import Types
 from .bodies import body, weighted
-from .forms import Form, cast, instance
+from .formats import StreamFormat, cast, instance
 from .heads import head
 from .kernels import Kernel
 from .pipelines import pipeline
@@ -31,7 +31,7 @@ class Unit:
     levels: int
 
 
-def unit(layer: Layer, inputs: Sequence[Form], types: Types, kernel: Kernel | None) -> Unit:
+def unit(layer: Layer, inputs: Sequence[StreamFormat], types: Types, kernel: Kernel | None) -> Unit:
     """Write a layer's module, named ``layer_`` and its name; ``kernel`` for those that have weights.
 
     Raises LoweringError, naming the layer, for what no hardware can be made of here.

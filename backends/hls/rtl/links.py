@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..network import Activation, Addition, Affine, Concatenation, Flatten, Layer, Network
 from ..precision import Precision
-from .forms import Form
+from .formats import StreamFormat
 
 _RELAY = 2
 """Words that a link holds so that neither side waits for the other."""
@@ -20,7 +20,7 @@ class Link:
     writer: str
     reader: str | None
     port: int
-    form: Form
+    form: StreamFormat
     depth: int
 
     @property
@@ -29,9 +29,9 @@ class Link:
         return f"{self.writer}_to_{self.reader or 'output'}_{self.port}"
 
 
-def forms(network: Network, precision: Precision) -> dict[str, Form]:
+def forms(network: Network, precision: Precision) -> dict[str, StreamFormat]:
     """Return what each layer gives."""
-    return {layer.name: Form(layer.shape, precision[layer.name].result) for layer in network.layers}
+    return {layer.name: StreamFormat(layer.shape, precision[layer.name].result) for layer in network.layers}
 
 
 def links(network: Network, precision: Precision, depths: Mapping[str, int]) -> tuple[Link, ...]:
@@ -66,7 +66,7 @@ def _pairs(network: Network) -> Iterator[tuple[str, str | None, int]]:
         yield writer, None, port
 
 
-def _depth(writer: Layer, reader: Layer | None, form: Form, readers: int) -> int:
+def _depth(writer: Layer, reader: Layer | None, form: StreamFormat, readers: int) -> int:
     if isinstance(reader, Addition | Concatenation):
         return 2 * form.words + _RELAY
     if readers > 1:

@@ -9,7 +9,7 @@ import numpy as np
 from ....ir.errors import LoweringError
 from ..network import Floats
 from .design import FILE, TOP, Design
-from .forms import Form
+from .formats import StreamFormat
 from .tools import run_tool
 
 _TESTBENCH = """\
@@ -92,7 +92,7 @@ def simulate(
     return _read(design, images, [line.split() for line in text.splitlines()])
 
 
-def form_of(design: Design, layer: str) -> Form:
+def form_of(design: Design, layer: str) -> StreamFormat:
     """Return what a layer of a design gives."""
     return next(link.form for link in design.links if link.writer == layer)
 
@@ -128,7 +128,7 @@ def _testbench(design: Design, images: int, pace: int) -> str:
     return _TESTBENCH.format(top=TOP, ports=", ".join(ports), done=" && ".join(done), limit=limit, **texts)
 
 
-def _words(values: Floats, form: Form) -> str:
+def _words(values: Floats, form: StreamFormat) -> str:
     """Write each pixel as a line of one hexadecimal word, channel 0 in the lowest bits."""
     width = form.kind.width
     steps = np.rint(values / form.kind.step).astype(np.int64).reshape(-1, form.channels)
@@ -136,7 +136,7 @@ def _words(values: Floats, form: Form) -> str:
     return "".join(f"{sum((int(step) & mask) << (width * c) for c, step in enumerate(row)):x}\n" for row in steps)
 
 
-def _values(words: Sequence[str], form: Form) -> Floats:
+def _values(words: Sequence[str], form: StreamFormat) -> Floats:
     width = form.kind.width
     whole = [int(word, 16) for word in words]
     steps = np.array([[(word >> (width * c)) & ((1 << width) - 1) for c in range(form.channels)] for word in whole])

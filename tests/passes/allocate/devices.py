@@ -14,7 +14,7 @@ from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import Shape, concrete, input_sizes
 from optimise_onnx.ir.timing import Device, Timer
-from optimise_onnx.passes.analysis.linear import Linear, linear_layers, spatial_sizes
+from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers, spatial_sizes
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 

@@ -17,12 +17,12 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.pass_ import Allocate
-from optimise_onnx.passes.allocate.targets import Target
+from optimise_onnx.passes.allocate.allocate import Allocate
+from optimise_onnx.passes.allocate.target import Target
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
-from optimise_onnx.passes.select.pass_ import SelectChannels
-from optimise_onnx.passes.select.remove import RemoveChannels
+from optimise_onnx.passes.select.remove_channels import RemoveChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 
 Array = NDArray[Any]
 COARSE = {"nhwc_tf": 0.96, "vgg_flatten": 0.98}  # four groups: one channel is a per cent or two of all MACs

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimise_onnx.passes.allocate.bisection import Search, fitted
+from optimise_onnx.passes.allocate.bisection import WidthSearch, fitted
 
 Levels = list[np.ndarray]
 
@@ -48,7 +48,7 @@ def test_every_group_goes_as_far_as_its_share_of_the_loss(seed: int, decade: flo
     def open_to_the_end(kept: np.ndarray) -> float:
         return float(kept[free[-1]] == plain[free[-1]])
 
-    kept = Search(levels, loss, open_to_the_end if free else len, probes=8, step_limit=1.0).forward(allowed, 0.5)
+    kept = WidthSearch(levels, loss, open_to_the_end if free else len, probes=8, step_limit=1.0).forward(allowed, 0.5)
     for place, group in enumerate(free, 1):
         for level in levels[group]:
             tried = plain.copy()
@@ -64,20 +64,20 @@ def test_the_budget_is_met_and_used_up(seed: int, share: float) -> None:
     levels, loss, cost = _case(seed)
     least, whole = (cost(np.array([level[place] for level in levels])) for place in (-1, 0))
     budget = least + share * (whole - least)
-    kept = Search(levels, loss, cost).best(budget, 6)
+    kept = WidthSearch(levels, loss, cost).best(budget, 6)
     assert kept is not None and cost(kept) <= budget
     for group, level in enumerate(levels):
         assert kept[group] in level
         more = kept.copy()
         more[group] += 1
         assert kept[group] == level[0] or cost(more) > budget
-    assert Search(levels, loss, cost).best(least - 1, 6) is None
+    assert WidthSearch(levels, loss, cost).best(least - 1, 6) is None
 
 
 def test_a_probe_does_not_go_far_beyond_what_has_passed() -> None:
     levels = [np.arange(40, 0, -1)]
     loss = Separable(np.random.default_rng(0), [40])
-    Search(levels, loss, lambda kept: float(kept.sum()), probes=9, step_limit=0.1).forward(1e9, 2.0)
+    WidthSearch(levels, loss, lambda kept: float(kept.sum()), probes=9, step_limit=0.1).forward(1e9, 2.0)
     lost = [40 - int(kept[0]) for kept in loss.asked]
     assert lost == [4, 8, 12, 16, 20, 24, 28, 32, 36]
 
@@ -88,7 +88,7 @@ def test_a_sensitive_group_keeps_more() -> None:
     def loss(kept: np.ndarray) -> float:
         return float(100 * (16 - kept[0]) ** 2 + (16 - kept[1]) ** 2)
 
-    kept = Search(levels, loss, lambda kept: float(kept.sum()), probes=6).best(20.0, 8)
+    kept = WidthSearch(levels, loss, lambda kept: float(kept.sum()), probes=6).best(20.0, 8)
     assert kept is not None and kept.sum() == 20 and kept[0] > 2 * kept[1]
 
 

@@ -7,7 +7,7 @@ from zoo import ZOO
 
 from optimise_onnx.ir.errors import TargetNotMetError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.pass_ import Allocate
+from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.base import Context
 from tests.passes.allocate.devices import Staircase, finished, ranked, share
 from tests.passes.decompose.passing import network

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimise_onnx.passes.allocate.cost_model import Cost, Cursor, Term
+from optimise_onnx.passes.allocate.cost_model import CostModel, Cursor, Term
 from optimise_onnx.passes.allocate.greedy import Menu, allocate
 
 Curves = list[np.ndarray]
 
 
-def _network(rng: np.random.Generator, groups: int, rounds: int, convex: bool) -> tuple[Curves, Cost]:
+def _network(rng: np.random.Generator, groups: int, rounds: int, convex: bool) -> tuple[Curves, CostModel]:
     """Random curves of very different scales, and a chain of layers with some extra couplings."""
     curves, terms, unit = [], [], np.eye(groups)
     for group in range(groups):
@@ -27,11 +27,11 @@ def _network(rng: np.random.Generator, groups: int, rounds: int, convex: bool) -
         terms.append(Term(rng.uniform(1, 9), unit[rng.integers(groups)], right_const=10.0))
         if rng.random() < 0.5:
             terms.append(Term(rng.uniform(1, 9), unit[group] + unit[rng.integers(groups)], 1.0, unit[group]))
-    return curves, Cost.of(terms, groups, 100.0)
+    return curves, CostModel.of(terms, groups, 100.0)
 
 
 def _allocate(
-    curves: Curves, cost: Cost, budget: float, minimum: Sequence[int], step: Sequence[int]
+    curves: Curves, cost: CostModel, budget: float, minimum: Sequence[int], step: Sequence[int]
 ) -> np.ndarray | None:
     menus = [Menu.of(curve, least, size) for curve, least, size in zip(curves, minimum, step, strict=True)]
     kept = allocate(menus, cost, budget)
@@ -42,12 +42,12 @@ def _error(curves: Curves, kept: np.ndarray) -> float:
     return float(sum(curve[len(curve) - 1 - count] for curve, count in zip(curves, kept, strict=True)))
 
 
-def _brute(curves: Curves, cost: Cost, budget: float) -> float:
+def _brute(curves: Curves, cost: CostModel, budget: float) -> float:
     every = (np.array(kept) for kept in itertools.product(*(range(1, len(curve)) for curve in curves)))
     return min(_error(curves, kept) for kept in every if cost(kept) <= budget)
 
 
-def _budget(cost: Cost, groups: int, rounds: int, share: float) -> float:
+def _budget(cost: CostModel, groups: int, rounds: int, share: float) -> float:
     low, high = cost(np.ones(groups)), cost(np.full(groups, rounds))
     return low + share * (high - low)
 
@@ -116,16 +116,16 @@ def test_cost_is_the_sum_of_its_layers() -> None:
     for term in terms:
         right = term.right_const + (0.0 if term.right is None else term.right @ kept)
         slow += term.factor * (term.left_const + term.left @ kept) * right
-    assert Cost.of(terms, 4, 7.0)(kept) == pytest.approx(slow, rel=1e-14)
+    assert CostModel.of(terms, 4, 7.0)(kept) == pytest.approx(slow, rel=1e-14)
 
 
-def _shared(rng: np.random.Generator, groups: int, layers: int) -> Cost:
+def _shared(rng: np.random.Generator, groups: int, layers: int) -> CostModel:
     """A chain of layers between groups, each of which may keep a share of its cost, and one that may not."""
     unit, terms = np.eye(groups), [Term(3.0, np.eye(groups)[0])]
     for layer in range(layers):
         left, right = unit[rng.integers(groups)], unit[rng.integers(groups)]
         terms.append(Term(rng.uniform(1, 9), left, rng.uniform(0, 2), right, rng.uniform(0, 2), groups + layer))
-    return Cost.of(terms, groups + layers, 5.0)
+    return CostModel.of(terms, groups + layers, 5.0)
 
 
 def _summed(menus: list[Menu], levels: np.ndarray) -> float:
@@ -172,37 +172,37 @@ def test_shares_and_widths_together_are_near_the_optimum() -> None:
 
 def test_free_channels_go_and_dear_ones_stay() -> None:
     rounds = np.arange(11.0)
-    cost = Cost(0.0, np.ones(2), np.zeros((2, 2)))
+    cost = CostModel(0.0, np.ones(2), np.zeros((2, 2)))
     assert _allocate([rounds * 0, rounds], cost, 12, [1, 1], [1, 1]).tolist() == [1, 10]  # type: ignore[union-attr]
     assert _allocate([rounds, rounds * 0], cost, 30, [1, 1], [1, 1]).tolist() == [10, 10]  # type: ignore[union-attr]
 
 
 def test_a_falling_curve_counts_as_flat() -> None:
-    cost = Cost(0.0, np.ones(2), np.zeros((2, 2)))
+    cost = CostModel(0.0, np.ones(2), np.zeros((2, 2)))
     noisy = np.array([0, 2.0, 1.0, 3.0])
     level = np.array([0, 1.5, 1.6, 1.7])
     assert _allocate([noisy, level], cost, 4, [0, 0], [1, 1]).tolist() == [3, 1]  # type: ignore[union-attr]
 
 
 def test_a_group_that_costs_nothing_keeps_everything_worth_keeping() -> None:
-    cost = Cost(0.0, np.array([1.0, 0.0]), np.zeros((2, 2)))
+    cost = CostModel(0.0, np.array([1.0, 0.0]), np.zeros((2, 2)))
     curve = np.arange(9.0)
     assert _allocate([curve, curve], cost, 4, [1, 1], [1, 1]).tolist() == [4, 8]  # type: ignore[union-attr]
 
 
 def test_no_groups() -> None:
-    assert _allocate([], Cost.of([], 0, 5.0), 5.0, [], []).tolist() == []  # type: ignore[union-attr]
-    assert _allocate([], Cost.of([], 0, 5.0), 4.0, [], []) is None
+    assert _allocate([], CostModel.of([], 0, 5.0), 5.0, [], []).tolist() == []  # type: ignore[union-attr]
+    assert _allocate([], CostModel.of([], 0, 5.0), 4.0, [], []) is None
 
 
 def test_broken_input_is_refused() -> None:
-    cost, curve = Cost(0.0, np.ones(1), np.zeros((1, 1))), np.arange(3.0)
+    cost, curve = CostModel(0.0, np.ones(1), np.zeros((1, 1))), np.arange(3.0)
     with pytest.raises(ValueError, match="variables"):
         _allocate([curve, curve], cost, 1.0, [1, 1], [1, 1])
     with pytest.raises(ValueError, match="at least 1"):
         _allocate([curve], cost, 1.0, [1], [0])
     with pytest.raises(ValueError, match="must not fall"):
-        _allocate([curve], Cost(9.0, -np.ones(1), np.zeros((1, 1))), 1.0, [1], [1])
+        _allocate([curve], CostModel(9.0, -np.ones(1), np.zeros((1, 1))), 1.0, [1], [1])
     with pytest.raises(ValueError, match="NaN or Inf"):
         _allocate([curve * np.nan], cost, 1.0, [1], [1])
 

@@ -17,17 +17,17 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate import overall
-from optimise_onnx.passes.allocate.overall import by_error
-from optimise_onnx.passes.allocate.pass_ import Allocate
-from optimise_onnx.passes.allocate.task import Task, Widths
-from optimise_onnx.passes.analysis.blocks import droppable
-from optimise_onnx.passes.analysis.channels import Group
-from optimise_onnx.passes.analysis.meters import Counted
-from optimise_onnx.passes.analysis.ranking import Ranking
+from optimise_onnx.passes.allocate import combined
+from optimise_onnx.passes.allocate.allocate import Allocate
+from optimise_onnx.passes.allocate.combined import by_error
+from optimise_onnx.passes.allocate.problem import Problem, Widths
+from optimise_onnx.passes.analysis.channels.branches import droppable
+from optimise_onnx.passes.analysis.channels.groups import Group
+from optimise_onnx.passes.analysis.channels.ranking import Ranking
+from optimise_onnx.passes.analysis.costs.meters import Counted
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.select.pass_ import SelectChannels
-from optimise_onnx.passes.select.remove import RemoveChannels
+from optimise_onnx.passes.select.remove_channels import RemoveChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 
 Array = NDArray[Any]
 
@@ -119,7 +119,7 @@ def test_a_block_that_hardly_matters_goes() -> None:
     reached, graph, shared = shrunk(model, "macs=0.45x", 64)
     assert 1.0 in lost(shared).values() and sum(node.op == "Conv" for node in graph.nodes) < 6
     assert 0.44 <= reached <= 0.45
-    for options in ({"blocks": False}, {"max_ratio": 0.97}):
+    for options in ({"branches": False}, {"max_ratio": 0.97}):
         _, graph, shared = shrunk(model, "macs=0.45x", 64, **options)
         assert max(lost(shared).values()) < 1 and sum(node.op == "Conv" for node in graph.nodes) == 6
 
@@ -128,7 +128,7 @@ def test_what_goes_with_a_block_is_not_paid_for(monkeypatch: pytest.MonkeyPatch)
     """A block of three layers has two groups: without the second, the head may keep what the first one costs."""
     wide, graph, shared = shrunk(whispering(1, inner=2), "macs=0.4x", 64)
     assert lost(shared)["conv_2_out"] == 1 and sum(node.op == "Conv" for node in graph.nodes) == 2
-    monkeypatch.setattr(overall, "_ROUNDS", 1)
+    monkeypatch.setattr(combined, "_ROUNDS", 1)
     narrow, _, once = shrunk(whispering(1, inner=2), "macs=0.4x", 64)
     assert lost(once)["conv_2_out"] == 1 and narrow < wide and 0.39 < wide <= 0.4
     assert lost(shared)["conv_4_out"] < lost(once)["conv_4_out"]
@@ -144,7 +144,7 @@ def test_blocks_that_need_each_other_do_not_both_go() -> None:
     ranking: Ranking = shared.decisions["ranking"]
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
     meter = Counted("macs")
-    task = Task.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
+    task = Problem.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
     curves = [np.arange(group.width + 1) * (0.0 if group.name in ranking.droppable else 1.0) for group in task.groups]
     kept = by_error(task, curves)
     assert kept is not None and sorted(kept[task.droppable].tolist())[0] == 0
@@ -163,10 +163,10 @@ def test_the_end_of_a_curve_is_weighed_where_the_block_may_go() -> None:
     ranking: Ranking = shared.decisions["ranking"]
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
     meter = Counted("macs")
-    task = Task.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
+    task = Problem.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
     curves = [np.arange(group.width + 1.0) for group in task.groups]
     (block,) = task.droppable.tolist()
-    halved = overall.blocks_at(0.5, task, curves)
+    halved = combined.branches_at(0.5, task, curves)
     for number, (was, now) in enumerate(zip(curves, halved, strict=True)):
         assert now[:-1].tolist() == was[:-1].tolist()
         assert now[-1] == was[-1] * (0.5 if number == block else 1)

@@ -18,12 +18,12 @@ from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.probe import Probe, scaled
-from optimise_onnx.passes.analysis.outputs import Judge, judge, run_all
-from optimise_onnx.passes.analysis.ranking import Ranking
-from optimise_onnx.passes.analysis.readers import readers
+from optimise_onnx.passes.analysis.channels.ranking import Ranking
+from optimise_onnx.passes.analysis.channels.readers import readers
+from optimise_onnx.passes.analysis.statistics.judge import Judge, judge, run_all
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.select.pass_ import SelectChannels
-from optimise_onnx.passes.select.remove import RemoveChannels
+from optimise_onnx.passes.select.remove_channels import RemoveChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 
 Array = NDArray[Any]
 

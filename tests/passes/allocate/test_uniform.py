@@ -11,23 +11,23 @@ from zoo import ARCHITECTURES
 from zoo.builder import Builder
 
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.cost_model import Cost, Term
+from optimise_onnx.passes.allocate.cost_model import CostModel, Term
 from optimise_onnx.passes.allocate.stages import residual_stream, stages
 from optimise_onnx.passes.allocate.uniform import uniform
-from optimise_onnx.passes.analysis.channels import Channels, analyse
+from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
 
 
 def _levels(width: int, step: int = 1) -> np.ndarray:
     return np.array([k for k in range(width, 0, -1) if k == width or k % step == 0])
 
 
-def _chain(widths: list[int]) -> Cost:
+def _chain(widths: list[int]) -> CostModel:
     unit = np.eye(len(widths))
     terms = [Term(9.0, unit[k - 1] if k else unit[0] * 0, 0.0 if k else 3.0, unit[k]) for k in range(len(widths))]
-    return Cost.of(terms, len(widths), 10.0)
+    return CostModel.of(terms, len(widths), 10.0)
 
 
-def _brute(levels: list[np.ndarray], cost: Cost, budget: float) -> np.ndarray:
+def _brute(levels: list[np.ndarray], cost: CostModel, budget: float) -> np.ndarray:
     """Try every ratio between two at which some group changes."""
     turns = {0.0, 1.0, *((a + b) / 2 / level[0] for level in levels for a, b in pairwise(level))}
     ratios = [0.0, *((a + b) / 2 for a, b in pairwise(sorted(turns))), 1.0]

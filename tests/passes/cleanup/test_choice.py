@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.analysis.channels import analyse
+from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.cleanup.choice import choose, kept
 from tests.oracle import graph_of, oracle_error
 from tests.zoo import ZOO, feeds

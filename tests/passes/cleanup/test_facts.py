@@ -7,8 +7,8 @@ import pytest
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.context import Context
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.channels.labels import Propagation
 from optimise_onnx.passes.cleanup.constant_channels import ConstantChannels
 from optimise_onnx.passes.cleanup.numbering import Numbering
 from tests.oracle import graph_of
@@ -17,7 +17,7 @@ from tests.passes.cleanup.support import Array
 from tests.zoo import ZOO
 
 
-def drawn(name: str, kind: str) -> tuple[Context, dict[str, Array]]:
+def drawn(name: str, kind: str) -> tuple[Propagation, dict[str, Array]]:
     """Give a model patterned weights; return its shapes and the values of its tensors for random inputs of these."""
     graph = graph_of(ZOO[name]())
     patterned(graph, kind, np.random.default_rng(zlib.crc32(name.encode())))

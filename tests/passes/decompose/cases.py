@@ -9,10 +9,10 @@ from oracle import distance, graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.forms import Fitted
-from optimise_onnx.passes.analysis.linear import Linear, linear_layers, stored_weight
-from optimise_onnx.passes.analysis.writing import write_weight
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.layers.forms import Fitted
+from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers, stored_weight
+from optimise_onnx.passes.analysis.layers.writing import write_weight
 
 Array = NDArray[Any]
 

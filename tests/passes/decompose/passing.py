@@ -39,7 +39,7 @@ def _weight(kind: str, rng: np.random.Generator) -> Array:
             return np.einsum("rcvh,or->ocvh", rng.standard_normal((6, WIDE, 3, 3)), rng.standard_normal((WIDE, 6))) / 24
         case "strided":
             weight[:, :, 1] = 0
-        case "blocks":
+        case "grouped":
             group, maps = rng.permutation(WIDE) % 4, rng.permutation(WIDE) % 4
             weight[group[:, None] != maps] = 0
     return weight

@@ -11,9 +11,9 @@ from zoo.builder import Builder
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
-from optimise_onnx.passes.analysis.forms import Fitted, Form, Written
-from optimise_onnx.passes.analysis.linear import Linear, linear_layers, stored_weight
-from optimise_onnx.passes.analysis.writing import stored_bias, write_bias, write_weight
+from optimise_onnx.passes.analysis.layers.forms import Fitted, Form, Written
+from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers, stored_weight
+from optimise_onnx.passes.analysis.layers.writing import stored_bias, write_bias, write_weight
 from tests.oracle import distance, graph_of
 
 Array = NDArray[Any]

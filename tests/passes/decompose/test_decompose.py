@@ -15,13 +15,13 @@ from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.linear import Linear
+from optimise_onnx.passes.analysis.layers.linear import Linear
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.decompose import decompose as module
-from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 from tests.passes.decompose.passing import Array, calibrated, decompose, network, run, structured
 
-FAMILIES = ["stretch", "low-rank", "strided", "blocks"]
+FAMILIES = ["stretch", "low-rank", "strided", "grouped"]
 
 
 def macs(graph: Graph) -> int:
@@ -42,7 +42,7 @@ def test_a_layer_of_the_form_stays_the_same_layer(family: str, samples: int) -> 
 @pytest.mark.parametrize("share", [0.3, 0.6])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_layer_keeps_more_than_the_share(family: str, share: float) -> None:
-    graph, shared = calibrated(structured("blocks"), 16)
+    graph, shared = calibrated(structured("grouped"), 16)
     found, _ = decompose(f"families={family},share={share}", graph, shared)
     written = shared.decisions["written"]
     before, after = cost(graph), cost(found)
@@ -121,7 +121,7 @@ def test_the_middle_is_an_ordinary_group(name: str, samples: int) -> None:
     graph, shared = calibrated(model, samples)
     split = run("decompose{families=stretch;low-rank,share=0.8}", graph, shared)
     middles = {tensor for tensor in split.tensors() if tensor.endswith("_middle")}
-    found = run("select-channels,allocate{target=macs=0.5x,blocks=false},remove-channels,reconstruct", split, shared)
+    found = run("select-channels,allocate{target=macs=0.5x,branches=false},remove-channels,reconstruct", split, shared)
     assert macs(found) <= 0.5 * macs(graph)
     assert "written" not in shared.decisions
     assert all(np.isfinite(array).all() for array in outputs(found, feeds(model, 2, 4)))

@@ -8,7 +8,7 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.forms import Family
+from optimise_onnx.passes.analysis.layers.forms import Family
 from optimise_onnx.passes.decompose.low_rank import LowRank
 from optimise_onnx.passes.decompose.low_rank_math import ordered, rank_for_energy, rank_grid, regression, spectrum
 from optimise_onnx.passes.decompose.pairs import Pair, fit_pairs, full_rank

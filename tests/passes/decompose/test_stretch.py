@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.forms import Family
-from optimise_onnx.passes.analysis.linear import Linear
+from optimise_onnx.passes.analysis.layers.forms import Family
+from optimise_onnx.passes.analysis.layers.linear import Linear
 from optimise_onnx.passes.decompose.pairs import Pair, fit_pairs, full_rank
 from optimise_onnx.passes.decompose.stretch import Stretch, spatial_splits
 from tests.passes.decompose.cases import apart, as_dense, convolution, dense, loss, measured, plain, the_layer, written

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from zoo import feeds
 from zoo.builder import Builder
 
-from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.linear import linear_layers
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.layers.linear import linear_layers
 from optimise_onnx.passes.decompose.strided import Strided, StridedForm
 from optimise_onnx.passes.decompose.taps import explicit
 from tests.oracle import distance, graph_of, oracle_error, some

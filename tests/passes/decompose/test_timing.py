@@ -8,7 +8,7 @@ import pytest
 from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.graph import Array, Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
-from optimise_onnx.passes.analysis.linear import linear_layers
+from optimise_onnx.passes.analysis.layers.linear import linear_layers
 from optimise_onnx.passes.decompose import timing
 from optimise_onnx.passes.decompose.families import FAMILIES
 from optimise_onnx.passes.decompose.timing import Stopwatch

@@ -15,9 +15,9 @@ from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
-from optimise_onnx.passes.analysis.linear import linear_layers, stored_weight
-from optimise_onnx.passes.analysis.moments import Moments
-from optimise_onnx.passes.analysis.writing import stored_bias
+from optimise_onnx.passes.analysis.layers.linear import linear_layers, stored_weight
+from optimise_onnx.passes.analysis.layers.writing import stored_bias
+from optimise_onnx.passes.analysis.statistics.moments import Moments
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.reconstruct import paired

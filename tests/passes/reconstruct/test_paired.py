@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from optimise_onnx.passes.analysis.moments import Moments
+from optimise_onnx.passes.analysis.statistics.moments import Moments
 from optimise_onnx.passes.reconstruct import paired
 from optimise_onnx.passes.reconstruct.paired import RIDGES, Joint, PairedMoments, Trial, fitted, joint, lowest
 

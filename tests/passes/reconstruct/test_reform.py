@@ -16,11 +16,11 @@ from zoo.builder import Builder
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.forms import Fitted, Form, Written
-from optimise_onnx.passes.analysis.outputs import judge
+from optimise_onnx.passes.analysis.layers.forms import Fitted, Form, Written
+from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.decompose.blocks import BlockForm
 from optimise_onnx.passes.decompose.families import FAMILIES
+from optimise_onnx.passes.decompose.grouped import BlockForm
 from optimise_onnx.passes.decompose.pairs import FittedPair, Pair
 from optimise_onnx.passes.decompose.strided import Strided
 from optimise_onnx.passes.decompose.tap_split import TapSplit

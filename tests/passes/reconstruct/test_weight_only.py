@@ -10,12 +10,12 @@ from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.ranking import GroupRanking, Ranking
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.channels.ranking import GroupRanking, Ranking
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
-from optimise_onnx.passes.reconstruct.pass_ import Reconstruct
-from optimise_onnx.passes.select.remove import RemoveChannels
+from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
+from optimise_onnx.passes.select.remove_channels import RemoveChannels
 
 
 def wide(seed: int, activation: str = "relu") -> onnx.ModelProto:

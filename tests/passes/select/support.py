@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optimise_onnx.passes.analysis.readers import Reader
+from optimise_onnx.passes.analysis.channels.readers import Reader
 from optimise_onnx.passes.select.conditional import Part, conditioned
 
 Array = NDArray[Any]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.analysis.substitutes import rows_by_taps
+from optimise_onnx.passes.analysis.statistics.substitutes import rows_by_taps
 from optimise_onnx.passes.select.conditional import RIDGE, compensated_curve, conditioned, constant_units
 from optimise_onnx.passes.select.forward import Partial
 from optimise_onnx.passes.select.gram import contribution_gram, weight_norms

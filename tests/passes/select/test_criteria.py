@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.analysis.readers import Reader
+from optimise_onnx.passes.analysis.channels.readers import Reader
 from optimise_onnx.passes.select.criteria import CRITERIA, NEEDS_DATA
 from tests.passes.select.support import Array, cases, random_reader, reader, samples, taps
 

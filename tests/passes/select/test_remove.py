@@ -13,8 +13,8 @@ from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.errors import UsageError, VerificationError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.select.pass_ import SelectChannels
-from optimise_onnx.passes.select.remove import RemoveChannels
+from optimise_onnx.passes.select.remove_channels import RemoveChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))

@@ -8,7 +8,7 @@ from zoo import ARCHITECTURES, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
-from optimise_onnx.passes.analysis.channels import analyse
+from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.select.sampler import DropSamplers, SampleInputs
 

@@ -12,11 +12,11 @@ from zoo.builder import Builder
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.channels import analyse
-from optimise_onnx.passes.analysis.keeping import meant
-from optimise_onnx.passes.analysis.ranking import Ranking
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.channels.protected import meant
+from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.select.pass_ import SelectChannels
+from optimise_onnx.passes.select.select_channels import SelectChannels
 
 
 def ranked(graph: Graph, select: SelectChannels) -> Ranking:

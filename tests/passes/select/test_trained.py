@@ -6,10 +6,10 @@ import digits
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.analysis.compensation import compensated
-from optimise_onnx.passes.analysis.linear import linear_layers
-from optimise_onnx.passes.analysis.ranking import Ranking
-from optimise_onnx.passes.analysis.readers import Reader, readers
+from optimise_onnx.passes.analysis.channels.ranking import Ranking
+from optimise_onnx.passes.analysis.channels.readers import Reader, readers
+from optimise_onnx.passes.analysis.layers.linear import linear_layers
+from optimise_onnx.passes.analysis.statistics.compensation import compensated
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.select.criteria import CRITERIA
 from tests.passes.select.support import Array

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.analysis.readers import Reader
-from optimise_onnx.passes.analysis.substitutes import relative, shrunk, substitution_costs, tap_shares
+from optimise_onnx.passes.analysis.channels.readers import Reader
+from optimise_onnx.passes.analysis.statistics.substitutes import relative, shrunk, substitution_costs, tap_shares
 from optimise_onnx.passes.select.zero_or_similar import partner_rounds, zero_or_similar
 from tests.passes.select.support import Array, cases, random_reader, reader, samples, taps
 

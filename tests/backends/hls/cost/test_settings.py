@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimise_onnx.backends.hls.cost.settings import (
-    Setting,
-    buildable,
-    multipliers,
-    strategies,
-    valid_reuse_factors,
-)
+from optimise_onnx.backends.hls.cost.settings import Setting, buildable, multipliers, strategies, valid_reuse_factors
 from optimise_onnx.backends.hls.network import Convolution, Dense
 from tests.backends.hls.cost.chains import Chain
 

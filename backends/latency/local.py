@@ -1,0 +1,58 @@
+"""onnxruntime on this machine as the device that a model is meant for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...ir.feeds import random_feeds
+from ...ir.graph import Graph
+from ...ir.timing import Timer
+from ..ort import OrtRunner
+from ..profile import profile
+from .alignment import alignment, convolutions
+from .direct import interleaved
+from .execution import Execution
+from .predictor import Predictor
+
+_SECONDS = 0.5
+_MICROSECOND = 1e-6
+
+
+@dataclass(frozen=True)
+class LocalDevice:
+    """Measures on this machine, at ``target``'s threads and batch; tables lie in ``folder`` or the user's cache."""
+
+    target: Execution = Execution()
+    folder: Path | None = None
+
+    def times(self, graphs: Sequence[Graph]) -> list[float]:
+        """Return the median seconds of each graph's runs on random inputs, in turns.
+
+        Raises InvalidModelError when onnxruntime refuses one.
+        """
+        return interleaved(graphs, self.target, _SECONDS)
+
+    def multiple(self) -> int:
+        """Return the multiple of channels that pays, from the table of a few convolutions."""
+        return alignment(Predictor.learn(convolutions(), (), self.target, folder=self.folder))
+
+    @property
+    def separable(self) -> bool:
+        """Layers run one after another."""
+        return True
+
+    def layers(self, graph: Graph) -> Mapping[str, float]:
+        """Return the seconds of each layer, with what onnxruntime fuses into it, under its profiler."""
+        feeds = random_feeds(graph, np.random.default_rng(0), self.target.batch)
+        times = profile([graph], [feeds], OrtRunner(self.target.threads, True), _SECONDS)[0]
+        found: dict[str, float] = {}
+        for time in times:
+            found[time.layer] = found.get(time.layer, 0.0) + time.microseconds * _MICROSECOND
+        found.pop("", None)
+        return found
+
+    def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:
+        """Return a predictor whose table covers the graph and ``others``."""
+        return Predictor.learn(graph, others, self.target, folder=self.folder)

@@ -1,0 +1,282 @@
+"""``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.graph import Array, Graph
+from ..analysis.channels.branches import droppable
+from ..analysis.channels.groups import Group
+from ..analysis.channels.ranking import Ranking
+from ..analysis.channels.readers import readers
+from ..analysis.layers.forms import Offer
+from ..analysis.statistics.judge import judge
+from ..base import Context, Outcome
+from .bisection import WidthSearch, fitted
+from .combined import branches_at, by_error, one_by_one
+from .cost_model import Floats
+from .cumulative import CumulativeProbe
+from .form_sensitivity import Substitutes, sensitivities
+from .latency_limit import Limit, alternatives, timed
+from .latency_model import LatencyModel
+from .measured_search import Candidate
+from .probe import Probe
+from .problem import Choice, Ints, Problem, Widths
+from .stages import residual_stream, stages
+from .target import Target
+from .uniform import uniform
+from .widths_and_forms import Chosen, JointSearch
+
+_TIE_BREAK = 1e-9
+_BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
+_METHODS = ("bisect", "global", "uniform")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A choice, the task whose groups and menus it is from, and figures for the report."""
+
+    task: Problem
+    choice: Ints | Floats
+    figures: dict[str, float]
+
+    @staticmethod
+    def of(task: Problem, found: Candidate[Floats], limit: Limit) -> "Decided":
+        """Take over what was measured."""
+        return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found))
+
+    @cached_property
+    def decisions(self) -> dict[str, Any]:
+        """What the passes that carry it out read."""
+        removed, forms = self.task.lost(self.choice), self.task.forms(self.choice)
+        return {"removed": removed, "forms": forms, "figures": self.figures}
+
+
+@dataclass(frozen=True)
+class Allocate:
+    """Meet ``target``. Latency is what the context's device says.
+
+    ``method``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within
+    a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of what pays
+    on the device; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples on which the
+    outputs' divergence is measured; ``partial``: where the target is out of reach, go as far as possible.
+
+    Of ``global``: ``branches`` says whether all of a group may go where the network goes on without it, given
+    calibration data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
+    ``step_limit`` of the group more than what has passed, in each of ``rounds`` that bisect the allowed loss.
+    """
+
+    target: str = "macs=0.5x"
+    method: str = "global"
+    align: int = 1
+    max_ratio: float = 1.0
+    samples: int = 128
+    branches: bool = True
+    probes: int = 5
+    step_limit: float = 0.5
+    rounds: int = 6
+    partial: bool = False
+    name: ClassVar[str] = "allocate"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Leave the widths in the decisions, and in the ranking the groups that may go entirely.
+
+        Raises UsageError without a ranking, TargetNotMetError when the target is out of reach.
+        """
+        self._check(context)
+        ranking: Ranking | None = context.decisions.get("ranking")
+        if ranking is None:
+            raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
+        offers: tuple[Offer, ...] = context.decisions.pop("offers", ())  # of the graph as it is now
+        if self.method != "global":
+            offers = ()
+        target = Target.parse(self.target)
+        if self.method == "global" and self.branches and self.max_ratio == 1 and context.calibration is not None:
+            ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
+        decide = self._in_time if target.meter is None else self._within
+        decided = decide(graph, context, ranking, target, offers)
+        context.decisions["ranking"] = ranking
+        context.decisions["alternatives"] = tuple(one.decisions for one in decided)
+        context.decisions |= decided[0].decisions if decided else {"removed": {}, "forms": {}}
+        if not decided:
+            return Outcome(False, (f"{target} is met already",))
+        return Outcome(False, (f"widths chosen for {target}",), decided[0].figures)
+
+    def _check(self, context: Context) -> None:
+        if self.method not in _METHODS:
+            raise UsageError(f"no method is called '{self.method}'", hint=f"one of {', '.join(_METHODS)}")
+        if self.method == "bisect" and context.calibration is None:
+            raise UsageError("method=bisect measures outputs, so it needs calibration data")
+        if self.align < 0:
+            raise UsageError(f"align={self.align} is no width", hint="give 1 or more, or 0 for what pays on the device")
+        least = {"samples": self.samples, "probes": self.probes, "rounds": self.rounds}
+        for option, value in least.items():
+            if value < 1:
+                raise UsageError(f"{option}={value} must be at least 1")
+        if not 0 <= self.max_ratio <= 1:
+            raise UsageError(f"max-ratio={self.max_ratio} is not a share between 0 and 1")
+        if not 0 < self.step_limit <= 1:
+            raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
+
+    def _widths(self, context: Context) -> Widths:
+        if self.align == 0 and context.device is None:
+            raise UsageError("align=0 needs a device to measure on")
+        if context.device is not None and self.align == 0:
+            return Widths(context.device.multiple(), self.max_ratio, halved=True)
+        return Widths(self.align, self.max_ratio)
+
+    def _within(
+        self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
+    ) -> "list[Decided]":
+        """Meet a target that is counted; return nothing where it is met already."""
+        meter = target.meter
+        assert meter is not None
+        budget = target.budget(meter.of(context.original))
+        if meter.of(graph) <= budget:
+            return []
+        solved = context.calibration is not None
+        task = Problem.of(graph, ranking, context.runner, meter, budget, solved, self._widths(context), offers)
+        if self.method == "uniform":
+            return [Decided(task, self._settled(task, _alike(task)), {})]
+        if self.method == "bisect":
+            return [self._bisected(task, context)]
+        curves = self._curves(task, context)
+        if task.offers:
+            return [self._joint(task, context, curves)]
+        choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
+        return [Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))})]
+
+    def _in_time(
+        self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
+    ) -> "list[Decided]":
+        """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
+        if self.method != "global":
+            raise UsageError(f"method={self.method} knows no latency", hint="use method=global")
+        limit = Limit.of(target, context, graph)
+        if limit is None:
+            return []
+        tread = self.align if self.align > 1 else limit.device.multiple()
+        clock = LatencyModel(graph, ranking, context.runner, limit.device, tread, context.progress)
+        widths = Widths(tread, self.max_ratio, halved=self.align == 0)
+        solved = context.calibration is not None
+        plain = timed(Problem.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
+        curves, tasks = self._curves(plain, context), [plain]
+        if offers:
+            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
+            task = Problem.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
+            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
+            tasks += [joint.task] if joint is not None else []
+        found = [Decided.of(each, one, limit) for each in tasks for one in alternatives(each, curves, limit)]
+        distinct = {repr((one.decisions["removed"], one.decisions["forms"])): one for one in reversed(found)}
+        kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
+        within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
+        quickest = min(kept, key=lambda one: one.figures["latency_measured"])
+        if not within and not self.partial:
+            raise limit.missed(quickest.figures["latency_measured"])
+        return within or [quickest]
+
+    def _joint(self, task: Problem, context: Context, curves: list[Array]) -> Decided:
+        """Choose widths and forms. Raises TargetNotMetError."""
+        found = self._searched(task, context, curves)
+        if found is None:
+            return Decided(task, self._settled(task, None), {})
+        return Decided(found.task, found.choice, {"error_predicted": found.divergence})
+
+    def _searched(self, task: Problem, context: Context, curves: list[Array]) -> Chosen | None:
+        layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
+        return JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
+
+    def _curves(self, task: Problem, context: Context) -> list[Array]:
+        """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
+        curves = [_proxy(task.ranking, group) for group in task.groups]
+        if context.calibration is not None:
+            ranked = [group for group in task.groups if group.name in task.ranking.groups]
+            rankings = [task.ranking.groups[group.name] for group in ranked]
+            moments = context.decisions["moments"]
+            depends = [self.samples, list(moments.key), [[r.order, r.curve] for r in rankings]]
+            depends.append([group.name in task.ranking.droppable for group in ranked])
+            arrays = context.remember("curves", task.graph, depends, partial(self._probed, task, context, ranked))
+            numbers = {group.name: number for number, group in enumerate(ranked)}
+            curves = [
+                np.asarray(arrays[f"curve_{numbers[group.name]}"]) if group.name in numbers else curve
+                for group, curve in zip(task.groups, curves, strict=True)
+            ]
+        step = _TIE_BREAK * (max((float(curve[-1]) for curve in curves), default=0.0) or 1.0)
+        return [curve + step * np.arange(len(curve)) for curve in curves]
+
+    def _probed(self, task: Problem, context: Context, ranked: list[Group]) -> dict[str, Array]:
+        """Measure every ranked group's curve; return it under the group's number."""
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = Probe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        found = {}
+        for number, group in enumerate(ranked):
+            context.progress("measuring sensitivity", number / len(ranked))
+            found[f"curve_{number}"] = _measured(probe, group)
+        return found
+
+    def _bisected(self, task: Problem, context: Context) -> Decided:
+        chosen = judge(task.graph, context.judging(self.samples), context.runner)
+        probe = CumulativeProbe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        known: dict[bytes, float] = {}
+        levels = task.levels()
+        most = 1 + self.rounds * self.probes * sum(len(level) > 1 for level in levels)
+
+        def loss(kept: Ints) -> float:
+            context.progress("searching widths", len(known) / most)
+            if kept.tobytes() not in known:
+                known[kept.tobytes()] = probe.divergence(task.lost(kept))
+            return known[kept.tobytes()]
+
+        found = WidthSearch(levels, loss, task.modelled, self.probes, self.step_limit).best(task.budget, self.rounds)
+        kept = None if found is None else task.meet(partial(fitted, levels, found, task.modelled))
+        choice = self._settled(task, kept)
+        return Decided(task, choice, {"error_predicted": probe.divergence(task.lost(choice))})
+
+    def _settled(self, task: Problem, kept: Choice | None) -> Choice | Ints:
+        """Return the widths found, else the least ones if these meet the budget. Raises TargetNotMetError."""
+        if kept is not None:
+            return kept
+        least = task.least()
+        best = task.price(least)
+        if best > task.budget and not self.partial:
+            left = f"{best:,.0f} {task.meter.unit} are left; the target is {task.budget:,.0f}"
+            raise TargetNotMetError(
+                f"{self.target} cannot be reached",
+                why=f"with all channels gone that may go, {left}",
+                hint="allow more with --max-ratio or fewer --keep, or --allow-partial; `analyse` lists what is pinned",
+            )
+        return least
+
+
+def _alike(task: Problem) -> Ints | None:
+    """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
+    stream = residual_stream(task.graph, task.ranking.channels)
+    number = stages(task.ranking.channels, stream)
+    levels = task.levels()
+    inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
+    for allowed in (inner, levels):
+        kept = task.meet(partial(uniform, allowed, number, task.modelled))
+        if kept is not None:
+            return kept
+    return None
+
+
+def _measured(probe: Probe, group: Group) -> Array:
+    """The probed curve; of a droppable group its end is measured too, with every reader's input at its mean."""
+    curve = probe.curve(group)
+    if group.name not in probe.ranking.droppable:
+        return curve
+    reading = readers(probe.graph, probe.ranking.channels, group, probe.layers, probe.moments, probe.weights)
+    whole = probe.divergence(group, group.width, reading)
+    return np.append(np.minimum(curve[:-1], whole), whole)
+
+
+def _proxy(ranking: Ranking, group: Group) -> Array:
+    """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
+    ranked = ranking.groups.get(group.name)
+    return np.asarray(ranked.curve) if ranked is not None else np.zeros(group.width + 1)

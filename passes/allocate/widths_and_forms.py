@@ -1,0 +1,109 @@
+"""Widths and forms together, and which families of forms to choose from.
+
+Errors of many small changes add up where they are independent, and far worse where every layer drops the same
+directions of a stream. So what a choice does is measured with all its changes made at once, channels and forms apart,
+in the original network, and families that make it worse are left out.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...ir.graph import Array
+from ..analysis.layers.forms import FormMenu
+from ..analysis.statistics.judge import Judge
+from .combined import by_error, one_by_one
+from .cost_model import Floats
+from .cumulative import CumulativeProbe
+from .form_sensitivity import Sensitivity, Substitutes
+from .problem import Problem
+
+_WEIGHTS = 3
+_SETTLED = 1.3
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A choice from the menus of a task, and the divergence measured for it."""
+
+    task: Problem
+    choice: Floats
+    divergence: float
+
+
+@dataclass(frozen=True)
+class JointSearch:
+    """``curves`` of groups and ``layers``' sensitivities, by family, are measured one at a time; ``judge`` measures
+    all at once.
+    """
+
+    task: Problem
+    curves: Sequence[Array]
+    layers: Sequence[Mapping[str, Sensitivity]]
+    substitutes: Substitutes
+    judge: Judge
+    probe: CumulativeProbe
+
+    def best(self) -> Chosen | None:
+        """Return the best choice found, no worse than channels alone; None where the budget is out of reach.
+
+        From all families, each alone, or none, whichever is best, families come in and go one by one while that helps.
+        """
+        names = sorted({family.name for offer in self.task.offers for family in offer.families})
+        tried: dict[frozenset[str], Chosen | None] = {}
+
+        def harm(families: frozenset[str]) -> tuple[float, list[str]]:
+            if families not in tried:
+                tried[families] = self._with(families)
+            found = tried[families]
+            return np.inf if found is None else found.divergence, sorted(families)
+
+        best = min([frozenset(names), frozenset(), *(frozenset([name]) for name in names)], key=harm)
+        while True:
+            near = min((best ^ {name} for name in names), key=harm, default=best)
+            if not harm(near)[0] < harm(best)[0]:
+                return tried[best]
+            best = near
+
+    def _with(self, families: Set[str]) -> Chosen | None:
+        """Choose among the forms of some families, their errors weighed against those of lost channels.
+
+        The weight is how many times worse forms are together than one by one, over the same of channels.
+        """
+        found, weight = None, 1.0
+        for _ in range(_WEIGHTS):
+            task = replace(self.task, menus=tuple(self._menus(families, weight)))
+            choice = by_error(task, self.curves)
+            if choice is None:
+                return found
+            together = self.probe.divergence(task.lost(choice)), self._together(task, choice)
+            if found is None or sum(together) < found.divergence:
+                found = Chosen(task, choice, sum(together))
+            channels, forms = one_by_one(task, self.curves, choice)
+            if min(*together, channels, forms) <= 0:
+                return found
+            before, weight = weight, float(np.sqrt(weight * together[1] / (forms / weight) * channels / together[0]))
+            if 1 / _SETTLED < weight / before < _SETTLED:
+                return found
+        return found
+
+    def _menus(self, families: Set[str], weight: float) -> list[FormMenu]:
+        menus = []
+        for offer, layer in zip(self.task.offers, self.layers, strict=True):
+            losses = [
+                weight * layer[name].of(part.errors) if name in families else np.full(len(part.errors), np.inf)
+                for part in offer.apart()
+                for name in (part.families[0].name,)
+            ]
+            menus.append(offer.menu(self.task.meter, np.concatenate(losses)))
+        return menus
+
+    def _together(self, task: Problem, choice: Floats) -> float:
+        """Measure what all forms do at once."""
+        copy = task.graph.copy()
+        for offer, menu, share in zip(task.offers, task.menus, choice[len(task.groups) :].tolist(), strict=True):
+            form = menu.at(share)
+            if form is not None:
+                self.substitutes.write(copy, offer.layer, form)
+        return self.judge.of(copy)

@@ -1,0 +1,1 @@
+"""Which channels are coupled, which are pinned and why, and how to take some out."""

@@ -1,0 +1,191 @@
+"""Channel analysis: propagate labels to a fixed point, close ties into classes, and classes into groups.
+
+Atoms tied to each other form a *class*: they go together. Classes that lie in the same tensors, or must keep equal
+counts, form a *group*. A group with equal-count constraints is laid out in *cells* of one size; a *unit* of choice
+takes one class out of every cell.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ....ir.errors import InvalidModelError
+from ....ir.graph import Array, Graph
+from ....ir.shapes import Shape, concrete, input_sizes
+from .labels import Pin, Propagation
+from .rules.elementwise import static
+from .rules.table import propagate
+
+# Batch and side to try for symbolic dimensions: large enough to be told apart, small enough for a model's own limits.
+_SIZES = ((3, 32), (3, 64), (3, 224), (1, 16), (1, 8), (1, 1))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Coupled channels. ``cells``: (cells, width) class ids, a unit takes one class from each row."""
+
+    name: str
+    cells: Array
+    members: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """How many units there are."""
+        return int(self.cells.shape[1])
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The result: groups that can shrink, pins with reasons by tensor, and the label state that removal works from.
+
+    Of each of the ``floors`` at least one class must stay, or a tensor would be empty.
+    """
+
+    groups: tuple[Group, ...]
+    pins: tuple[tuple[str, Pin], ...]
+    context: Propagation
+    floors: tuple[Array, ...]
+
+
+def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
+    """Find every group of coupled channels. ``sizes`` gives input shapes; symbols default to batch 3 and side 32.
+
+    Raises InvalidModelError when the shapes of the inputs are unknown.
+    """
+    shapes = _shapes(graph, sizes)
+    registry: dict[tuple[str, Shape], int] = {}
+    classes = np.zeros(1, np.int64)
+    history: list[tuple[Array, Pin]] = []
+    while True:  # ends, for classes only merge and births are finitely many
+        ctx = Propagation(graph, shapes, classes, registry=registry)
+        for node in graph.nodes:
+            propagate(ctx, node)
+        _keep_outputs(ctx)
+        history.extend(ctx.pins)
+        closed = _close(ctx, history)
+        if np.array_equal(closed, classes):
+            return _grouped(ctx, history)
+        classes = closed
+
+
+def _keep_outputs(ctx: Propagation) -> None:
+    for tensor in ctx.graph.outputs:
+        node = tensor.producer or next(iter(tensor.consumers), None)
+        if node is None:
+            continue
+        why = f"'{tensor.name}' is an output of the model"
+        ctx.pin(ctx.of(tensor).atoms, node, why, "keep it, or cut the graph before it")
+        if static(tensor):
+            ctx.demand(tensor, [], node)
+
+
+def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
+    """Infer shapes; where none are given, with the first sizes of inputs that leave no tensor unknown."""
+    if sizes is not None:
+        return concrete(graph, sizes)
+    tried: list[dict[str, Shape]] = []
+    best: dict[str, Shape] = {}
+    for batch, side in _SIZES:
+        wanted = input_sizes(graph, batch, side)
+        if wanted in tried:
+            continue
+        tried.append(wanted)
+        with suppress(InvalidModelError):
+            best = max(best, concrete(graph, wanted), key=len)
+        if all(t.name in best for node in graph.nodes for t in node.outputs if t.name):
+            break
+    return best
+
+
+def _close(ctx: Propagation, pins: list[tuple[Array, Pin]]) -> Array:
+    """Return the class of every atom: the smallest member, 0 when something in the class is pinned."""
+    size = ctx.registry_size()
+    old = np.arange(size)
+    old[: len(ctx.classes)] = ctx.classes
+    left = [np.arange(size), *(a for a, _ in ctx.ties), *(atoms for atoms, _ in pins)]
+    right = [old, *(b for _, b in ctx.ties), *(np.zeros_like(atoms) for atoms, _ in pins)]
+    a, b = np.concatenate(left), np.concatenate(right)
+    links = coo_array((np.ones(len(a), bool), (a, b)), shape=(size, size))
+    count, label = connected_components(links, directed=False)
+    smallest = np.full(count, size)
+    np.minimum.at(smallest, label, np.arange(size))
+    return smallest[label]
+
+
+def _grouped(ctx: Propagation, history: list[tuple[Array, Pin]]) -> Channels:
+    alike = _interchangeable(ctx)
+    owner = {int(member): name for name, members in alike.items() for member in members}
+    blocks = list({(part.shape, part.tobytes()): part for part in ctx.equal_counts}.values())
+    axes: nx.Graph[str] = nx.Graph()
+    axes.add_nodes_from(alike)
+    for part in blocks:
+        nx.add_path(axes, dict.fromkeys(owner[int(member)] for member in np.unique(part)))
+    order = {name: place for place, name in enumerate(alike)}
+    keys = _constraints(blocks)
+    groups = []
+    for component in nx.connected_components(axes):
+        names = sorted(component, key=order.__getitem__)
+        own = np.sort(np.concatenate([alike[name] for name in names]))
+        groups.append(Group(names[0], _cells(own, keys), tuple(names)))
+    groups.sort(key=lambda group: order[group.name])
+    pins = dict.fromkeys((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
+    return Channels(tuple(groups), tuple(pins), ctx, _floors(ctx))
+
+
+def _interchangeable(ctx: Propagation) -> dict[str, Array]:
+    """Collect classes that lie in exactly the same tensors; named after the tensor where they are born."""
+    where: dict[int, list[int]] = {}
+    for place, labels in enumerate(ctx.labels.values()):
+        for member in np.unique(labels.atoms).tolist():
+            where.setdefault(member, []).append(place)
+    where.pop(0, None)
+    named: dict[str, dict[tuple[int, ...], list[int]]] = {}
+    first = {int(member): birth.tensor for birth in reversed(ctx.births) for member in np.unique(birth.atoms)}
+    for member, places in where.items():
+        named.setdefault(first[member], {}).setdefault(tuple(places), []).append(member)
+    found: dict[str, Array] = {}
+    for birth in ctx.births:
+        for number, members in enumerate(named.pop(birth.tensor, {}).values()):
+            found[birth.tensor if number == 0 else f"{birth.tensor}#{number}"] = np.asarray(members)
+    return found
+
+
+def _born_in(ctx: Propagation, atoms: Array) -> list[str]:
+    """Name the tensors that some atoms are born on."""
+    names = [name for name, _ in ctx.registry]
+    starts = np.fromiter(ctx.registry.values(), np.int64)
+    return [names[place] for place in np.unique(np.searchsorted(starts, atoms, "right") - 1)]
+
+
+def _constraints(blocks: list[Array]) -> dict[int, list[tuple[int, int, int]]]:
+    """Say for every class in which blocks it lies: the number of the constraint, the row, and how many places there."""
+    keys: dict[int, list[tuple[int, int, int]]] = {}
+    for number, part in enumerate(blocks):
+        for row, block in enumerate(part):
+            members, places = np.unique(block, return_counts=True)
+            for member, count in zip(members.tolist(), places.tolist(), strict=True):
+                keys.setdefault(member, []).append((number, row, count))
+    return keys
+
+
+def _cells(own: Array, keys: dict[int, list[tuple[int, int, int]]]) -> Array:
+    """Cut a group's classes into cells of one size such that equal counts in all cells satisfy every constraint."""
+    buckets: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
+    for member in own.tolist():
+        buckets.setdefault(tuple(keys.get(member, ())), []).append(member)
+    size = int(np.gcd.reduce([len(bucket) for bucket in buckets.values()]))
+    return np.concatenate([np.asarray(bucket).reshape(-1, size) for bucket in buckets.values()])
+
+
+def _floors(ctx: Propagation) -> tuple[Array, ...]:
+    """Return the sets of classes that some tensor consists of."""
+    found: dict[bytes, Array] = {}
+    for labels in ctx.labels.values():
+        members = np.unique(labels.atoms)
+        if members[0] != 0:
+            found[members.tobytes()] = members
+    return tuple(found.values())

@@ -1,0 +1,68 @@
+"""Conv and ConvTranspose in 1-D, 2-D and 3-D: ordinary, grouped, depthwise with a multiplier."""
+
+import numpy as np
+
+from .....ir.graph import Array, Node
+from ..labels import Labels, Propagation
+from ..surgery import Surgery
+
+
+def convolution(ctx: Propagation, node: Node) -> None:
+    """Input channels end here; new ones are born on the output; depthwise channels pass through."""
+    x, out = node.inputs[0], node.outputs[0]
+    labels = ctx.of(x)
+    rank = len(ctx.shape(x))
+    atoms = ctx.alike(labels.atoms, [axis for axis in range(rank) if axis != 1], node)
+    incoming = np.broadcast_to(atoms.ravel(), ctx.shape(x)[1]) if atoms.size == 1 else atoms.ravel()
+    group = int(node.attribute("group", ctx.graph.opset, 1))
+    if group > 1 and group == len(incoming):
+        outgoing = np.repeat(incoming, ctx.shape(out)[1] // group)
+        _depthwise(ctx, node, outgoing)
+    else:
+        born = ctx.born(node, out, [1]).ravel() if ctx.shape(out)[1] > 1 else np.zeros(1, np.int64)
+        outgoing = _grouped(ctx, node, incoming, born, group)
+        ctx.contract(node, 0, Labels(_on_channels(incoming, rank), 1))
+    ctx.set(out, _on_channels(outgoing, rank), 1)
+
+
+def _on_channels(atoms: Array, rank: int) -> Array:
+    return atoms.reshape((1, -1) + (1,) * (rank - 2))
+
+
+def _depthwise(ctx: Propagation, node: Node, outgoing: Array) -> None:
+    weight = node.inputs[1]
+    shape = ctx.shape(weight)
+    by_row = outgoing[:: shape[1]] if node.op == "ConvTranspose" else outgoing
+    ctx.demand(weight, [Labels(by_row.reshape((-1,) + (1,) * (len(shape) - 1)), 0)], node)
+    _bias(ctx, node, outgoing)
+
+
+def _grouped(ctx: Propagation, node: Node, incoming: Array, born: Array, group: int) -> Array:
+    """Slice the weight on both channel axes; within a group every output row reads its own block of inputs."""
+    weight = node.inputs[1]
+    shape = ctx.shape(weight)
+    rank = len(shape)
+    blocks_in, blocks_out = incoming.reshape(group, -1), born.reshape(group, -1)
+    for blocks in (blocks_in, blocks_out):
+        ctx.balance(node, blocks, "one group of this grouped convolution cannot shrink, so no other may")
+    if node.op == "ConvTranspose":
+        rows = Labels(incoming.reshape((-1,) + (1,) * (rank - 1)), 0)
+        columns = np.repeat(blocks_out, blocks_in.shape[1], 0)
+    else:
+        rows = Labels(born.reshape((-1,) + (1,) * (rank - 1)), 0)
+        columns = np.repeat(blocks_in, blocks_out.shape[1], 0)
+    ctx.demand(weight, [Labels(columns.reshape(columns.shape + (1,) * (rank - 2)), 1), rows], node)
+    _bias(ctx, node, born)
+    return born
+
+
+def _bias(ctx: Propagation, node: Node, outgoing: Array) -> None:
+    if len(node.inputs) > 2 and node.inputs[2].name:
+        ctx.demand(node.inputs[2], [Labels(outgoing, 0)], node)
+
+
+def resize_group(node: Node, surgery: Surgery) -> None:
+    """A depthwise convolution keeps one group a channel."""
+    old, new = surgery.shapes(node.inputs[0])
+    if int(node.attribute("group", surgery.graph.opset, 1)) == old[1] > 1:
+        node.set_attribute("group", int(new[1]))

@@ -1,0 +1,83 @@
+"""Elementwise operators: labels that meet are tied; length-1 axes tie nothing; constants are sliced along."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .....ir.graph import Array, Node, Tensor
+from ..labels import SEEN_THROUGH, Labels, Propagation
+
+
+def elementwise(ctx: Propagation, node: Node) -> None:
+    """Tie all operands of a broadcasting operator; every output gets the same labels."""
+    atoms, shrink = merge(ctx, node, [t for t in node.inputs if t.name], ctx.shape(node.outputs[0]))
+    for output in node.outputs:
+        if output.name:
+            ctx.set(output, atoms, shrink)
+
+
+def unary(ctx: Propagation, node: Node) -> None:
+    """Pass the labels of the first input to every output; further inputs are scalars."""
+    labels = ctx.of(node.inputs[0])
+    for tensor in node.outputs:
+        if tensor.name:
+            ctx.set(tensor, labels.atoms, labels.shrink)
+
+
+def merge(ctx: Propagation, node: Node, operands: Sequence[Tensor], shape: tuple[int, ...]) -> tuple[Array, int | None]:
+    """Tie operands that broadcast to ``shape``; return the common atoms and the shrinking axis."""
+    rank = len(shape)
+    live = [t for t in operands if not static(t)]
+    labelled = [labels for labels in map(ctx.of, live) if labels.shrink is not None]
+    if not labelled:
+        return np.zeros((1,) * rank, np.int64), None
+    simplest = min(labelled, key=lambda labels: len(labels.varying))
+    full, shrink = aligned(simplest.atoms, rank), (simplest.shrink or 0) + rank - simplest.atoms.ndim
+    for tensor in live:
+        full = _tie(ctx, node, tensor, full, shrink)
+    for tensor in operands:
+        if static(tensor):
+            full = _slice(ctx, node, tensor, full, shrink)
+    return full, shrink
+
+
+def aligned(values: Array, rank: int) -> Array:
+    """Prepend length-1 axes, as numpy broadcasting does."""
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)
+
+
+def static(tensor: Tensor) -> bool:
+    """Whether a tensor is stored, or a stored one seen through a dequantisation or cast."""
+    producer = tensor.producer
+    if tensor.is_constant or producer is None:
+        return tensor.is_constant
+    return producer.op in SEEN_THROUGH and static(producer.inputs[0])
+
+
+def _shared_axes(ctx: Propagation, tensor: Tensor, rank: int) -> list[int]:
+    """Axes of the output along which one index of the operand serves all positions."""
+    shape = ctx.shape(tensor)
+    extent = (1,) * (rank - len(shape)) + shape
+    return [axis for axis in range(rank) if extent[axis] == 1]
+
+
+def _tie(ctx: Propagation, node: Node, tensor: Tensor, full: Array, shrink: int) -> Array:
+    own = aligned(ctx.of(tensor).atoms, full.ndim)
+    shared = _shared_axes(ctx, tensor, full.ndim)
+    if shrink in shared:
+        ctx.pin(own, node, "two independent channel axes meet in its output")
+        return full
+    full = ctx.alike(full, shared, node)
+    why = f"it is combined with '{tensor.name}', whose channels cannot be removed"
+    ctx.tie(full, own, node, why, "prune before this node")
+    return full
+
+
+def _slice(ctx: Propagation, node: Node, tensor: Tensor, full: Array, shrink: int) -> Array:
+    shared = _shared_axes(ctx, tensor, full.ndim)
+    if shrink in shared:
+        return full
+    full = ctx.alike(full, shared, node)
+    skipped = full.ndim - len(ctx.shape(tensor))
+    ctx.demand(tensor, [Labels(full.reshape(full.shape[skipped:]), shrink - skipped)], node)
+    return full

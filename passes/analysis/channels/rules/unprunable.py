@@ -1,0 +1,58 @@
+"""Operators that need their operands whole, each with the reason a person reads in the report."""
+
+from .....ir.graph import Node
+from ..labels import Labels, Propagation
+from .elementwise import static
+
+_REASONS = {
+    "If": "channels do not cross into its branches",
+    "Loop": "channels do not cross into its body",
+    "Scan": "channels do not cross into its body",
+}
+
+
+def whole(ctx: Propagation, node: Node, cause: str = "") -> None:
+    """Pin every labelled operand, also those that subgraphs read from outside."""
+    why = cause or _REASONS.get(node.op, "this operator has no rule, so nothing is assumed about it")
+    for tensor in (*node.inputs, *node.captures()):
+        if tensor.name in ctx.shapes:
+            ctx.pin(ctx.of(tensor).atoms, node, why, "keep these channels, or rewrite the operator with basic ones")
+            if static(tensor):
+                ctx.demand(tensor, [], node)
+
+
+def rest(ctx: Propagation, node: Node) -> None:
+    """Keep what a rule has not looked at: computed operands keep their channels, no reader may slice stored ones."""
+    if any(static(tensor) for tensor in node.outputs):
+        return
+    for tensor in node.inputs:
+        if static(tensor) and tensor.name not in ctx.demanded:
+            ctx.demand(tensor, [], node)
+        if not static(tensor) and tensor.name not in ctx.read:
+            ctx.pin(ctx.of(tensor).atoms, node, f"it reads '{tensor.name}' as a whole")
+
+
+def shape(ctx: Propagation, node: Node) -> None:
+    """Shape and Size read a channel count at run time, unless only other axes are read."""
+    labels = ctx.of(node.inputs[0])
+    opset = ctx.graph.opset
+    rank = labels.atoms.ndim
+    start = int(node.attribute("start", opset, 0))
+    end = node.attribute("end", opset)
+    read = range(rank)[start : None if end is None else int(end)] if node.op == "Shape" else range(rank)
+    if labels.shrink in read:
+        whole(ctx, node, "its channel count is read at run time")
+
+
+def recurrent(ctx: Propagation, node: Node) -> None:
+    """LSTM, GRU and RNN: input features end here; the hidden size is kept whole."""
+    x, weight = node.inputs[:2]
+    labels = ctx.of(x)
+    for tensor in node.inputs[2:]:
+        if tensor.name:
+            ctx.pin(ctx.of(tensor).atoms, node, "the hidden size of a recurrent layer is kept whole")
+    atoms = ctx.alike(labels.atoms, [0, 1], node)
+    layer = Labels(atoms.reshape(1, 1, -1), 2)
+    ctx.demand(weight, [layer] if labels.shrink is not None else [], node)
+    if labels.shrink is not None:
+        ctx.contract(node, 0, Labels(atoms, 2))

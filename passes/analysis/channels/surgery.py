@@ -1,0 +1,116 @@
+"""Removing atoms from a graph: one function slices every constant, attribute and baked shape that mentions them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....ir.errors import PreconditionError
+from ....ir.graph import Array, Graph, Node, Tensor
+from ....ir.shapes import Shape
+from .labels import Labels, Propagation
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """The state a rewriting rule sees: old and new shapes, and which indices stay."""
+
+    graph: Graph
+    ctx: Propagation
+    keep: Array
+
+    def mask(self, labels: Labels) -> Array:
+        """Which entries of a label array stay; same shape as its atoms."""
+        kept: Array = self.keep[labels.atoms]
+        return kept
+
+    def shapes_after(self) -> dict[str, Shape]:
+        """Return the shape that every tensor of the graph has once channels are gone, by name."""
+        tensors = self.graph.tensors()
+        return {name: self.shapes(tensors[name])[1] for name in self.ctx.shapes if name in tensors}
+
+    def shapes(self, tensor: Tensor) -> tuple[Shape, Shape]:
+        """Return a tensor's shape before and after."""
+        old = self.ctx.shape(tensor)
+        labels = self.ctx.labels.get(tensor.name)
+        if labels is None or labels.shrink is None:
+            return old, old
+        count = kept_count(self.mask(labels), labels.shrink, f"tensor '{tensor.name}'")
+        return old, tuple(count if axis == labels.shrink else size for axis, size in enumerate(old))
+
+    def positions(self, tensor: Tensor, axis: int) -> Array:
+        """Return the old indices along ``axis`` that stay, for a tensor whose atoms vary along that axis only."""
+        labels = self.ctx.labels.get(tensor.name)
+        if labels is None or labels.shrink != axis:
+            return np.arange(self.ctx.shape(tensor)[axis])
+        mask = np.moveaxis(self.mask(labels), axis, 0).reshape(labels.atoms.shape[axis], -1)
+        if not (mask == mask[:, :1]).all():
+            why = f"axis {axis} of '{tensor.name}' has no single index list"
+            raise PreconditionError("channels differ between blocks", why=why)
+        return np.flatnonzero(mask[:, 0])
+
+    def set_ints(self, node: Node, index: int, name: str, values: list[int]) -> None:
+        """Replace an integer list given as input ``index`` or, in older opsets, as attribute ``name``."""
+        if index < len(node.inputs) and node.inputs[index].name:
+            old = node.inputs[index]
+            dtype = old.dtype if old.is_constant else np.int64
+            node.set_input(index, self.graph.constant(f"{node.name}_{name}", np.asarray(values, dtype)))
+        else:
+            node.set_attribute(name, values)
+
+
+Rewrite = Callable[[Node, Surgery], None]
+
+
+def kept_count(mask: Array, axis: int, name: str) -> int:
+    """Return how many indices stay along ``axis``: the same in every block, and at least one."""
+    counts = np.unique(mask.sum(axis))
+    if counts.size != 1:
+        raise PreconditionError("blocks would keep different numbers of channels", why=f"{name} would be ragged")
+    if counts[0] == 0:
+        raise PreconditionError("no channel would be left", why=f"{name} would be empty")
+    return int(counts[0])
+
+
+def compact(array: Array, mask: Array, axis: int, name: str) -> Array:
+    """Drop masked-out entries of ``array`` along ``axis``, keeping the order; the mask broadcasts to the array."""
+    if mask.all():
+        return array
+    count = kept_count(mask, axis, f"constant '{name}'")
+    order = np.argsort(~mask, axis=axis, kind="stable")
+    order = np.take(order, np.arange(count), axis)
+    if order.size == count:
+        return np.take(array, order.ravel(), axis)
+    form = [count if a == axis else size for a, size in enumerate(array.shape)]
+    return np.take_along_axis(array, np.broadcast_to(order, form), axis)
+
+
+def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, Rewrite]) -> None:
+    """Remove every atom whose entry in ``keep`` is False. The graph must be the one ``ctx`` was propagated on.
+
+    Raises PreconditionError, before anything is changed, when a tensor would become ragged or empty.
+    """
+    surgery = Surgery(graph, ctx, keep)
+    tensors = graph.tensors()
+    for name in ctx.labels:
+        if name in tensors:
+            surgery.shapes(tensors[name])
+    for blocks in ctx.equal_counts:
+        kept_count(keep[blocks], 1, "a grouped operator")
+    sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
+    for node in graph.nodes:
+        rewrite = rewrites.get(node.op)
+        touched = any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
+        if rewrite is not None and touched and not node.domain:
+            rewrite(node, surgery)
+    for name, array in sliced.items():
+        if array is not tensors[name].array:
+            graph.set_array(tensors[name], array)
+
+
+def sliced_constant(array: Array, layers: list[Labels], surgery: Surgery, name: str) -> Array:
+    """Apply every layer to a constant, the ones that differ between blocks first."""
+    for layer in sorted(layers, key=lambda layer: -len(layer.varying)):
+        if layer.shrink is not None:
+            array = compact(array, surgery.mask(layer), layer.shrink, name)
+    return array

@@ -1,0 +1,1 @@
+"""What a target counts, as a function of group widths."""

@@ -1,0 +1,208 @@
+"""Linear layers as matrices: Conv, Gemm and MatMul with stored weights seen as ``y = x W + b``, group by group.
+
+``x`` is (g, rows, d), ``W`` is (g, d, m), ``y`` is (g, rows, m): g groups (1 for an ordinary layer, C for a depthwise
+one), d = inputs times taps, channel-major.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....ir.graph import Array, Graph, Node, Tensor
+from ....ir.shapes import Shape
+from ..channels.labels import SEEN_THROUGH
+from ..statistics.moments import conv_patches
+
+_OPERATORS = ("Conv", "Gemm", "MatMul")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a convolution walks: one number a spatial axis. ``auto_pad`` SAME_UPPER or SAME_LOWER overrides the pads."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    begin: tuple[int, ...]
+    end: tuple[int, ...]
+    auto_pad: str = ""
+
+    def pads(self, sizes: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the padding before and after each spatial axis of an input of these sizes."""
+        if not self.auto_pad:
+            return self.begin, self.end
+        total = [
+            max((-(-size // step) - 1) * step + reach - size, 0)
+            for size, step, reach in zip(sizes, self.strides, self.reach(), strict=True)
+        ]
+        small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+        return (small, large) if self.auto_pad == "SAME_UPPER" else (large, small)
+
+    def positions(self, sizes: Sequence[int]) -> int:
+        """How many output positions an input of these spatial sizes gives."""
+        padded = np.sum([sizes, *self.pads(sizes)], axis=0)
+        return int(np.prod((padded - self.reach()) // np.asarray(self.strides) + 1))
+
+    def reach(self) -> Array:
+        """Return how far the kernel spans along each spatial axis."""
+        reach: Array = (np.asarray(self.kernel) - 1) * np.asarray(self.dilations) + 1
+        return reach
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One layer: names of its node, input and output, the place of the weight, and how arrays become matrices.
+
+    ``fan_in`` is d and ``fan_out`` is m of one group. ``transposed``: the stored weight is (m, d). ``columns``: the
+    input's features lie on axis -2 instead of -1.
+    """
+
+    node: str
+    input: str
+    output: str
+    weight_index: int
+    groups: int
+    fan_in: int
+    fan_out: int
+    geometry: Geometry | None = None
+    transposed: bool = False
+    columns: bool = False
+
+    @property
+    def taps(self) -> int:
+        """How many positions of an input channel one output reads."""
+        return int(np.prod(self.geometry.kernel)) if self.geometry is not None else 1
+
+    def rows(self, x: Array, positions: Array | None = None) -> Array:
+        """Lay out inputs as (g, rows, d), at sampled output positions for a convolution."""
+        if self.geometry is None:
+            return self._features(x)
+        walk = self.geometry
+        begin, end = walk.pads(x.shape[2:])
+        flat = conv_patches(x, walk.kernel, walk.strides, begin, end, walk.dilations, positions)
+        return flat.reshape(len(flat), self.groups, -1).transpose(1, 0, 2)
+
+    def outputs(self, y: Array, positions: Array | None = None) -> Array:
+        """Lay out outputs as (g, rows, m), rows in the order of :meth:`rows`."""
+        if self.geometry is None:
+            return self._features(y)
+        flat = y.reshape(*y.shape[:2], -1)
+        picked = flat if positions is None else np.take_along_axis(flat, positions[:, None, :], 2)
+        rows = picked.transpose(0, 2, 1).reshape(-1, y.shape[1])
+        return rows.reshape(len(rows), self.groups, -1).transpose(1, 0, 2)
+
+    def _features(self, values: Array) -> Array:
+        last = np.moveaxis(values, -2, -1) if self.columns else values
+        return last.reshape(1, -1, last.shape[-1])
+
+    def matrix(self, weight: Array) -> Array:
+        """Return the weight as (g, d, m) in float64, a fresh array."""
+        values = weight.astype(np.float64)
+        if self.geometry is None:
+            return (values.T if self.transposed else values)[None]
+        return values.reshape(self.groups, self.fan_out, -1).transpose(0, 2, 1)
+
+    def weight(self, matrix: Array, like: Array) -> Array:
+        """Turn (g, d, m) back into the stored form of ``like``."""
+        if self.geometry is None:
+            values = matrix[0].T if self.transposed else matrix[0]
+        else:
+            values = matrix.transpose(0, 2, 1).reshape(like.shape)
+        return np.ascontiguousarray(values, dtype=like.dtype)
+
+
+def spatial_sizes(layer: Linear, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
+    """Return the spatial sizes of what a convolution reads, () for a product."""
+    return tuple(shapes[layer.input][2:]) if layer.geometry is not None else ()
+
+
+def linear_layers(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Linear]:
+    """Find every layer that can be seen as a matrix, by node name, in topological order."""
+    found = {}
+    for node in graph.nodes:
+        layer = None if node.domain else _linear(node, shapes, graph.opset)
+        if layer is not None:
+            found[node.name] = layer
+    return found
+
+
+def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | None:
+    if node.op not in _OPERATORS:
+        return None
+    operands = node.inputs[:2]
+    known = [is_stored(tensor) for tensor in operands]
+    if known[0] == known[1] or (known[0] and node.op != "MatMul"):
+        return None
+    index = int(known[1])
+    x, weight = operands[1 - index].name, _stored_shape(operands[index])
+    ends = node.name, x, node.outputs[0].name, index
+    if x not in shapes or node.outputs[0].name not in shapes:
+        return None
+    if node.op == "Conv":
+        groups = int(node.attribute("group", opset, 1))
+        walk = geometry(node, weight, opset)
+        return Linear(*ends, groups, int(np.prod(weight[1:])), weight[0] // groups, walk)
+    columns = index == 0
+    if len(weight) != 2 or (columns and len(shapes[x]) < 2) or (node.op == "Gemm" and not _plain(node, opset)):
+        return None
+    transposed = columns or (node.op == "Gemm" and bool(node.attribute("transB", opset, 0)))
+    fan_in, fan_out = weight[::-1] if transposed else weight
+    return Linear(*ends, 1, fan_in, fan_out, transposed=transposed, columns=columns)
+
+
+def _plain(gemm: Node, opset: int) -> bool:
+    scales = [gemm.attribute(name, opset, 1.0) for name in ("alpha", "beta")]
+    return scales == [1.0, 1.0] and not gemm.attribute("transA", opset, 0)
+
+
+def geometry(node: Node, weight: Shape, opset: int) -> Geometry:
+    """Read strides, dilations and pads of a convolution."""
+    dims = len(weight) - 2
+    strides = tuple(int(v) for v in node.attribute("strides", opset) or [1] * dims)
+    dilations = tuple(int(v) for v in node.attribute("dilations", opset) or [1] * dims)
+    mode = str(node.attribute("auto_pad", opset, "NOTSET"))
+    given = node.attribute("pads", opset) if mode in ("NOTSET", "") else None
+    pads = tuple(int(v) for v in given or [0] * (2 * dims))
+    same = mode if mode.startswith("SAME") else ""
+    return Geometry(tuple(weight[2:]), strides, dilations, pads[:dims], pads[dims:], same)
+
+
+def is_stored(tensor: Tensor) -> bool:
+    """Whether the value lies in the model, maybe seen through a cast or a dequantisation along at most one axis."""
+    producer = tensor.producer
+    if tensor.is_constant or producer is None or producer.op not in SEEN_THROUGH:
+        return tensor.is_constant
+    scales = [t for t in producer.inputs[1:] if t.name]
+    return is_stored(producer.inputs[0]) and all(t.is_constant and t.array.ndim < 2 for t in scales)
+
+
+def _stored_shape(tensor: Tensor) -> Shape:
+    producer = tensor.producer
+    return tensor.array.shape if tensor.is_constant or producer is None else _stored_shape(producer.inputs[0])
+
+
+def stored_array(tensor: Tensor, opset: int) -> Array:
+    """Return the value of a tensor of which :func:`is_stored` holds."""
+    node = tensor.producer
+    if tensor.is_constant or node is None:
+        return tensor.array
+    values = stored_array(node.inputs[0], opset)
+    if node.op != "DequantizeLinear":
+        return values
+    axis = int(node.attribute("axis", opset, 1)) % max(values.ndim, 1)
+    scale, shift = (_along(t, axis, values.ndim) for t in (*node.inputs[1:], None, None)[:2])
+    return np.asarray((values.astype(np.float64) - shift) * scale, node.inputs[1].dtype)
+
+
+def _along(parameter: Tensor | None, axis: int, rank: int) -> Array:
+    """Shape a scale or zero point to broadcast along one axis; 0 for none."""
+    if parameter is None or not parameter.name:
+        return np.zeros(())
+    values = parameter.array.astype(np.float64)
+    return values.reshape([-1 if a == axis else 1 for a in range(rank)] if values.size > 1 else ())
+
+
+def stored_weight(graph: Graph, node: Node, layer: Linear) -> Array:
+    """Return the layer's weight, as floats when it is seen through a dequantisation."""
+    return stored_array(node.inputs[layer.weight_index], graph.opset)

@@ -1,0 +1,1 @@
+"""What calibration samples tell: moments of what layers read, activations, divergence of outputs."""

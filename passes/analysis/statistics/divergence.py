@@ -1,0 +1,49 @@
+"""How far one model's outputs are from another's, in one number per sample, without labels (arrays only)."""
+
+import numpy as np
+
+from ....ir.graph import Array
+
+_FEWEST, _MOST = 2, 100_000
+_HUGE = 1e30
+TEMPERATURE = 2.0
+"""Scores are softened before they are compared: few uncertain samples carry the plain divergence. With 128 samples the
+logarithm of its ratio to that of 4,000 others spreads by 0.51; that of the softened one, by 0.25."""
+_SCORES = ("Add", "Gemm", "LogSoftmax", "MatMul")
+
+
+def divergence(reference: Array, other: Array, *, logits: bool) -> float:
+    """Return the mean Kullback-Leibler divergence of softened class scores (nats), or the relative squared error.
+
+    ``reference`` and ``other``: (n, ...) float outputs of the original and the changed model; ``logits`` says that
+    rows are class scores, whose distributions are ``softmax(scores / TEMPERATURE)``. The relative error is
+    ``|other - reference|^2 / |reference - mean|^2``; where the reference does not vary, relative to its power. NaN and
+    Inf count as 1e30 on both sides.
+    """
+    a, b = _finite(reference), _finite(other)
+    if logits:
+        a, b = ((v - v.max(-1, keepdims=True)) / TEMPERATURE for v in (a, b))
+        a, b = (v - np.log(np.exp(v).sum(-1, keepdims=True)) for v in (a, b))
+        return float(np.maximum((np.exp(a) * (a - b)).sum(-1), 0).mean())
+    spread = float(((a - a.mean(0, keepdims=True)) ** 2).sum()) or float((a**2).sum()) or 1.0
+    return float(((a - b) ** 2).sum()) / spread
+
+
+def disagreement(reference: Array, other: Array) -> float:
+    """Return the share of entries that differ, for outputs that decide: classes, indices, masks."""
+    return float((reference != other).mean()) if reference.size else 0.0
+
+
+def _finite(values: Array) -> Array:
+    known = np.nan_to_num(values.astype(np.float64), nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
+    return np.clip(known, -_HUGE, _HUGE)
+
+
+def looks_like_logits(reference: Array, produced_by: str) -> bool:
+    """Whether an output is a row of class scores a sample: rank 2, two classes or more, made by a linear layer."""
+    return reference.ndim == 2 and _FEWEST <= reference.shape[1] <= _MOST and produced_by in _SCORES
+
+
+def as_logits(values: Array) -> Array:
+    """Turn probabilities into scores whose softmax they are."""
+    return np.log(np.maximum(values.astype(np.float64), 1e-12))

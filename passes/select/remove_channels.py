@@ -1,0 +1,122 @@
+"""``remove-channels``: carry out what selection and allocation decided, and prove it with the zero-mask oracle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...ir.errors import UsageError, VerificationError
+from ...ir.feeds import batch_size, random_feeds
+from ...ir.graph import Array, Graph
+from ..analysis.channels.branch_removal import branch_cut, keep_shape, mean_shifts, remove_branches, shift_readers
+from ..analysis.channels.branches import Cut
+from ..analysis.channels.groups import Channels
+from ..analysis.channels.masking import masked
+from ..analysis.channels.ranking import Ranking
+from ..base import Context, Outcome
+
+TOLERANCE = 1e-5
+_HIDING = frozenset({"ArgMax", "ArgMin", "LogSoftmax", "QuantizeLinear", "Sigmoid", "Softmax", "Tanh", "TopK"})
+
+
+@dataclass(frozen=True)
+class RemoveChannels:
+    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs.
+
+    A droppable group of which nothing stays vanishes with its block: what read it becomes a constant per channel, its
+    bias plus, with calibration data, the mean of what the removed channels gave it.
+    """
+
+    tolerance: float = TOLERANCE
+    name: ClassVar[str] = "remove-channels"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite the graph and leave the original and the keep mask in the decisions.
+
+        Raises UsageError without a selection before it, PreconditionError for blocks that the graph needs,
+        VerificationError when the oracle fails.
+        """
+        ranking: Ranking | None = context.decisions.get("ranking")
+        removed: dict[str, int] | None = context.decisions.pop("removed", None)
+        if ranking is None or removed is None:
+            hint = "put select-channels{keep=…} or allocate before it"
+            raise UsageError("remove-channels has nothing decided to carry out", hint=hint)
+        kept = ranking.kept(removed)
+        if not kept:
+            return Outcome(False, ("nothing to remove",))
+        channels = ranking.channels
+        parts = branch_cut(graph, channels, kept)
+        shifts = mean_shifts(graph, channels, parts, _means(graph, context) if parts.readers else {})
+        reference = _reference(graph, channels, kept, shifts) if context.verify else None
+        context.decisions["dense"] = graph.copy()
+        context.decisions.pop("written", None)  # forms written before are ordinary layers from here
+        context.decisions["keep"] = keep_shape(channels, kept)
+        remove_branches(graph, channels, kept, shifts, parts, context.runner)
+        error = self._prove(reference, graph, context) if reference is not None else None
+        return _outcome(channels, kept, parts, error)
+
+    def _prove(self, reference: Graph, graph: Graph, context: Context) -> float:
+        if context.calibration is not None:
+            feeds = next(iter(context.calibration.batches(batch_size(graph, 2))))
+        else:
+            feeds = random_feeds(graph, context.rng(), batch_size(graph, 2))
+        names = _witnesses(graph)
+        wanted = context.runner.session(reference, outputs=names, exact=True).run(feeds)
+        got = context.runner.session(graph, outputs=names, exact=True).run(feeds)
+        worst = max((_difference(wanted[name], got[name]) for name in wanted), default=0.0)
+        if not worst <= self.tolerance:
+            raise VerificationError(
+                f"the pruned graph differs from the masked one by {worst:.1e}",
+                why="removing these channels is not the same as zeroing them",
+                hint="please report this model; --keep the layers named by analyse to go on without them",
+            )
+        return worst
+
+
+def _reference(graph: Graph, channels: Channels, kept: Mapping[str, Array], shifts: Mapping[str, Array]) -> Graph:
+    """Mask what goes; layers that lose their whole input get the same shift of their bias as in the pruned graph."""
+    reference = masked(graph, channels, kept)
+    shift_readers(graph, channels, shifts, reference)
+    return reference
+
+
+def _outcome(channels: Channels, kept: Mapping[str, Array], parts: Cut, error: float | None) -> Outcome:
+    gone = sum(group.cells.size - len(kept[group.name]) for group in channels.groups if group.name in kept)
+    whole = sum(not classes.size for classes in kept.values())
+    note = f"{gone} channels removed from {len(kept)} groups"
+    blocks = [f"{whole} of them whole: {', '.join(parts.readers)} became constant"] if whole else []
+    proof = [f"oracle: removing equals masking to {error:.1e}"] if error is not None else []
+    figures = {"channels_removed": gone, "branches_removed": whole, "oracle_error": error}
+    return Outcome(True, (note, *blocks, *proof), figures)
+
+
+def _means(graph: Graph, context: Context) -> Mapping[str, Array]:
+    """Return the means of what every layer reads, by node name; nothing without statistics."""
+    moments = context.decisions.get("moments")
+    if moments is None:
+        return {}
+    return context.remember("means", graph, list(moments.key), lambda: {name: m.mean for name, m in moments.items()})
+
+
+def _witnesses(graph: Graph) -> list[str]:
+    """Name the tensors to compare: the outputs, and what a saturating or deciding last operator would hide."""
+    names = []
+    for tensor in graph.outputs:
+        producer = tensor.producer
+        names.append(tensor.name)
+        if producer is not None and producer.op in _HIDING and not producer.inputs[0].is_constant:
+            names.append(producer.inputs[0].name)
+    return list(dict.fromkeys(names))
+
+
+def _difference(wanted: Array, got: Array) -> float:
+    """Largest difference relative to the largest value; infinite when shapes or the place of NaNs differ."""
+    if wanted.shape != got.shape:
+        return float("inf")
+    a, b = wanted.astype(np.float64), got.astype(np.float64)
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return float("inf")
+    scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a[finite] - b[finite]).max(initial=0.0)) / scale

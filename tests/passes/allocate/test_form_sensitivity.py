@@ -1,0 +1,140 @@
+"""What forms do to the outputs: interpolated, measured, and remembered."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import distance
+from zoo import ZOO, feeds
+
+from optimise_onnx.ir.cost import cost, total
+from optimise_onnx.passes.allocate.allocate import Allocate
+from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes, sensitivities
+from optimise_onnx.passes.allocate.problem import Problem, Widths
+from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.statistics.judge import judge
+from optimise_onnx.passes.base import Context
+from tests.passes.decompose.passing import calibrated, network, run
+
+
+def task_of(name: str, families: str = "all", samples: int = 32) -> tuple[Problem, Context]:
+    """Rank a network and offer it forms."""
+    graph, shared = calibrated(ZOO[name]() if name in ZOO else network(name), samples)
+    graph = run("fold-constants,fold-batch-norm", graph, shared)
+    run(f"select-channels,offer-forms{{families={families}}}", graph, shared)
+    ranking, widths = shared.decisions["ranking"], Widths(1, 1.0)
+    return Problem.of(
+        graph, ranking, shared.runner, Counted("macs"), 0.0, True, widths, shared.decisions["offers"]
+    ), shared
+
+
+@given(st.floats(-8, -1), st.floats(0.1, 1), st.floats(0.01, 100), st.floats(0.01, 100))
+def test_what_was_measured_is_given_back(place: float, step: float, first: float, second: float) -> None:
+    errors = 10.0 ** np.array([place, place + step])
+    known = Sensitivity(errors, errors * [first, second])
+    np.testing.assert_allclose(known.of(errors), known.divergences, rtol=1e-9)
+    inside = known.of(np.array([np.sqrt(errors.prod())])) / np.sqrt(errors.prod())
+    assert min(first, second) * (1 - 1e-9) <= inside[0] <= max(first, second) * (1 + 1e-9)
+    np.testing.assert_allclose(known.of(errors[:1] / 10), errors[0] * first / 10, rtol=1e-9)
+    np.testing.assert_allclose(known.of(errors[1:] * 10), errors[1] * second * 10, rtol=1e-9)
+
+
+def test_a_substitute_is_the_layer_that_is_written_later() -> None:
+    task, shared = task_of("residual")
+    substitutes = Substitutes(shared.decisions["moments"])
+    for offer in task.offers:
+        form = offer.menu(Counted("macs"), offer.errors).forms[-1]
+        copies = [task.graph.copy(), task.graph.copy()]
+        for copy in copies:  # the second time it is not fitted again
+            substitutes.write(copy, offer.layer, form)
+        shared.decisions["forms"] = {offer.layer.node: form}
+        fitted = {key: shared.decisions[key] for key in ("moments", "forms")}
+        fresh = Context(shared.runner, task.graph, shared.calibration, decisions=fitted)
+        written = run("decompose", task.graph, fresh)
+        inputs = feeds(network("residual"), 3, 4)
+        assert distance(copies[0], written, inputs) < 2e-4
+        assert copies[0].to_model() == copies[1].to_model()
+
+
+def test_sensitivities_are_what_the_judge_says() -> None:
+    task, shared = task_of("residual")
+    found = sensitivities(task, shared, 8)
+    examiner = judge(task.graph, shared.judging(8), shared.runner)
+    substitutes = Substitutes(shared.decisions["moments"])
+    assert len(found) == len(task.offers) > 2
+    parts = [(layer, part) for offer, layer in zip(task.offers, found, strict=True) for part in offer.apart()]
+    for layer, part in parts:
+        menu, known = part.menu(Counted("macs"), part.errors), layer[part.families[0].name]
+        assert (np.diff(known.errors) > 0).all()
+        for error, divergence in zip(known.errors, known.divergences, strict=True):
+            copy = task.graph.copy()
+            substitutes.write(copy, part.layer, menu.forms[menu.errors.tolist().index(error)])
+            assert divergence == pytest.approx(examiner.of(copy), rel=1e-6)
+
+
+def test_a_layer_of_which_no_form_saves_anything_keeps_its_own() -> None:
+    """Where one place of the output reads the whole image, the first half of a pair runs at more places."""
+    task, shared = task_of("tiny", "stretch")
+    fast = [bool(offer.menu(Counted("macs"), offer.errors).forms) for offer in task.offers]
+    assert not all(fast)
+    found = sensitivities(task, shared, 8)
+    assert [layer["stretch"].errors.size > 0 for layer in found] == fast
+
+
+def test_allocation_goes_on_where_no_form_saves_anything() -> None:
+    model = network("tiny")
+    graph, shared = calibrated(model, 16)
+    found = run(
+        "select-channels,offer-forms{families=stretch},allocate{target=macs=0.6x},remove-channels,decompose",
+        graph,
+        shared,
+    )
+    assert total(cost(found)).macs <= 0.6 * total(cost(graph)).macs
+
+
+NAMES = ["concat_dense_chain", "resnext", "residual", "matmul"]
+
+
+class Priced:
+    """Keeps the price of the last choice that was weighed."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.prices: list[float] = []
+        original = Problem.price
+
+        def price(task: Problem, choice: Any) -> float:
+            self.prices.append(original(task, choice))
+            return self.prices[-1]
+
+        patch.setattr(Problem, "price", price)
+
+
+CASES = [(name, kind) for name in NAMES for kind in ("macs", "params", "bytes")] + [("mobilenet_v2", "bytes")]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_the_price_is_what_the_rewritten_graph_costs(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ZOO[name]() if name in ZOO else network(name)
+    graph, shared = calibrated(model, 8)
+    graph = run("fold-constants,fold-batch-norm", graph, shared)
+    shared.original = graph
+    target, priced = Target.parse(f"{kind}=0.6x"), Priced(monkeypatch)
+    run("select-channels,offer-forms", graph, shared)
+    Allocate(target=str(target)).run(graph, shared)
+    found = run("remove-channels,decompose,reconstruct", graph, shared)
+    real, budget = target.measure(total(cost(found))), target.budget(target.measure(total(cost(graph))))
+    price = next(price for price in reversed(priced.prices) if price <= budget)
+    assert real <= budget
+    if kind == "macs":
+        assert real in priced.prices
+    else:
+        assert any(real <= each <= 1.03 * real + 200 for each in priced.prices), (real, price)
+
+
+def test_offers_are_used_once() -> None:
+    graph, shared = calibrated(network("residual"), 16)
+    run("select-channels,offer-forms,allocate{target=macs=0.8x}", graph, shared)
+    assert "offers" not in shared.decisions

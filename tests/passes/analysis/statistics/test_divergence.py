@@ -1,0 +1,133 @@
+"""Divergence of outputs: nought for equal ones, positive otherwise, always finite, of the kind an output calls for."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from oracle import graph_of
+from scipy.special import rel_entr, softmax
+from zoo import feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.passes.analysis.statistics.divergence import (
+    TEMPERATURE,
+    as_logits,
+    disagreement,
+    divergence,
+    looks_like_logits,
+)
+from optimise_onnx.passes.analysis.statistics.judge import judge
+
+Array = NDArray[Any]
+
+scores = arrays.arrays(np.float32, (4, 5), elements=st.floats(-50, 50, width=32))
+
+
+@given(scores, scores)
+def test_logits_by_the_textbook(a: Array, b: Array) -> None:
+    p, q = softmax(a.astype(float) / TEMPERATURE, 1), softmax(b.astype(float) / TEMPERATURE, 1)
+    assert divergence(a, b, logits=True) == pytest.approx(rel_entr(p, q).sum(1).mean(), abs=1e-6)
+
+
+@given(scores, scores, st.booleans())
+def test_equal_is_nought_and_other_is_not_negative(a: Array, b: Array, logits: bool) -> None:
+    assert divergence(a, a, logits=logits) == 0
+    assert divergence(a, b, logits=logits) >= 0
+
+
+@given(scores, scores, st.floats(-20, 20))
+def test_scores_count_up_to_a_constant(a: Array, b: Array, shift: float) -> None:
+    assert divergence(a, b + np.float32(shift), logits=True) == pytest.approx(divergence(a, b, logits=True), abs=1e-4)
+
+
+def test_the_relative_error_is_one_at_the_mean() -> None:
+    a = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32) + 100
+    assert divergence(a, np.broadcast_to(a.mean(0), a.shape), logits=False) == pytest.approx(1, rel=1e-4)
+    assert divergence(1000 * a, 1000 * (a + 1), logits=False) == pytest.approx(
+        divergence(a, a + 1, logits=False), rel=1e-3
+    )
+
+
+def test_a_reference_that_does_not_vary() -> None:
+    one = np.full((1, 4), 3.0)
+    assert divergence(one, 1.5 * one, logits=False) == pytest.approx(0.25)
+    assert divergence(np.zeros((2, 4)), np.ones((2, 4)), logits=False) == 8
+
+
+@pytest.mark.parametrize("logits", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_never_other_than_finite(bad: float, logits: bool) -> None:
+    a = np.random.default_rng(0).standard_normal((3, 4))
+    broken = a.copy()
+    broken[1, 2] = bad
+    assert divergence(broken, broken, logits=logits) == 0
+    assert 1 < divergence(a, broken, logits=logits) < np.inf
+    assert divergence(np.full((2, 2), 1e300), -np.full((2, 2), 1e300), logits=False) < np.inf
+
+
+def test_probabilities_become_scores() -> None:
+    p = softmax(np.random.default_rng(0).standard_normal((3, 4)), 1)
+    np.testing.assert_allclose(softmax(as_logits(p), 1), p)
+    assert np.isfinite(as_logits(np.zeros((1, 2)))).all()
+
+
+def test_disagreement_is_a_share() -> None:
+    assert disagreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.25
+    assert disagreement(np.empty(0), np.empty(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "made_by", "wanted"),
+    [
+        ((4, 10), "Gemm", True),
+        ((4, 10), "LogSoftmax", True),
+        ((4, 1), "Gemm", False),
+        ((4, 10), "Sigmoid", False),
+        ((4, 10, 3), "Add", False),
+    ],
+)
+def test_which_outputs_are_class_scores(shape: tuple[int, ...], made_by: str, wanted: bool) -> None:
+    assert looks_like_logits(np.zeros(shape), made_by) is wanted
+
+
+def test_a_judge_compares_with_what_was_before() -> None:
+    b = Builder("judged")
+    x = b.input("x", ["N", 4])
+    y = b.gemm(x, 3)
+    model = b.model(y, b.softmax(y), b.node("ArgMax", [y], axis=1))
+    graph, inputs = graph_of(model), feeds(model, 0, 100)
+    known = judge(graph, Calibration.from_arrays(inputs), OrtRunner(1))
+    assert known.of(graph) == 0
+    weight = graph.tensors()["weight_0"]
+    changed = graph.copy()
+    changed.set_array(changed.tensors()["weight_0"], 1.3 * weight.array)
+    outputs = (OrtRunner(1).session(g).run(inputs)["softmax_0_out"].astype(float) for g in (graph, changed))
+    p, q = (softmax(np.log(each) / TEMPERATURE, 1) for each in outputs)
+    assert known.of(changed) == pytest.approx(
+        2 * rel_entr(p, q).sum(1).mean(), rel=1e-3
+    )  # the scores and their softmax
+
+
+def test_decisions_count_where_nothing_else_is_put_out() -> None:
+    b = Builder("decided")
+    graph_model = b.model(b.node("ArgMax", [b.gemm(b.input("x", ["N", 4]), 3)], axis=1))
+    graph, inputs = graph_of(graph_model), feeds(graph_model, 0, 50)
+    known = judge(graph, Calibration.from_arrays(inputs), OrtRunner(1))
+    changed = graph.copy()
+    changed.set_array(changed.tensors()["weight_0"], -graph.tensors()["weight_0"].array)
+    before, after = (next(iter(OrtRunner(1).session(g).run(inputs).values())) for g in (graph, changed))
+    assert known.of(changed) == (before != after).mean() > 0
+
+
+def test_samples_may_lie_on_another_axis_of_an_output() -> None:
+    b = Builder("turned")
+    model = b.model(b.transpose(b.gemm(b.input("x", ["N", 4]), 3), 1, 0))
+    graph = graph_of(model)
+    known = judge(graph, Calibration.from_arrays(feeds(model, 0, 100)), OrtRunner(1))  # batches of 64 and 36
+    assert known.of(graph) == 0
