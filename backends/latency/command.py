@@ -12,7 +12,7 @@ import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
-from ...ir.timing import Timer
+from ...ir.timing import Comparison, Timer
 from .alignment import alignment
 
 _PLACE = "{model}"
@@ -59,6 +59,10 @@ class Command:
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: the command tells no layers apart."""
         return {}
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Hold two figures against each other."""
+        return Comparison.exact(*self.times([before, after]))
 
     def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
         """Return the command itself."""
