@@ -15,6 +15,7 @@ from ..frontends.scripts import metric as metric_function
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
+from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
 from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
@@ -111,6 +112,8 @@ def compress_graph(
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
+    for pattern in settings.keep_nodes:
+        held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
     runner = OrtRunner()
     samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
