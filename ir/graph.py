@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
+from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
 
@@ -22,11 +23,15 @@ __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
 
 class Graph:
-    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface."""
+    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface.
 
-    def __init__(self, raw: gs.Graph, base: onnx.ModelProto) -> None:
+    ``sizes`` are what the dimensions that the inputs leave open are taken to be, None until they are chosen.
+    """
+
+    def __init__(self, raw: gs.Graph, base: onnx.ModelProto, sizes: Sizes | None = None) -> None:
         self._raw = raw
         self._base = base
+        self.sizes = sizes
         self._names: set[str] = set()
 
     @staticmethod
@@ -184,14 +189,14 @@ class Graph:
         self._raw.cleanup(remove_unused_graph_inputs=False)
 
     def copy(self) -> Graph:
-        """Copy the structure; arrays are shared."""
+        """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(self._raw.copy(), base)
+        return Graph(self._raw.copy(), base, self.sizes)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
-        self._raw = other._raw
+        self._raw, self.sizes = other._raw, self.sizes or other.sizes
 
     def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""

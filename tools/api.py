@@ -26,6 +26,7 @@ from .measure import Metric, accuracy
 from .outcome import guarded, missed, report, tightened
 from .report import Report
 from .settings import Options, Settings
+from .sizing import InputShapes, sized
 
 Source = str | Path | bytes | onnx.ModelProto | Graph
 
@@ -50,9 +51,13 @@ def load(source: Source) -> Graph:
     return source if isinstance(source, Graph) else frontend.load(source, OrtRunner())[0]
 
 
-def analyse(source: Source) -> Analysis:
-    """Find groups of coupled channels, pins with reasons, and the cost of every layer. Raises InvalidModelError."""
-    return Analysis.of(load(source), OrtRunner())
+def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analysis:
+    """Find groups of coupled channels, pins with reasons, and the cost of every layer.
+
+    ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
+    """
+    runner = OrtRunner()
+    return Analysis.of(sized(load(source), runner, input_shapes), runner)
 
 
 def compress(
@@ -108,6 +113,7 @@ def compress_graph(
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
     runner = OrtRunner()
+    graph = sized(graph, runner, settings.input_shapes, used)
     samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
 
     def attempt(wanted: Settings) -> tuple[Rewritten, Report]:
@@ -136,11 +142,16 @@ def run_pipeline(
     seed: int = 0,
     verify: bool = True,
     progress: Progress = silent,
+    input_shapes: InputShapes | None = None,
 ) -> tuple[Graph, list[Record]]:
-    """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise."""
+    """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise.
+
+    ``input_shapes`` as in :func:`compress`.
+    """
     runner = OrtRunner()
-    original = load(source)
-    used = None if data is None else calibration(data, original, samples=samples)
+    loaded = load(source)
+    used = None if data is None else calibration(data, loaded, samples=samples)
+    original = sized(loaded, runner, input_shapes, used)
     graph = original.copy()
     context = Context(runner, baseline(original, runner), used, seed, verify, progress=progress)
     records = manager.run(graph, context)

@@ -12,8 +12,9 @@ from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.shapes import input_sizes
 from ..ir.timing import Latency, latency
-from . import evaluation
+from . import evaluation, sizing
 from .compression import Progress, Rewritten, rewrite
 from .measure import Metric, measure
 from .report import OnDevice, Report
@@ -46,6 +47,8 @@ def report(
         seed=settings.seed,
         pins=rewritten.pins,
         records=rewritten.records,
+        input_shapes=input_sizes(original, 1),
+        notes=sizing.notes(original),
         device=_on_device(rewritten, settings, times),
     )
 

@@ -10,6 +10,7 @@ from ..backends.latency.command import Command
 from ..ir.errors import UsageError
 from ..passes.allocate.target import Target
 from ..passes.decompose.families import chosen
+from .sizing import InputShapes
 
 
 class Options(TypedDict, total=False):
@@ -27,7 +28,8 @@ class Options(TypedDict, total=False):
     ``sampler`` lets layers drop channels of a stream that others still read. ``forms`` names families of forms that
     layers may take besides losing channels: ``stretch``, ``low-rank``, ``strided``, ``grouped``, or ``all``. With
     ``cache`` what was measured is kept for another target of the same model and data, in the folder that the variable
-    OPTIMISE_ONNX_CACHE names or the user's cache.
+    OPTIMISE_ONNX_CACHE names or the user's cache. ``input_shapes`` are what open dimensions are taken to be, by input
+    name or as texts: see :data:`optimise_onnx.tools.sizing.InputShapes`.
     """
 
     criterion: str | None
@@ -46,6 +48,7 @@ class Options(TypedDict, total=False):
     sampler: bool
     forms: Sequence[str]
     cache: bool
+    input_shapes: InputShapes | None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Settings:
     sampler: bool = False
     forms: Sequence[str] = ()
     cache: bool = True
+    input_shapes: InputShapes | None = None
 
     @staticmethod
     def parse(target: str | Target, **options: Unpack[Options]) -> Settings:

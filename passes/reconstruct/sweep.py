@@ -37,7 +37,7 @@ class Sweep:
         self.channels: Channels = context.decisions["ranking"].channels
         self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
         self.rng = context.rng()
-        self.shapes = concrete(graph, input_sizes(graph, 1, 32)) | self.surgery.shapes_after()
+        self.shapes = concrete(graph, input_sizes(graph, 1)) | self.surgery.shapes_after()
         self.layers = linear_layers(graph, self.shapes)
         self.written: dict[str, Written] = context.decisions.get("written", {})
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}

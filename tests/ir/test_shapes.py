@@ -72,7 +72,7 @@ def test_an_input_without_rank_is_an_error() -> None:
     graph = head()
     graph.inputs[0]._raw.shape = None
     with pytest.raises(InvalidModelError, match="input 'x' has no declared rank"):
-        input_sizes(graph, 1, 32)
+        input_sizes(graph, 1)
 
 
 def test_a_skeleton_holds_no_large_weight_and_leaves_the_graph_alone() -> None:

@@ -28,6 +28,12 @@ Data = Annotated[
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
 Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
 Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape", metavar="NAME:D0,D1,...", help="Sizes of an input that the model leaves open (repeatable)."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
@@ -127,6 +133,7 @@ SETTINGS: dict[str, tuple[object, object]] = {
     "allow_partial": (AllowPartial, False),
     "seed": (Seed, 0),
     "strict": (Strict, False),
+    "input_shapes": (InputShapes, None),
 }
 """The fields of ``Settings`` as options, with their defaults: what a command's last parameter, ``**``, stands for."""
 

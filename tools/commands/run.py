@@ -20,12 +20,13 @@ def run(
     print_after: o.PrintAfter = False,
     time_passes: o.TimePasses = False,
     verify_each: o.VerifyEach = True,
+    input_shapes: o.InputShapes = None,
 ) -> None:
     """Run a pipeline of passes as written."""
     check_output(output, [source, *([Path(data)] if data else [])])
     from ...passes.manager import PassManager
     from ...passes.observers import DumpAfter, Observer, PrintAfter, Timing
-    from .. import api, table
+    from .. import api, sizing, table
     from ..report import notes
 
     timing = Timing()
@@ -33,8 +34,10 @@ def run(
     observers += [PrintAfter(out.say)] if print_after else []
     manager = PassManager.parse(passes, observers)
     with out.progress() as progress:
-        graph, records = api.run_pipeline(source, manager, data, samples, seed, verify_each, progress)
+        graph, records = api.run_pipeline(source, manager, data, samples, seed, verify_each, progress, input_shapes)
     write(output, graph.to_model().SerializeToString(deterministic=True))
+    for line in sizing.notes(graph):
+        out.say(line)
     for line in notes(records):
         out.say(line, VERBOSE)
     if time_passes:
