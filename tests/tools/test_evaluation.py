@@ -56,7 +56,5 @@ def test_a_fixed_batch_stays() -> None:
 
 
 def test_a_size_that_does_not_run_asks_for_data() -> None:
-    with pytest.raises(
-        InvalidModelError, match=r"on random inputs: wrong side \(give --data, or --input-shape"
-    ):
+    with pytest.raises(InvalidModelError, match=r"on random inputs: wrong side \(give --data, or --input-shape"):
         evaluation.at_random(model("N", 32), Choosy(7), seed=1)
