@@ -15,13 +15,12 @@ from scipy.sparse.csgraph import connected_components
 
 from ....ir.errors import InvalidModelError
 from ....ir.graph import Array, Graph
-from ....ir.shapes import Shape, concrete, input_sizes
+from ....ir.shapes import Shape, complete, concrete, input_sizes
 from .labels import Pin, Propagation
 from .rules.elementwise import static
 from .rules.table import propagate
 
-# Batch and side to try for symbolic dimensions: large enough to be told apart, small enough for a model's own limits.
-_SIZES = ((3, 32), (3, 64), (3, 224), (1, 16), (1, 8), (1, 1))
+_BATCHES = (3, 1)  # several samples are told apart from axes along which all is alike; a model may take only one
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class Channels:
     floors: tuple[Array, ...]
 
 
-def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
-    """Find every group of coupled channels. ``sizes`` gives input shapes; symbols default to batch 3 and side 32.
+def analyse(graph: Graph) -> Channels:
+    """Find every group of coupled channels, at the sizes of inputs that are kept with the graph.
 
     Raises InvalidModelError when the shapes of the inputs are unknown.
     """
-    shapes = _shapes(graph, sizes)
+    shapes = _shapes(graph)
     registry: dict[tuple[str, Shape], int] = {}
     classes = np.zeros(1, np.int64)
     history: list[tuple[Array, Pin]] = []
@@ -83,20 +82,18 @@ def _keep_outputs(ctx: Propagation) -> None:
             ctx.demand(tensor, [], node)
 
 
-def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
-    """Infer shapes; where none are given, with the first sizes of inputs that leave no tensor unknown."""
-    if sizes is not None:
-        return concrete(graph, sizes)
+def _shapes(graph: Graph) -> dict[str, Shape]:
+    """Infer shapes with the first batch that leaves no tensor unknown, else with the one that leaves the fewest."""
     tried: list[dict[str, Shape]] = []
     best: dict[str, Shape] = {}
-    for batch, side in _SIZES:
-        wanted = input_sizes(graph, batch, side)
+    for batch in _BATCHES:
+        wanted = input_sizes(graph, batch)
         if wanted in tried:
             continue
         tried.append(wanted)
         with suppress(InvalidModelError):
             best = max(best, concrete(graph, wanted), key=len)
-        if all(t.name in best for node in graph.nodes for t in node.outputs if t.name):
+        if complete(graph, best):
             break
     return best
 
