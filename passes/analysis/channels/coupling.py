@@ -4,8 +4,8 @@ A *place* holds channels on one axis of one tensor that are coupled alike: they 
 same pins hold them. An edge says that a node lets two places lose the same channels, or equally many. So channels
 of two places are coupled when a path joins them, and the shortest path is the shortest reason.
 
-The analysis keeps no such record. Its rounds run once more with nothing held, so that pinned channels keep their
-names; then every node's rule is applied alone, and what it makes equal is what this node ties.
+The analysis keeps no such record: every node's rule is applied alone once more, and what it makes equal is what this
+node ties. Pinned channels are one class to the analysis, so for them its rounds run again with nothing held.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import networkx as nx
 import numpy as np
 
-from ....ir.graph import Array, Node
-from .labels import Pin, Propagation
+from ....ir.graph import Array, Graph, Node
+from .labels import Pin, Propagation, rows
 from .local import Alone, Carrier, alone
 from .rounds import Pins, interchangeable, settle
 
@@ -38,14 +38,47 @@ class Place(NamedTuple):
 
 
 def coupling(channels: Channels) -> nx.MultiGraph[Place]:
-    """Return the graph of places; the graph that was analysed must be unchanged since. Takes about one more analysis.
+    """Return the graph of places; the graph that was analysed must be unchanged since. Takes two or three analyses.
 
-    Every node has ``indices``, the places on the axis; ``made_by`` and ``read_by``, names of the nodes whose filters
-    make these channels and whose weights sum over them; and ``pins``. Every edge has ``node``, ``op`` and ``why``,
-    and is keyed by the node's name.
+    Every node has ``free``, whether its channels can go; ``indices``, where they lie on the axis; ``made_by`` and
+    ``read_by``, names of the nodes whose filters make them and whose weights sum over them; and ``pins``. Every edge
+    has ``node``, ``op`` and ``why``, and is keyed by the node's name.
     """
-    settled, pins = settle(channels.context.graph, channels.context.shapes, hold=False)
-    build = _Build(settled, _parts(settled, pins))
+    ctx = channels.context
+    found = _built(ctx, [], free=True)
+    kept = _built(*settle(ctx.graph, ctx.shapes, hold=False), free=False)
+    kept.remove_nodes_from([place for place in kept if _can_go(ctx, place, kept.nodes[place]["indices"])])
+    _explain_rest(ctx.graph, kept)
+    found.add_nodes_from(kept.nodes(data=True))
+    found.add_edges_from(kept.edges(keys=True, data=True))
+    return found
+
+
+def _can_go(found: Propagation, place: Place, indices: tuple[int, ...]) -> bool:
+    """Whether the analysis leaves a place free that rounds with nothing held know otherwise."""
+    layers = found.slices.get(place.tensor, [found.labels[place.tensor]] if place.tensor in found.labels else [])
+    return any(bool(rows(layer)[:, indices].any()) for layer in layers if layer.shrink == place.axis)
+
+
+def _explain_rest(graph: Graph, kept: nx.MultiGraph[Place]) -> None:
+    """Join kept channels without a pin of their own to others in the same tensor: what joined the two kept both."""
+    pinned: dict[str, Place] = {}
+    unpinned: list[Place] = []
+    for component in nx.connected_components(kept):
+        if any(kept.nodes[place]["pins"] for place in component):
+            pinned.update((place.tensor, place) for place in component)
+        else:
+            unpinned.extend(component)
+    tensors = graph.tensors()
+    for place in sorted(unpinned):
+        node = tensors[place.tensor].producer
+        if place.tensor in pinned and node is not None:
+            why = "the other channels of its output have to stay, so these too"
+            kept.add_edge(place, pinned[place.tensor], node.name, node=node.name, op=node.op, why=why)
+
+
+def _built(settled: Propagation, pins: Pins, free: bool) -> nx.MultiGraph[Place]:
+    build = _Build(settled, _parts(settled, pins, free), free)
     for node in settled.graph.nodes:
         build.link(node, alone(settled, node))
     build.mark_ends()
@@ -54,12 +87,13 @@ def coupling(channels: Channels) -> nx.MultiGraph[Place]:
     return build.graph
 
 
-def _parts(settled: Propagation, pins: Pins) -> dict[int, str]:
+def _parts(settled: Propagation, pins: Pins, free: bool) -> dict[int, str]:
     """Name the part of every class that some tensor or pin holds."""
+    remark = "" if free else " (kept)"
     born = np.unique(np.concatenate([np.zeros(0, np.int64), *(birth.atoms for birth in settled.births)]))
     held = (np.intersect1d(settled.classes[atoms], born) for atoms, _ in pins)
     found = interchangeable(settled, [*(labels.atoms for labels in settled.labels.values()), *held])
-    return {int(member): name for name, members in found.items() for member in members}
+    return {int(member): name + remark for name, members in found.items() for member in members}
 
 
 @dataclass
@@ -68,6 +102,7 @@ class _Build:
 
     settled: Propagation
     parts: dict[int, str]
+    free: bool
     graph: nx.MultiGraph[Place] = field(default_factory=nx.MultiGraph)
     by_tensor: dict[str, list[Place]] = field(default_factory=dict)
 
@@ -98,7 +133,8 @@ class _Build:
 
     def _place(self, place: Place, indices: Array) -> None:
         if place not in self.graph:
-            self.graph.add_node(place, indices=tuple(indices.tolist()), made_by=(), read_by=(), pins=())
+            known = {"free": self.free, "indices": tuple(indices.tolist())}
+            self.graph.add_node(place, **known, made_by=(), read_by=(), pins=())
             self.by_tensor.setdefault(place.tensor, []).append(place)
 
     def _edge(self, node: Node, one: Place, other: Place, why: str) -> None:
@@ -111,7 +147,7 @@ class _Build:
         for birth in self.settled.births:
             if birth.tensor not in self.by_tensor:  # all of its channels are one, so no rule labels it
                 form = next(form for name, form in forms if name == birth.tensor)
-                axis = max(axis for axis, size in enumerate(form) if size > 1)
+                axis = max((axis for axis, size in enumerate(form) if size > 1), default=len(form) - 1)
                 for name in self._named(birth.atoms):
                     self._place(Place(birth.tensor, axis, name), np.arange(form[axis]))
             self._mark("made_by", birth.node, self._at([birth.tensor], birth.atoms))

@@ -35,7 +35,7 @@ class Alone:
 
 
 def alone(settled: Propagation, node: Node) -> Alone:
-    """Apply a node's rule to operands that share no channel; ``settled`` is a last round that holds nothing."""
+    """Apply a node's rule to operands that share no channel; ``settled`` is the last round of an analysis."""
     ctx = _renamed(settled, node)
     propagate(ctx, node)
     knots = _knots(ctx)
