@@ -113,12 +113,8 @@ def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Param
         several = about.get("several", False)
         extra = {"parser": _multiple, "show_default": AUTO} if each.name == "align" else {"min": about.get("least")}
         shown = typer.Option(*about["flags"], metavar=about["metavar"], help=about["about"], **extra)
-        hint = hints[each.name] if not several else list[str] | None if each.default is None else list[str]
-        found.append(
-            _parameter(
-                each.name, Annotated[hint, shown], None if each.default is None else [] if several else each.default
-            )
-        )
+        hint = list[str] if several else hints[each.name]
+        found.append(_parameter(each.name, Annotated[hint, shown], [] if several else each.default))
     return found
 
 
