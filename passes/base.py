@@ -14,7 +14,7 @@ from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from .cache import Cache
-from .hashing import calibration_digest, code_digest, digest, graph_digest
+from .hashing import calibration_digest, code_digest, digest, graph_digest, source_digest
 
 T = TypeVar("T")
 
@@ -34,7 +34,8 @@ class Context:
 
     ``original`` is the graph that relative targets are relative to. ``decisions`` carries what one pass decides for a
     later one: widths, kept channels, the graph before removal. ``cached`` holds analyses, dropped when the graph
-    changes; ``cache`` keeps what is dear for other runs; ``device`` is where latency counts.
+    changes; ``cache`` keeps what is dear for other runs; ``device`` is where latency counts; ``provided`` holds what
+    criteria may ask for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``.
     """
 
     runner: Runner
@@ -47,6 +48,7 @@ class Context:
     cached: dict[Hashable, Any] = field(default_factory=dict)
     cache: Cache | None = None
     device: Device | None = None
+    provided: dict[str, Any] = field(default_factory=dict)
 
     def analysis(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return a cached analysis of the current graph, making it when needed."""
@@ -56,16 +58,23 @@ class Context:
         return found
 
     def remember(
-        self, name: str, graph: Graph, options: Sequence[Any], make: Callable[[], Mapping[str, Array]]
+        self,
+        name: str,
+        graph: Graph,
+        options: Sequence[Any],
+        make: Callable[[], Mapping[str, Array]],
+        code: Sequence[object] = (),
     ) -> Mapping[str, Array]:
         """Return arrays from the cache, making and saving them when needed.
 
-        The key is all that they may depend on: our code, ``name``, ``graph``, calibration data, seed, and ``options``:
-        nested sequences of strings, bytes, numbers and arrays.
+        The key is all that they may depend on: our code, and that of other packages which ``make`` and the functions
+        and objects in ``code`` come from; ``name``, ``graph``, calibration data, seed, and ``options``: nested
+        sequences of strings, bytes, numbers and arrays.
         """
         if self.cache is None:
             return make()
-        key = f"{name}-{digest(code_digest(), name, graph_digest(graph), self._samples, self.seed, options)}"
+        sources = code_digest(), source_digest(make, *code)
+        key = f"{name}-{digest(sources, name, graph_digest(graph), self._samples, self.seed, options)}"
         found: Mapping[str, Array] | None = self.cache.load(key)
         if found is None:
             found = make()
