@@ -118,7 +118,7 @@ def compress_graph(
     rewritten, found = attempt(settings)
     if missed(settings, found) is not None and found.device is not None:
         rewritten, found = attempt(tightened(settings, found.device))
-    if settings.guard and found.device is None and settings.latency_command is None:
+    if settings.guard and found.device is None and settings.here:
         kept = guarded(graph, rewritten, found, settings, runner, used, samples, progress)
         if kept is not rewritten:
             rewritten, found = kept, report(graph, kept, settings, runner, used, samples, metric)

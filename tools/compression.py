@@ -16,7 +16,7 @@ from ..ir.verify import verify
 from ..passes.allocate.target import Target
 from ..passes.analysis.channels.groups import Channels, analyse
 from ..passes.analysis.channels.protected import meant
-from ..passes.analysis.channels.rules.table import RULES
+from ..passes.analysis.channels.rules.table import has_rule
 from ..passes.base import Context
 from ..passes.cache import DiskCache
 from ..passes.manager import PassManager
@@ -106,7 +106,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
         forms=tuple(settings.forms),
-        only_faster=settings.target.kind == "latency" and settings.latency_command is None,
+        only_faster=settings.target.kind == "latency" and settings.here,
         partial=settings.allow_partial,
     )
 
@@ -141,7 +141,7 @@ def _check_supported(graph: Graph, channels: Channels) -> None:
     nodes = {node.name: node for node in graph.nodes}
     for _, pin in channels.pins:
         node = nodes[pin.node]
-        if node.op not in RULES or node.domain or node.has_subgraphs:
+        if not has_rule(node):
             raise UnsupportedOpError(
                 "the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint
             )

@@ -128,7 +128,7 @@ def _on_device(rewritten: Rewritten, settings: Settings, here: Latency) -> OnDev
     kind = settings.target.kind
     if settings.target.meter is not None:
         return None
-    if kind == "latency" and settings.latency_command is None:
+    if kind == "latency" and settings.here:
         before = here.p50[0] / 1e3
         return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
     before, after = rewritten.device.times([rewritten.start, rewritten.graph])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
+from ..backends.devices import DEVICES, LOCAL
 from ..backends.latency.command import Command
 from ..ir.errors import UsageError
 from ..passes.allocate.target import Target
@@ -19,8 +20,9 @@ class Options(TypedDict, total=False):
     expressions of nodes or tensors whose channels stay, ``keep_type`` operators likewise. At most the share
     ``max_ratio`` of a group goes, and widths stay multiples of ``align``, with 0 of what pays on the device.
 
-    Latency is of ``batch`` samples on ``threads`` threads (0: as many as onnxruntime takes) here, or what
-    ``latency_command`` says, in which ``{model}`` stands for a file. ``guard`` sees to it that the model is not slower
+    Latency is of ``batch`` samples on ``threads`` threads (0: as many as onnxruntime takes) on ``device``: ``local``,
+    or what another package offers, ``NAME:options``; or what ``latency_command`` says, in which ``{model}`` stands for
+    a file. ``guard`` sees to it that the model is not slower
     than the original; ``allow_partial`` gives the best that was found where a target is missed.
 
     ``strict`` refuses models with operators that have no rule. ``allocation`` is ``global``, ``uniform`` or ``bisect``;
@@ -37,6 +39,7 @@ class Options(TypedDict, total=False):
     align: int
     threads: int
     batch: int
+    device: str
     latency_command: str | None
     guard: bool
     allow_partial: bool
@@ -60,6 +63,7 @@ class Settings:
     align: int = 0
     threads: int = 0
     batch: int = 1
+    device: str = LOCAL
     latency_command: str | None = None
     guard: bool = True
     allow_partial: bool = False
@@ -79,6 +83,19 @@ class Settings:
         if given.max_ratio is not None and not 0 <= given.max_ratio <= 1:
             raise UsageError(f"max_ratio={given.max_ratio} is no share between 0 and 1")
         chosen(given.forms)
+        DEVICES.find(given.device.partition(":")[0])
         if given.latency_command is not None:
             Command(given.latency_command)
+            if given.device != LOCAL:
+                raise UsageError("device and latency_command both say where latency counts", hint="give one of them")
         return given
+
+    @property
+    def place(self) -> str:
+        """The device where latency counts, as :func:`optimise_onnx.backends.devices.device` reads it."""
+        return self.device if self.latency_command is None else f"command:{self.latency_command}"
+
+    @property
+    def here(self) -> bool:
+        """Whether latency counts on this machine."""
+        return self.place == LOCAL

@@ -80,6 +80,9 @@ LatencyThreads = Annotated[
     int, typer.Option(min=0, metavar="N", help="Threads that latency is measured on; 0 leaves onnxruntime the choice.")
 ]
 LatencyBatch = Annotated[int, typer.Option(min=1, metavar="N", help="Samples a run that latency is measured on.")]
+Device = Annotated[
+    str, typer.Option(metavar="NAME[:OPTIONS]", help="Where latency counts: local, or a device of another package.")
+]
 LatencyCommand = Annotated[
     str | None,
     typer.Option(metavar="'CMD {model}'", help="Ask CMD, which prints milliseconds, how long a model takes elsewhere."),
@@ -122,6 +125,7 @@ SETTINGS: dict[str, tuple[object, object]] = {
     "align": (Align, 0),
     "threads": (LatencyThreads, 0),
     "batch": (LatencyBatch, 1),
+    "device": (Device, "local"),
     "latency_command": (LatencyCommand, None),
     "guard": (Guard, True),
     "allow_partial": (AllowPartial, False),
