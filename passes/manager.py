@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..ir.graph import Graph
 from ..ir.verify import verify
 from .base import Context, Outcome, Pass
 from .observers import Observer, Record
+from .order import check, check_carried_out, declared
 from .pipelines import known_passes
 from .syntax import join, parse, text
 
@@ -35,9 +36,28 @@ class PassManager:
     fingerprint: bool = False
 
     @staticmethod
-    def parse(pipeline: str, observers: Sequence[Observer] = (), reproducers: Path | None = None) -> PassManager:
-        """Build a manager from ``name{option=value},name2``. Raises UsageError for what it does not know."""
-        return PassManager(parse(pipeline, known_passes()), tuple(observers), reproducers)
+    def parse(
+        pipeline: str,
+        observers: Sequence[Observer] = (),
+        reproducers: Path | None = None,
+        given: Iterable[str] = (),
+    ) -> PassManager:
+        """Build a manager from ``name{option=value},name2``; ``given`` are facts of the plan that it starts with.
+
+        Raises UsageError for what it does not know, and for passes that cannot follow each other.
+        """
+        steps = _read(pipeline)
+        check(steps, given, _read)
+        return PassManager(steps, tuple(observers), reproducers)
+
+    def split(self, name: str) -> tuple[PassManager, PassManager]:
+        """Return the passes called ``name`` at the beginning, and the others."""
+        count = next((place for place, step in enumerate(self.passes) if step.name != name), len(self.passes))
+        return replace(self, passes=self.passes[:count]), replace(self, passes=self.passes[count:])
+
+    def check_carried_out(self, given: Iterable[str] = ()) -> None:
+        """Raise UsageError where passes decide something that none carries out."""
+        check_carried_out(self.passes, given, _read)
 
     def __str__(self) -> str:
         return join(self.passes)
@@ -48,34 +68,42 @@ class PassManager:
         Raises PassError when a pass fails unexpectedly, VerificationError when it leaves a broken graph, both with
         its place and a reproducer; errors that a pass raises on purpose go through as they are.
         """
-        records = []
+        context.executor = self
+        records: list[Record] = []
         entry = graph.copy()
         for place, step in enumerate(self.passes, 1):
             before = graph.copy()
             try:
-                record = self._step(step, graph, context, entry)
+                record, inner = self._step(step, graph, context, entry)
             except OptimiseOnnxError as error:
                 raise self._explained(error, place, before) from error.__cause__
             except Exception as error:
                 said = f"{type(error).__name__}: {error}".splitlines()[0]
                 raise self._explained(PassError("unexpected failure", why=said), place, before) from error
-            records.append(record)
             for observer in self.observers:
                 observer.after(place, record, graph)
+            records += [*inner, record]
         return records
 
-    def _step(self, step: Pass, graph: Graph, context: Context, entry: Graph) -> Record:
+    def steps(self, pipeline: str) -> tuple[Pass, ...]:
+        """Read the passes that a pass runs itself. Raises UsageError."""
+        return _read(pipeline)
+
+    def nested(self, steps: Sequence[Pass], graph: Graph, context: Context) -> list[Record]:
+        """Run passes for a pass, in a pipeline of their own. Raises what they raise."""
+        return replace(self, passes=tuple(steps), observers=()).run(graph, context)
+
+    def _step(self, step: Pass, graph: Graph, context: Context, entry: Graph) -> tuple[Record, tuple[Record, ...]]:
         context.progress(step.name, 0.0)
         print_before = _fingerprint(graph) if self.fingerprint else ""
         start = time.perf_counter()
-        outcome = step.run(graph, context)
+        outcome = apply(step, graph, context)
         seconds = time.perf_counter() - start
         if self.fingerprint and not outcome.changed and _fingerprint(graph) != print_before:
             raise PassError("the graph changed and the pass says it did not")
         if outcome.changed:
-            context.cached.clear()
             verify(graph, entry)
-        return _record(step, outcome, seconds)
+        return _record(step, outcome, seconds), outcome.inner
 
     def _explained(self, error: OptimiseOnnxError, place: int, before: Graph) -> OptimiseOnnxError:
         where = f"pass {place} of {len(self.passes)}, {text(self.passes[place - 1])}"
@@ -86,6 +114,18 @@ class PassManager:
         explained = type(error)(f"{where}: {error}")
         explained.add_note(f"reproducer: {folder}")
         return explained
+
+
+def _read(pipeline: str) -> tuple[Pass, ...]:
+    return parse(pipeline, known_passes())
+
+
+def apply(step: Pass, graph: Graph, context: Context) -> Outcome:
+    """Run one pass on ``graph``, in place, and take what it leaves into the context."""
+    check((step,), context.plan.facts)
+    outcome = step.run(graph, context)
+    context.take(outcome, declared(step, "preserves"))
+    return outcome
 
 
 def _record(step: Pass, outcome: Outcome, seconds: float) -> Record:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from ..backends.devices import device
-from ..backends.hls.device import Streaming
+from ..backends.hls.device import Quantity, Streaming
 from ..backends.latency.execution import Execution
 from ..ir.graph import Graph
 from ..ir.timing import Device
-from .settings import Settings
+from .settings import Running
 
 
-def device_of(settings: Settings, original: Graph) -> Device:
-    """Return the device that a target asks for. Raises LoweringError where the hardware cannot hold the original."""
-    kind = settings.target.kind
-    if kind == "hls-latency" or kind == "hls-multipliers":
-        return Streaming.of(original, kind)
-    return device(settings.place, Execution(settings.threads, settings.batch))
+def device_of(quantity: str, running: Running, original: Graph) -> Device:
+    """Return the device that measures a quantity. Raises LoweringError where hardware cannot hold the original."""
+    if quantity in ("hls-latency", "hls-multipliers"):
+        return Streaming.of(original, cast(Quantity, quantity))
+    return device(running.place, Execution(running.threads, running.batch))

@@ -1,8 +1,6 @@
-"""What came of a compression: both models measured, held against the target, and against the original's time."""
+"""What came of a compression: both models measured, and held against the target."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,19 +11,20 @@ from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Latency, latency
+from ..passes.analysis.channels.groups import analyse
+from ..passes.search.meet_target import NOISE
 from . import evaluation
-from .compression import Progress, Rewritten, rewrite
+from .compression import Executed
 from .measure import Metric, measure
-from .report import OnDevice, Report
+from .report import OnDevice, Report, pin_lines
 from .settings import Settings
 
 _SECONDS = 1.0
-_NOISE = 1.01  # two loads of one model may differ by as much
 
 
 def report(
     original: Graph,
-    rewritten: Rewritten,
+    executed: Executed,
     settings: Settings,
     runner: Runner,
     calibration: Calibration | None,
@@ -33,20 +32,22 @@ def report(
     metric: Metric | None,
 ) -> Report:
     """Measure both models. Raises what :func:`measure` raises."""
-    before, after = runner.session(original), runner.session(rewritten.graph)
+    before, after = runner.session(original), runner.session(executed.graph)
     fidelity = measure(before, after, samples, metric)
-    times = timed(original, rewritten.graph, settings, samples)
+    times = timed(original, executed.graph, settings, samples)
+    reference = executed.plan.reference
+    channels = reference.channels if reference is not None else analyse(executed.graph)
     return Report(
         target=str(settings.target),
-        before=rewritten.before,
-        after=total(cost(rewritten.graph)),
+        before=total(cost(executed.start)),
+        after=total(cost(executed.graph)),
         fidelity=fidelity,
         latency=times,
         calibration=calibration.samples if calibration else 0,
         seed=settings.seed,
-        pins=rewritten.pins,
-        records=rewritten.records,
-        device=_on_device(rewritten, settings, times),
+        pins=pin_lines(channels),
+        records=executed.records,
+        device=_on_device(executed, settings, times),
     )
 
 
@@ -58,59 +59,12 @@ def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation
     return latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
 
 
-def guarded(
-    original: Graph,
-    rewritten: Rewritten,
-    found: Report,
-    settings: Settings,
-    runner: Runner,
-    calibration: Calibration | None,
-    samples: evaluation.Samples,
-    progress: Progress,
-) -> Rewritten:
-    """Return a model that is not slower than the original by more than noise: where ``rewritten`` is, one whose widths
-    are multiples of what pays, or of half or a quarter of that.
-
-    Raises TargetNotMetError when none is found, unless less is allowed.
-    """
-    if not slower(found.latency):
-        return rewritten
-    multiple = rewritten.device.multiple()
-    for align in sorted({multiple, multiple // 2, multiple // 4} - {0, 1, settings.align}, reverse=True):
-        try:
-            snapped = rewrite(original, replace(settings, align=align), calibration, runner, progress)
-        except TargetNotMetError:
-            continue
-        if not slower(timed(original, snapped.graph, settings, samples)):
-            return snapped
-    if settings.allow_partial:
-        return rewritten
-    low, middle, high = found.latency.ratio
-    raise TargetNotMetError(
-        "the smaller model is not faster",
-        why=f"it takes {middle:.3f} of the original's time here ({low:.3f} to {high:.3f}), at other widths too",
-        hint="--target latency=0.8x spends accuracy on time; --no-guard writes it all the same",
-    )
-
-
-def slower(found: Latency) -> bool:
-    """Whether the second model takes longer, beyond noise."""
-    return found.differs and found.ratio.middle > 1
-
-
-def tightened(settings: Settings, found: OnDevice) -> Settings:
-    """Ask for as much less as the model came out slower than the limit."""
-    target = settings.target
-    amount = target.amount * min(1.0, target.budget(found.before) / found.after)
-    return replace(settings, target=replace(target, amount=amount))
-
-
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
     """Say how the target is missed; None where it is met. A time is missed when it is so by more than noise."""
     target = settings.target
     if found.device is not None:
         limit, reached = target.budget(found.device.before), found.device.after
-        if found.device.least <= limit * _NOISE:
+        if found.device.least <= limit * NOISE:
             return None
         why = f"it takes {found.device.said(reached)}, the limit is {found.device.said(limit)}"
     else:
@@ -123,13 +77,14 @@ def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
     return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
-def _on_device(rewritten: Rewritten, settings: Settings, here: Latency) -> OnDevice | None:
+def _on_device(executed: Executed, settings: Settings, here: Latency) -> OnDevice | None:
     """Measure for a target of latency where it counts: on this machine that has been done."""
     kind = settings.target.kind
-    if settings.target.meter is not None:
+    if not settings.target.measured:
         return None
+    predicted = executed.plan.decision.figures.get("latency_predicted")
     if kind == "latency" and settings.here:
         before = here.p50[0] / 1e3
-        return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
-    before, after = rewritten.device.times([rewritten.start, rewritten.graph])
-    return OnDevice(kind, before, after, after, rewritten.predicted)
+        return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, predicted)
+    before, after = executed.device(kind).times([executed.start, executed.graph])
+    return OnDevice(kind, before, after, after, predicted)

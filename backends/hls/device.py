@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...ir.graph import Graph
-from ...ir.timing import Timer
+from ...ir.timing import Comparison, Timer
 from .cost.compare import operating_point
 from .cost.tradeoff import latency_cycles, least_multipliers, speed, total_multipliers
 from .lowering import lower
@@ -48,6 +48,10 @@ class Streaming:
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: multipliers go where the work is, so layers count by MACs."""
         return {}
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Hold two figures against each other."""
+        return Comparison.exact(*self.times([before, after]))
 
     def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
         """Return itself: it runs nothing."""

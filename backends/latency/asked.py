@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from ...ir.graph import Graph
-from ...ir.timing import Timer
+from ...ir.timing import Comparison, Timer
 from .alignment import alignment
 
 
@@ -27,6 +27,10 @@ class Asked(ABC):
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: no layers are told apart."""
         return {}
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Hold two figures against each other."""
+        return Comparison.exact(*self.times([before, after]))
 
     def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
         """Return the device itself."""

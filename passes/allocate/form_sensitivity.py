@@ -73,7 +73,7 @@ def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[st
 
     Families have their own: an error of one kind does not do what an equal error of another kind does.
     """
-    meter, moments = task.meter, context.decisions["moments"]
+    meter, moments = task.meter, context.moments(context.view(task.graph), task.ranking.rows)
     parts = [(offer.layer, part.families[0].name, part) for offer in task.offers for part in offer.apart()]
     menus = [part.menu(meter, part.errors) for _, _, part in parts]
     shares = _SHARES if len({name for _, name, _ in parts}) == 1 else _MIDDLE

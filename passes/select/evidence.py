@@ -13,10 +13,10 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
-from ..analysis.layers.linear import Linear
 from ..analysis.statistics.activations import Activations
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge, judge
+from ..analysis.view import View
 from ..base import Context
 
 WEIGHTS, COVARIANCE, SAMPLES = "weights", "covariance", "samples"
@@ -45,12 +45,20 @@ class Gradients(Protocol):
 class Study:
     """A graph with its analyses, and what is measured on it once for all groups. ``moments``: by node name."""
 
-    graph: Graph
-    channels: Channels
-    layers: dict[str, Linear]
-    moments: Mapping[str, InputMoments]
+    view: View
     context: Context
+    moments: Mapping[str, InputMoments]
     weights: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph, which must not be changed."""
+        return self.view.graph
+
+    @property
+    def channels(self) -> Channels:
+        """Its groups of coupled channels."""
+        return self.view.channels
 
     @cached_property
     def samples(self) -> Calibration:
@@ -95,7 +103,7 @@ class Evidence:
         """The layers that sum over the group's channels, as matrices, with moments where ``covariance`` is needed."""
         study = self.study
         moments = study.moments if COVARIANCE in self.needs else {}
-        return readers(study.graph, study.channels, self.group, study.layers, moments, study.weights)
+        return readers(study.graph, study.channels, self.group, study.view.layers, moments, study.weights)
 
     @property
     def samples(self) -> Calibration:

@@ -1,7 +1,7 @@
 """``select-channels``: rank every group's channels by a criterion; with ``keep``, also decide how many stay."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
-from ..analysis.channels.groups import Channels, Group, analyse
+from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.protected import held_tensors
 from ..analysis.channels.ranking import GroupRanking, Ranking
-from ..analysis.layers.linear import Linear, linear_layers
-from ..analysis.statistics.input_moments import LazyMoments, StoredMoments, input_moments
+from ..analysis.view import View
 from ..base import Context, Outcome
+from ..order import ALL
 from .criteria import CRITERIA
 from .criterion import Criterion, fault
 from .evidence import MEASURED, NEEDS, PROVIDED, Evidence, Study
@@ -35,58 +35,54 @@ class SelectChannels:
     keep_types: str = ""
     rows: int = 0
     name: ClassVar[str] = "select-channels"
+    preserves: ClassVar[frozenset[str]] = ALL
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A ranking, and with ``keep`` widths."""
+        return frozenset({"ranking", "widths"} if self.keep else {"ranking"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave a :class:`Ranking` in the decisions, and widths when ``keep`` is given. Raises UsageError."""
+        """Leave a :class:`Ranking` in the plan, and widths when ``keep`` is given. Raises UsageError."""
         CRITERIA.find(self.criterion)
         if self.rows < 0:
             raise UsageError(f"rows={self.rows} must not be negative")
         if not 0 <= self.keep <= 1:
             raise UsageError(f"keep={self.keep} is not a share between 0 and 1")
-        channels = context.analysis("channels", lambda: analyse(graph))
-        groups = self._free_groups(graph, channels)
-        ranking = self._rank(graph, context, channels, groups)
-        context.decisions["ranking"] = ranking
+        view = context.view(graph)
+        channels = view.channels
+        groups = self._free_groups(graph, channels, context.given)
+        ranking = self._rank(view, context, groups)
+        plan = replace(context.plan, ranking=ranking, curves={})
         if self.keep:
             widths = {g.name: g.width - max(1, round(self.keep * g.width)) for g in groups}
-            context.decisions["removed"] = widths
+            plan = replace(plan, decision=replace(plan.decision, widths=widths))
         held = sum(group.width > 1 for group in channels.groups) - len(groups)
         notes = (
             f"{len(groups)} groups ranked by {ranking.criterion}",
             *([f"{self.criterion} needs calibration data"] if ranking.criterion != self.criterion else []),
             *([f"{held} groups kept as asked"] if held else []),
         )
-        return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)})
+        return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)}, plan)
 
-    def _rank(self, graph: Graph, context: Context, channels: Channels, groups: list[Group]) -> Ranking:
+    def _rank(self, view: View, context: Context, groups: list[Group]) -> Ranking:
         name = usable(self.criterion, context)
         criterion = CRITERIA[name]
-        layers = linear_layers(graph, channels.context.shapes)
-        if context.calibration is not None:
-            read = {end.node for end in channels.context.contractions}
-            chosen = [layer for node, layer in layers.items() if node in read]
-            make = partial(self._moments, graph.copy(), chosen, channels, context)
-            context.decisions["moments"] = LazyMoments(make, key=(self.rows,))
-        study = Study(graph, channels, layers, context.decisions.get("moments", {}), context)
+        study = Study(view, context, {} if context.calibration is None else context.moments(view, self.rows))
         given = [context.provided[need] for need in sorted(criterion.needs & PROVIDED)]
         depends = [name, self.rows, [group.name for group in groups], [key_of(value) for value in given]]
         score = partial(_scored, study, groups, criterion)
-        ranks = context.remember("ranking", graph, depends, score, code=[criterion, *given])
+        ranks = context.remember("ranking", view.graph, depends, score, code=[criterion, *given])
         found = {
             group.name: GroupRanking(group.cells.ravel()[ranks[f"order_{place}"]], ranks[f"curve_{place}"])
             for place, group in enumerate(groups)
         }
-        return Ranking(name, channels, found)
+        return Ranking(name, view.channels, found, rows=self.rows)
 
-    def _moments(self, graph: Graph, layers: list[Linear], channels: Channels, context: Context) -> StoredMoments:
-        context.progress("measuring activations", 0.0)
-        shapes, rows = channels.context.shapes, self.rows or None
-        return input_moments(graph, layers, shapes, context.fitting(), context.runner, context.rng(), rows=rows)
-
-    def _free_groups(self, graph: Graph, channels: Channels) -> list[Group]:
+    def _free_groups(self, graph: Graph, channels: Channels, given: Graph | None) -> list[Group]:
         """Leave out groups that touch a node the user wants to keep."""
         tensors = graph.tensors()
-        stay = [tensors[name] for name in held_tensors(graph, self.keep_nodes, self.keep_types)]
+        stay = [tensors[name] for name in held_tensors(graph, self.keep_nodes, self.keep_types, given)]
         atoms = [channels.context.of(tensor).atoms.ravel() for tensor in stay]
         held = np.concatenate([np.empty(0, np.int64), *atoms])
         return [group for group in channels.groups if group.width > 1 and not np.isin(group.cells, held).any()]

@@ -56,7 +56,7 @@ def orders(criterion: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     shared = digits.context(0)
     shared.cache = DiskCache(folder)
     digits.run("select-channels{criterion=ends}", shared)
-    return [ranking.order.ravel().tolist() for ranking in shared.decisions["ranking"].groups.values()]
+    return [ranking.order.ravel().tolist() for ranking in shared.plan.ranking.groups.values()]
 
 
 def test_a_changed_criterion_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,15 @@
 """``optimise-onnx run``."""
 
 from pathlib import Path
+from typing import Any
 
 from ..files import check_output, write
+from ..settings import Running
 from ..terminal import VERBOSE, Terminal
 from . import options as o
 
 
-@o.command
+@o.command(Running)
 def run(
     out: Terminal,
     source: o.Model,
@@ -15,11 +17,11 @@ def run(
     passes: o.Passes,
     data: o.Data = None,
     samples: o.Count = None,
-    seed: o.Seed = 0,
     dump_after: o.DumpAfter = None,
     print_after: o.PrintAfter = False,
     time_passes: o.TimePasses = False,
     verify_each: o.VerifyEach = True,
+    **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
     check_output(output, [source, *([Path(data)] if data else [])])
@@ -33,9 +35,9 @@ def run(
     observers += [PrintAfter(out.say)] if print_after else []
     manager = PassManager.parse(passes, observers)
     with out.progress() as progress:
-        graph, records = api.run_pipeline(source, manager, data, samples, seed, verify_each, progress)
-    write(output, graph.to_model().SerializeToString(deterministic=True))
-    for line in notes(records):
+        found = api.run_pipeline(source, manager, data, samples, verify_each, progress, **running)
+    write(output, found.graph.to_model().SerializeToString(deterministic=True))
+    for line in notes(found.records):
         out.say(line, VERBOSE)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))

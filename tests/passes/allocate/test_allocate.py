@@ -18,7 +18,7 @@ from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.allocate import Allocate
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.select.remove_channels import RemoveChannels

@@ -13,8 +13,8 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes, sensitivities
 from optimise_onnx.passes.allocate.problem import Problem, Widths
-from optimise_onnx.passes.allocate.target import Target
 from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
 from tests.passes.decompose.passing import calibrated, network, run

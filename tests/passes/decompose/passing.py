@@ -81,7 +81,7 @@ def calibrated(model: onnx.ModelProto, count: int, seed: int = 0) -> tuple[Graph
 def run(pipeline: str, graph: Graph, shared: Context) -> Graph:
     """Run passes on a copy; passes that change it and do not say so fail."""
     copy = graph.copy()
-    parsed = PassManager.parse(pipeline)
+    parsed = PassManager.parse(pipeline, given=shared.plan.facts)
     PassManager(parsed.passes, fingerprint=True).run(copy, shared)
     return copy
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from ...ir.cost import Cost
-from ...ir.errors import UsageError
-from ..analysis.costs.meters import Counted
+from ....ir.cost import Cost
+from ....ir.errors import UsageError
+from ....ir.graph import Graph
+from .meters import Counted
 
 Kind = Literal["macs", "params", "bytes", "latency", "hls-latency", "hls-multipliers"]
 
@@ -72,6 +73,19 @@ class Target:
         if self.meter is None:
             raise UsageError(f"{self} is not counted but measured")
         return self.meter.counted(cost)
+
+    @property
+    def measured(self) -> bool:
+        """Whether only a device tells what a model costs."""
+        return self.meter is None
+
+    def met(self, original: Graph, graph: Graph) -> bool:
+        """Whether a target that is counted is met already; one that is measured is left to those who measure."""
+        return self.meter is not None and self.meter.of(graph) <= self.budget(self.meter.of(original))
+
+    def tightened(self, excess: float) -> Target:
+        """Ask for as much less as a model came out above the limit, ``excess`` times."""
+        return replace(self, amount=self.amount / max(excess, 1.0))
 
     def budget(self, before: float) -> float:
         """Return the limit for a model that cost ``before`` to begin with."""

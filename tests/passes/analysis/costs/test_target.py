@@ -4,7 +4,7 @@ import pytest
 
 from optimise_onnx.ir.cost import Cost
 from optimise_onnx.ir.errors import UsageError
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.target import Target
 
 COST = Cost(macs=1000, parameters=200, bytes=800, activations=50)
 
