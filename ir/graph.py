@@ -17,6 +17,8 @@ from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
+_SMALL = 1024  # entries of a constant that says something of shapes
+Metadata = dict[str, dict[str, str]]
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
@@ -24,10 +26,21 @@ __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 class Graph:
     """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface."""
 
-    def __init__(self, raw: gs.Graph, base: onnx.ModelProto) -> None:
+    def __init__(self, raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata | None = None) -> None:
         self._raw = raw
         self._base = base
         self._names: set[str] = set()
+        self.metadata: Metadata = dict(metadata or {})
+        """What is noted at nodes, by node name and key: read from the file, and written to it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        light, arrays = self.copy(), {}
+        types = {name: tensor.dtype for name, tensor in self.tensors().items() if not tensor.is_constant}
+        for tensor in light.constants():
+            if tensor.array.size > _SMALL:
+                arrays[tensor.name] = tensor.array
+                light.set_array(tensor, np.zeros(0, tensor.dtype))
+        return _unpickled, (light.to_model().SerializeToString(deterministic=True), arrays, types)
 
     @staticmethod
     def of(model: onnx.ModelProto) -> Graph:
@@ -40,6 +53,12 @@ class Graph:
         base.CopyFrom(_shell(model))
         graph = Graph(raw, base)
         graph._name_nodes()
+        noted = zip(raw.nodes, model.graph.node, strict=True)
+        graph.metadata = {
+            node.name: {entry.key: entry.value for entry in proto.metadata_props}
+            for node, proto in noted
+            if proto.metadata_props
+        }
         keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
@@ -187,11 +206,16 @@ class Graph:
         """Copy the structure; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(self._raw.copy(), base)
+        return Graph(self._raw.copy(), base, self.metadata)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
         self._raw = other._raw
+        self.metadata = dict(other.metadata)
+
+    def settle(self) -> None:
+        """Forget names that were made and not used: what is made from here depends on the graph alone."""
+        self._names.clear()
 
     def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
@@ -222,7 +246,20 @@ class Graph:
         del graph.value_info[:]
         graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
         model.graph.CopyFrom(graph)
+        for node in model.graph.node if self.metadata else ():
+            for key, value in self.metadata.get(node.name, {}).items():
+                node.metadata_props.add(key=key, value=value)
         return model
+
+
+def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any]) -> Graph:
+    graph = Graph.of(onnx.load_model_from_string(model))
+    tensors = graph.tensors()
+    for name, dtype in types.items():
+        tensors[name]._raw.dtype = dtype
+    for name, array in arrays.items():
+        graph.set_array(tensors[name], array)
+    return graph
 
 
 def _declare(written: Any, declared: Any) -> None:

@@ -15,7 +15,9 @@ from ..frontends.scripts import metric as metric_function
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
+from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
+from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import evaluation
@@ -110,6 +112,8 @@ def compress_graph(
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
+    for pattern in settings.keep_nodes:
+        held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
     runner = OrtRunner()
     samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
@@ -127,19 +131,21 @@ def run_pipeline(
     data: Data | None = None,
     samples: int | None = None,
     verify: bool = True,
+    resume: Path | None = None,
     progress: Progress = silent,
     **options: Any,
 ) -> Executed:
     """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise.
 
-    ``options`` are those of :class:`.settings.Running`.
+    ``resume`` is a folder in which the state is kept after every pass: the same call goes on from there. ``options``
+    are those of :class:`.settings.Running`.
     """
     running = Running.of(**options)
-    manager.check_carried_out()
+    manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
     original = load(source)
     used = None if data is None else calibration(data, original, samples=samples)
-    executed = execute(original, manager, running, used, runner, progress, verify)
+    executed = execute(original, manager, running, used, runner, progress, verify, resume)
     runner.session(executed.graph)
     return executed
 

@@ -46,7 +46,7 @@ class MeetTarget:
             raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
         target = Target.parse(last.target)
         if target.met(context.original, graph):
-            return Outcome(False, (f"{target} is met already",))
+            return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
         base, prepared = graph.copy(), replace(context, _view=None)
         records = context.nested(before, base, prepared)
         finish = context.parse(self.finish)

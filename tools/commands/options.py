@@ -48,6 +48,9 @@ Batch = Annotated[
 Profile = Annotated[bool, typer.Option("--profile", help="Also show the time of each operator and layer.")]
 
 Passes = Annotated[str, typer.Option(metavar="TEXT", help="name{option=value,...},name2,... as `passes` lists them.")]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep the state after every pass in DIR, and go on from there.")
+]
 DumpAfter = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the graph after every pass.")]
 PrintAfter = Annotated[bool, typer.Option("--print-after", help="Print the graph after every change.")]
 TimePasses = Annotated[bool, typer.Option("--time-passes", help="Show seconds by pass.")]

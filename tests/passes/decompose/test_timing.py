@@ -40,9 +40,9 @@ class Session:
 def test_a_layer_and_its_form_run_alone_and_give_the_same(family: str) -> None:
     model = network("matmul") if family == "matmul" else structured(family)
     graph, shared = calibrated(model, 0)
-    text = "families=low-rank,share=0.99" if family == "matmul" else f"families={family},energy=0.9999"
+    text = "forms=low-rank,share=0.99" if family == "matmul" else f"forms={family},energy=0.9999"
     decompose(text, graph, shared)
-    written = shared.decisions["written"]
+    written = shared.plan.written
     layers = linear_layers(graph, concrete(graph, input_sizes(graph, 1, 32)))
     name, watched, alone = list(written)[-1], Watched(), graph.copy()
     written[name].fitted.write(alone, alone.node(name), layers[name])
