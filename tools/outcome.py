@@ -86,7 +86,7 @@ def _on_device(executed: Executed, settings: Settings, here: Latency) -> OnDevic
     if not settings.target.measured:
         return None
     predicted = executed.plan.decision.figures.get("latency_predicted")
-    if kind == "latency" and settings.latency_command is None:
+    if kind == "latency" and settings.here:
         before = here.p50[0] / 1e3
         return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, predicted)
     before, after = executed.device(kind).times([executed.start, executed.graph])

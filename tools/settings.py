@@ -30,6 +30,9 @@ class Running:
     seed: int = option(0, "Seed of all randomness.", metavar="S", least=0)
     threads: int = option(0, "Threads that latency is measured on; 0 leaves onnxruntime the choice.", least=0)
     batch: int = option(1, "Samples a run that latency is measured on.", least=1)
+    device: str = option(
+        "local", "Where latency counts: local, or a device that another package offers.", metavar="NAME[:OPTIONS]"
+    )
     latency_command: str | None = option(
         None, "Ask CMD, which prints milliseconds, how long a model takes elsewhere.", metavar="'CMD {model}'"
     )
@@ -59,10 +62,24 @@ class Running:
             value, least = getattr(self, each.name), each.metadata.get("least")
             if least is not None and value is not None and value < least:
                 raise UsageError(f"{each.name}={value} is below {least:g}")
-        if self.latency_command is not None:
-            from ..backends.latency.command import Command
+        from ..backends.devices import DEVICES, LOCAL
+        from ..backends.latency.command import Command
 
+        DEVICES.find(self.device.partition(":")[0])
+        if self.latency_command is not None:
             Command(self.latency_command)
+            if self.device != LOCAL:
+                raise UsageError("device and latency_command both say where latency counts", hint="give one of them")
+
+    @property
+    def place(self) -> str:
+        """The device where latency counts, as :func:`optimise_onnx.backends.devices.device` reads it."""
+        return self.device if self.latency_command is None else f"command:{self.latency_command}"
+
+    @property
+    def here(self) -> bool:
+        """Whether latency counts on this machine."""
+        return self.place == "local"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +143,7 @@ class Settings(Running):
             "keep_nodes": "|".join(f"(?:{pattern})" for pattern in self.keep_nodes),
             "keep_types": "|".join(self.keep_types),
             "forms": tuple(self.forms),
-            "only_faster": self.target.kind == "latency" and self.latency_command is None,
+            "only_faster": self.target.kind == "latency" and self.here,
         }
         return {name: value for name, value in told.items() if value not in (None, "", ())}
 

@@ -21,7 +21,7 @@ from ...backends.hls.network import Floats
 from ...backends.hls.simulate import simulate
 from ...backends.ort import OrtRunner
 from ...frontends.calibration import Data
-from ...frontends.load import read
+from ...frontends.formats import read
 from ...ir import cost as counted
 from ...ir.errors import UsageError
 from ...ir.graph import Graph
