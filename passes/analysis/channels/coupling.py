@@ -50,7 +50,7 @@ def coupling(channels: Channels) -> nx.MultiGraph[Place]:
     kept.remove_nodes_from([place for place in kept if _can_go(ctx, place, kept.nodes[place]["indices"])])
     _explain_rest(ctx.graph, kept)
     found.add_nodes_from(kept.nodes(data=True))
-    found.add_edges_from(kept.edges(keys=True, data=True))
+    found.add_edges_from(kept.edges(keys=True, data=True))  # type: ignore[arg-type]
     return found
 
 
