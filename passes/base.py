@@ -20,7 +20,7 @@ from .analysis.layers.linear import Linear
 from .analysis.statistics.input_moments import LazyMoments, StoredMoments, input_moments
 from .analysis.view import View
 from .cache import Cache
-from .hashing import calibration_digest, code_digest, digest, graph_digest
+from .hashing import calibration_digest, code_digest, digest, graph_digest, source_digest
 from .observers import Record
 from .plan import Plan
 
@@ -49,7 +49,8 @@ class Context:
 
     ``original`` is the graph that relative targets are relative to, and ``given`` the model as the user knows it, whose
     names options speak in; ``plan`` what was decided and done so far; ``cache`` keeps what is dear for other runs;
-    ``devices`` finds where a quantity that is measured counts, by its name.
+    ``devices`` finds where a quantity that is measured counts, by its name; ``provided`` holds what criteria may ask
+    for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``.
     """
 
     runner: Runner
@@ -63,6 +64,7 @@ class Context:
     devices: Callable[[str], Device] | None = None
     given: Graph | None = None
     executor: Executor | None = None
+    provided: dict[str, Any] = field(default_factory=dict)
     _view: View | None = field(default=None, repr=False)
 
     def view(self, graph: Graph) -> View:
@@ -121,16 +123,23 @@ class Context:
         return input_moments(graph, layers, shapes, self.fitting(), self.runner, self.rng(), rows=rows or None)
 
     def remember(
-        self, name: str, graph: Graph, options: Sequence[Any], make: Callable[[], Mapping[str, Array]]
+        self,
+        name: str,
+        graph: Graph,
+        options: Sequence[Any],
+        make: Callable[[], Mapping[str, Array]],
+        code: Sequence[object] = (),
     ) -> Mapping[str, Array]:
         """Return arrays from the cache, making and saving them when needed.
 
-        The key is all that they may depend on: our code, ``name``, ``graph``, calibration data, seed, and ``options``:
-        nested sequences of strings, bytes, numbers and arrays.
+        The key is all that they may depend on: our code, and that of other packages which ``make`` and the functions
+        and objects in ``code`` come from; ``name``, ``graph``, calibration data, seed, and ``options``: nested
+        sequences of strings, bytes, numbers and arrays.
         """
         if self.cache is None:
             return make()
-        key = f"{name}-{digest(code_digest(), name, graph_digest(graph), self._samples, self.seed, options)}"
+        sources = code_digest(), source_digest(make, *code)
+        key = f"{name}-{digest(sources, name, graph_digest(graph), self._samples, self.seed, options)}"
         found: Mapping[str, Array] | None = self.cache.load(key)
         if found is None:
             found = make()

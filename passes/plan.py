@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..ir.graph import Array
-from .analysis.channels.origins import Origin, Origins, class_mask, composed, expresses
+from .analysis.channels.origins import Origins, class_mask, composed, expresses
 from .analysis.channels.ranking import Ranking
 from .analysis.layers.forms import Form, Offer, Written
 from .analysis.view import View
@@ -34,6 +34,7 @@ class Plan:
     """``version`` of the graph that it describes; ``ranking``, ``offers`` and decisions are about that graph.
 
     ``reference``: the graph before any lossy change, with its analyses; ``kept``: what is left of its tensors;
+    ``changes``: what is left of the tensors of the model as it was given, whichever passes have shortened them;
     ``rows``: how many positions its statistics are taken from. ``written``: the layers that stand in another form, by
     node name.
     ``curves``: the error of every ranked group after 0, 1, … rounds, (rounds + 1,), that a decision came from.
@@ -42,7 +43,8 @@ class Plan:
 
     version: int = 0
     reference: View | None = None
-    kept: Mapping[str, Origin | None] = field(default_factory=dict)
+    kept: Origins = field(default_factory=dict)
+    changes: Origins = field(default_factory=dict)
     rows: int = 0
     written: Mapping[str, Written] = field(default_factory=dict)
     ranking: Ranking | None = None
@@ -69,6 +71,7 @@ class Plan:
             version=version,
             reference=self.reference if "reference" in preserved else None,
             kept=self.kept if "reference" in preserved else {},
+            changes=self.changes,
             rows=self.rows,
             written=self.written if "written" in preserved else {},
             ranking=self.ranking if "ranking" in preserved else None,
@@ -83,9 +86,10 @@ class Plan:
 
     def shortened(self, left: Origins) -> Plan:
         """Note what a removal has left of the tensors of the graph that the plan describes."""
+        changes = composed(self.changes, left)
         if self.reference is None:
-            return self
-        return replace(self, kept=composed(self.kept, left, self.reference.channels.context.shapes))
+            return replace(self, changes=changes)
+        return replace(self, changes=changes, kept=composed(self.kept, left, self.reference.channels.context.shapes))
 
     def referred(self, view: View) -> Plan:
         """Take the graph as it is for the reference, unless there is one."""

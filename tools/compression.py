@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
@@ -12,10 +13,12 @@ from ..ir.timing import Device
 from ..ir.verify import verify
 from ..passes.base import Context
 from ..passes.cache import Cache, DiskCache, MemoryCache
+from ..passes.checkpoint import Checkpoint, given_facts, run_key
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from ..passes.pipelines import FIRST
 from ..passes.plan import Plan
+from ..passes.provenance import annotate, noted
 from .devices import device_of
 from .settings import Running
 
@@ -54,17 +57,26 @@ def execute(
     runner: Runner,
     progress: Progress = silent,
     verify_each: bool = True,
+    resume: Path | None = None,
 ) -> Executed:
-    """Run a pipeline on a copy of ``original``. Raises what the passes raise."""
+    """Run a pipeline on a copy of ``original``; in ``resume`` the state is kept, and gone on from.
+
+    What is left of the original's channels is noted at the nodes of the result, unless ``running`` says not to. Raises
+    what the passes raise.
+    """
     graph = original.copy()
     context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
-    context.cache = _cache(running)
+    context.cache, context.plan = _cache(running), Plan(changes=noted(original))
     first, rest = manager.split(FIRST)
     records = first.run(graph, context)
     context.original = start = graph.copy() if records else baseline(original, runner)
     context.devices = _Devices(running, start)
-    records += rest.run(graph, context)
+    key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
+    kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
+    records += rest.run(graph, context, kept)
     verify(graph, original)
+    if running.provenance:
+        annotate(graph, context.plan.changes)
     return Executed(graph, context.plan, tuple(records), start, context.devices)
 
 

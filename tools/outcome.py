@@ -10,10 +10,11 @@ from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.shapes import input_sizes
 from ..ir.timing import Latency, latency
 from ..passes.analysis.channels.groups import analyse
 from ..passes.search.meet_target import NOISE
-from . import evaluation
+from . import evaluation, sizing
 from .compression import Executed
 from .measure import Metric, measure
 from .report import OnDevice, Report, pin_lines
@@ -47,6 +48,8 @@ def report(
         seed=settings.seed,
         pins=pin_lines(channels),
         records=executed.records,
+        input_shapes=input_sizes(original, 1),
+        notes=sizing.notes(original),
         device=_on_device(executed, settings, times),
     )
 
@@ -83,7 +86,7 @@ def _on_device(executed: Executed, settings: Settings, here: Latency) -> OnDevic
     if not settings.target.measured:
         return None
     predicted = executed.plan.decision.figures.get("latency_predicted")
-    if kind == "latency" and settings.latency_command is None:
+    if kind == "latency" and settings.here:
         before = here.p50[0] / 1e3
         return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, predicted)
     before, after = executed.device(kind).times([executed.start, executed.graph])

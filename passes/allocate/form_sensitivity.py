@@ -91,7 +91,8 @@ def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[st
 
     depends = [samples, list(moments.key), shares, [[menu.shares, menu.errors] for menu in menus]]
     depends.append([[form.text for form in menu.forms] for menu in menus])
-    arrays = context.remember("forms", task.graph, depends, probed)
+    code = [form for menu in menus for form in menu.forms]
+    arrays = context.remember("forms", task.graph, depends, probed, code)
     found: dict[str, dict[str, Sensitivity]] = {}
     for number, ((layer, name, _), menu) in enumerate(zip(parts, menus, strict=True)):
         places = _places(menu, shares)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ...ir.errors import UnsupportedOpError
 from ...ir.graph import Graph
-from ..analysis.channels.rules.table import RULES
+from ..analysis.channels.rules.table import has_rule
 from ..base import Context, Outcome
 from ..order import ALL
 
@@ -22,7 +22,7 @@ class RequireRules:
         nodes = {node.name: node for node in graph.nodes}
         for _, pin in context.view(graph).channels.pins:
             node = nodes[pin.node]
-            if node.op not in RULES or node.domain or node.has_subgraphs:
+            if not has_rule(node):
                 raise UnsupportedOpError(
                     "the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint
                 )

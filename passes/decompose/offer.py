@@ -46,9 +46,8 @@ class OfferForms:
         layers = [layer for layer in decomposable(graph, shapes) if layer.output not in held]
         able = [tuple(family for family in families if family.forms(layer)) for layer in layers]
         make = partial(_estimates, graph, context, layers, able, moments)
-        arrays = context.remember(
-            "form-estimates", graph, [list(self.forms), [layer.node for layer in layers], list(moments.key)], make
-        )
+        depends = [list(self.forms), [layer.node for layer in layers], list(moments.key)]
+        arrays = context.remember("form-estimates", graph, depends, make, families)
         offers = [
             Offer(layer, spatial_sizes(layer, shapes), kinds, np.asarray(arrays[layer.node]), itemsize(graph, layer))
             for layer, kinds in zip(layers, able, strict=True)

@@ -26,10 +26,12 @@ class Origin:
     """Of one tensor: ``places`` has its rank, and along ``axis`` the reference's index of every index that is left.
 
     Size 1 along another axis means that all its indices have lost the same; else it is that axis' whole length.
+    ``whole``: how many indices the reference has along ``axis``.
     """
 
     axis: int
     places: Array
+    whole: int
 
     @property
     def count(self) -> int:
@@ -47,11 +49,13 @@ class Origin:
         """Compose with a removal from what is left; None where that shortens another axis."""
         if self.axis != later.axis:
             return None
-        form = [max(a, b) for a, b in zip(self.places.shape, later.places.shape, strict=True)]
+        own = self.places.reshape(self.places.shape + (1,) * (later.places.ndim - self.places.ndim))
+        form = [max(a, b) for a, b in zip(own.shape, later.places.shape, strict=True)]
         form[self.axis] = self.count
-        spread = np.broadcast_to(self.places, form)
+        spread = np.broadcast_to(own, form)
         form[self.axis] = later.count
-        return Origin(self.axis, np.take_along_axis(spread, np.broadcast_to(later.places, form), self.axis))
+        places = np.take_along_axis(spread, np.broadcast_to(later.places, form), self.axis)
+        return Origin(self.axis, places, self.whole)
 
 
 def origins(channels: Channels, keep: Array) -> dict[str, Origin | None]:
@@ -63,7 +67,8 @@ def origins(channels: Channels, keep: Array) -> dict[str, Origin | None]:
             continue
         count = kept_count(mask, labels.shrink, f"tensor '{name}'") if mask.any() else 0
         order = np.argsort(~mask, axis=labels.shrink, kind="stable")
-        found[name] = Origin(labels.shrink, np.take(order, np.arange(count), labels.shrink))
+        places = np.take(order, np.arange(count), labels.shrink)
+        found[name] = Origin(labels.shrink, places, mask.shape[labels.shrink])
     return found
 
 

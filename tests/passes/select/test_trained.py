@@ -43,7 +43,7 @@ def halved(criterion: str) -> Array:
     reading, forms = measured()
     losses = []
     for name, form in forms.items():
-        order, curve = CRITERIA[criterion](reading[name], form, np.random.default_rng(0))
+        order, curve = CRITERIA[criterion].score(reading[name], form, np.random.default_rng(0))
         assert np.isfinite(curve).all()
         gone = order[: form[1] // 2]
         losses.append(compensated_loss(reading[name], ~np.isin(np.arange(form[0] * form[1]), gone)))
