@@ -121,13 +121,13 @@ def fixed_batches(graph: Graph) -> set[int]:
     return {shape[0] for t in graph.inputs if (shape := t.shape) and isinstance(shape[0], int) and shape[0] > 0}
 
 
-def random_feeds(graph: Graph, rng: np.random.Generator, batch: int, side: int = 32) -> Feeds:
+def random_feeds(graph: Graph, rng: np.random.Generator, batch: int) -> Feeds:
     """Draw one input each: floats standard normal, 8-bit integers over their range, other integers below 4, fair coins.
 
-    A symbolic first dimension becomes ``batch``, other symbols ``side``; declared dimensions stay. Raises
-    InvalidModelError for an input without a declared rank, or of a type that is not numeric.
+    Shapes are those of :func:`input_sizes` for ``batch`` samples. Raises InvalidModelError for an input without a
+    declared rank, or of a type that is not numeric.
     """
-    sizes = input_sizes(graph, batch, side)
+    sizes = input_sizes(graph, batch)
     return {tensor.name: _random(tensor.name, sizes[tensor.name], tensor.dtype, rng) for tensor in graph.inputs}
 
 

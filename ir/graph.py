@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
+from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
 _SMALL = 1024  # entries of a constant that says something of shapes
@@ -24,14 +25,20 @@ __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
 
 class Graph:
-    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface."""
+    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface.
 
-    def __init__(self, raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata | None = None) -> None:
+    ``sizes`` are what the dimensions that the inputs leave open are taken to be, None until they are chosen;
+    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it.
+    """
+
+    def __init__(
+        self, raw: gs.Graph, base: onnx.ModelProto, sizes: Sizes | None = None, metadata: Metadata | None = None
+    ) -> None:
         self._raw = raw
         self._base = base
+        self.sizes = sizes
         self._names: set[str] = set()
         self.metadata: Metadata = dict(metadata or {})
-        """What is noted at nodes, by node name and key: read from the file, and written to it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         light, arrays = self.copy(), {}
@@ -40,7 +47,7 @@ class Graph:
             if tensor.array.size > _SMALL:
                 arrays[tensor.name] = tensor.array
                 light.set_array(tensor, np.zeros(0, tensor.dtype))
-        return _unpickled, (light.to_model().SerializeToString(deterministic=True), arrays, types)
+        return _unpickled, (light.to_model().SerializeToString(deterministic=True), arrays, types, self.sizes)
 
     @staticmethod
     def of(model: onnx.ModelProto) -> Graph:
@@ -203,14 +210,14 @@ class Graph:
         self._raw.cleanup(remove_unused_graph_inputs=False)
 
     def copy(self) -> Graph:
-        """Copy the structure; arrays are shared."""
+        """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(self._raw.copy(), base, self.metadata)
+        return Graph(self._raw.copy(), base, self.sizes, self.metadata)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
-        self._raw = other._raw
+        self._raw, self.sizes = other._raw, self.sizes or other.sizes
         self.metadata = dict(other.metadata)
 
     def settle(self) -> None:
@@ -252,8 +259,9 @@ class Graph:
         return model
 
 
-def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any]) -> Graph:
+def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:
     graph = Graph.of(onnx.load_model_from_string(model))
+    graph.sizes = sizes
     tensors = graph.tensors()
     for name, dtype in types.items():
         tensors[name]._raw.dtype = dtype

@@ -77,6 +77,8 @@ class Checkpoint:
         graph.become(self._read(state["graph"]))
         context.changed()
         reference = self._read(state["reference"]) if state["reference"] else None
+        if reference is not None:
+            reference.sizes = graph.sizes
         context.plan = plan_from_json(state["plan"], context.view(graph), reference)
         return int(state["done"]), list(decode(state["records"]))
 

@@ -48,8 +48,9 @@ def _content(array: Array) -> bytes:
 
 
 def graph_digest(graph: Graph) -> str:
-    """Return the hash of a graph with its weights."""
-    return digest(graph.to_model().SerializeToString(deterministic=True))
+    """Return the hash of a graph with its weights and the sizes of its inputs."""
+    sizes: list[Part] = [list(pair) for pair in sorted(graph.sizes.of.items())] if graph.sizes else []
+    return digest(graph.to_model().SerializeToString(deterministic=True), sizes)
 
 
 def calibration_digest(calibration: Calibration) -> str:

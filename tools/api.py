@@ -28,6 +28,7 @@ from .outcome import missed, report
 from .recipes import pipeline
 from .report import Report
 from .settings import Running, Settings, documented
+from .sizing import InputShapes, sized
 
 Source = str | Path | bytes | onnx.ModelProto | Graph
 
@@ -52,9 +53,13 @@ def load(source: Source) -> Graph:
     return source if isinstance(source, Graph) else frontend.load(source, OrtRunner())[0]
 
 
-def analyse(source: Source) -> Analysis:
-    """Find groups of coupled channels, pins with reasons, and the cost of every layer. Raises InvalidModelError."""
-    return Analysis.of(load(source), OrtRunner())
+def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analysis:
+    """Find groups of coupled channels, pins with reasons, and the cost of every layer.
+
+    ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
+    """
+    runner = OrtRunner()
+    return Analysis.of(sized(load(source), runner, input_shapes), runner)
 
 
 def compress(
@@ -115,6 +120,7 @@ def compress_graph(
     for pattern in settings.keep_nodes:
         held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
     runner = OrtRunner()
+    graph = sized(graph, runner, settings.input_shapes, used)
     samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
     progress("measuring", 0.0)
@@ -145,6 +151,7 @@ def run_pipeline(
     runner = OrtRunner()
     original = load(source)
     used = None if data is None else calibration(data, original, samples=samples)
+    original = sized(original, runner, running.input_shapes, used)
     executed = execute(original, manager, running, used, runner, progress, verify, resume)
     runner.session(executed.graph)
     return executed

@@ -10,10 +10,11 @@ from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.shapes import input_sizes
 from ..ir.timing import Latency, latency
 from ..passes.analysis.channels.groups import analyse
 from ..passes.search.meet_target import NOISE
-from . import evaluation
+from . import evaluation, sizing
 from .compression import Executed
 from .measure import Metric, measure
 from .report import OnDevice, Report, pin_lines
@@ -47,6 +48,8 @@ def report(
         seed=settings.seed,
         pins=pin_lines(channels),
         records=executed.records,
+        input_shapes=input_sizes(original, 1),
+        notes=sizing.notes(original),
         device=_on_device(executed, settings, times),
     )
 

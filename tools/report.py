@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..ir.cost import Cost
+from ..ir.sizes import Shape
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
@@ -50,7 +51,7 @@ class OnDevice:
 @dataclass(frozen=True)
 class Report:
     """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``device`` is given for
-    targets of latency.
+    targets of latency. ``input_shapes``: at which all is counted; ``notes`` say so where nobody gave them.
     """
 
     target: str
@@ -62,6 +63,8 @@ class Report:
     seed: int
     pins: tuple[PinLine, ...]
     records: tuple[Record, ...]
+    input_shapes: dict[str, Shape]
+    notes: tuple[str, ...]
     device: OnDevice | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +72,8 @@ class Report:
         fidelity = self.fidelity
         return {
             "target": self.target,
+            "input_shapes": {name: list(shape) for name, shape in self.input_shapes.items()},
+            "notes": list(self.notes),
             "before": asdict(self.before),
             "after": asdict(self.after),
             "agreement": {

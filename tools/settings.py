@@ -10,14 +10,17 @@ from ..ir.errors import UsageError
 
 if TYPE_CHECKING:
     from ..passes.analysis.costs.target import Target
+    from .sizing import InputShapes
 
 AUTO = "auto"
 Kind = TypeVar("Kind", bound="Running")
 
 
-def option(default: Any, about: str, *flags: str, metavar: str | None = None, least: float | None = None) -> Any:
-    """Declare an option: ``flags`` where the command spells it otherwise than its name, ``least`` the least number."""
-    return field(default=default, metadata={"about": about, "flags": flags, "metavar": metavar, "least": least})
+def option(default: Any, about: str, *flags: str, metavar: str | None = None, **more: Any) -> Any:
+    """Declare an option: ``flags`` where the command spells it otherwise than its name; further ``least``, the least
+    number, and ``several``, for one that may be given again and again.
+    """
+    return field(default=default, metadata={"about": about, "flags": flags, "metavar": metavar, **more})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,13 @@ class Running:
         None, "Ask CMD, which prints milliseconds, how long a model takes elsewhere.", metavar="'CMD {model}'"
     )
     cache: bool = option(True, "Keep measurements for other targets of the same model and data.")
+    input_shapes: InputShapes | None = option(
+        None,
+        "Sizes of an input that the model leaves open (repeatable).",
+        "--input-shape",
+        metavar="NAME:D0,D1,...",
+        several=True,
+    )
     provenance: bool = option(True, "Note at every node of the result which channels of the original are left.")
 
     @classmethod
@@ -82,17 +92,22 @@ class Settings(Running):
         None, "How channels are ranked: obs with data and magnitude without.", metavar="NAME"
     )
     keep_nodes: Sequence[str] = option(
-        (), "Keep all channels of these nodes or tensors (repeatable).", "--keep-nodes", "--keep", metavar="REGEX"
+        (),
+        "Keep all channels of these nodes or tensors (repeatable).",
+        "--keep-nodes",
+        "--keep",
+        metavar="REGEX",
+        several=True,
     )
     keep_types: Sequence[str] = option(
-        (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP"
+        (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
     )
     allocation: str | None = option(
         None, "Who loses how much: global by measured error, uniform, or bisect.", metavar="NAME"
     )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(
-        (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME"
+        (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True
     )
     max_ratio: float | None = option(None, "Remove at most this share of a group.", metavar="R", least=0)
     align: int = option(

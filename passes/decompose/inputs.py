@@ -30,7 +30,7 @@ class Inputs:
 
         Once forms are written, layers read other things than the moments are of.
         """
-        shapes = concrete(graph, input_sizes(graph, 1, 32))
+        shapes = concrete(graph, input_sizes(graph, 1))
         layers = linear_layers(graph, shapes)
         if context.calibration is None:
             return Inputs(layers, shapes, {}, {})

@@ -38,7 +38,7 @@ class Sweep:
         self.dense = plan.reference.graph
         self.reads = {node.name: [tensor.name for tensor in node.inputs] for node in self.dense.nodes}
         self.rng = context.rng()
-        self.shapes = concrete(graph, input_sizes(graph, 1, 32)) | self._shapes_after()
+        self.shapes = concrete(graph, input_sizes(graph, 1)) | self._shapes_after()
         self.layers = linear_layers(graph, self.shapes)
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
         self.final = dict.fromkeys(self.layers, False)

@@ -51,7 +51,7 @@ class DropSamplers:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Let the readers of a whole sampler read what it reads."""
-        shapes = concrete(graph, input_sizes(graph, 1, 32))
+        shapes = concrete(graph, input_sizes(graph, 1))
         dropped = 0
         for node in graph.nodes:
             if node.op != "Gather" or graph.is_output(node.outputs[0]):

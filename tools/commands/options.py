@@ -1,11 +1,11 @@
 """Options of the commands, and the ones that all of them have."""
 
 import inspect
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_origin, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -30,6 +30,12 @@ Data = Annotated[
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
 Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
 Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape", metavar="NAME:D0,D1,...", help="Sizes of an input that the model leaves open (repeatable)."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
@@ -98,14 +104,14 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
 
 def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Parameter]:
     """Turn the fields of a class of options into parameters that typer reads."""
-    hints = get_type_hints(kind, localns={"Target": object})
+    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object})
     found = []
     for each in fields(kind):
         if each.name in besides or not each.metadata:
             continue
         about = each.metadata
-        several = get_origin(hints[each.name]) is Sequence
-        extra = {"parser": _multiple, "show_default": AUTO} if each.name == "align" else {"min": about["least"]}
+        several = about.get("several", False)
+        extra = {"parser": _multiple, "show_default": AUTO} if each.name == "align" else {"min": about.get("least")}
         shown = typer.Option(*about["flags"], metavar=about["metavar"], help=about["about"], **extra)
         hint = list[str] if several else hints[each.name]
         found.append(_parameter(each.name, Annotated[hint, shown], [] if several else each.default))

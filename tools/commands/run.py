@@ -29,7 +29,7 @@ def run(
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
     from ...passes.observers import DumpAfter, Observer, PrintAfter, Timing
-    from .. import api, table
+    from .. import api, sizing, table
     from ..report import notes
 
     timing = Timing()
@@ -39,6 +39,8 @@ def run(
     with out.progress() as progress:
         found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
     write(output, found.graph.to_model().SerializeToString(deterministic=True))
+    for line in sizing.notes(found.start):
+        out.say(line)
     for line in notes(found.records):
         out.say(line, VERBOSE)
     if time_passes:

@@ -99,7 +99,7 @@ class Staircase:
 
 
 def _layers_of(graph: Graph) -> tuple[dict[str, Linear], Mapping[str, Shape]]:
-    shapes = concrete(graph, input_sizes(graph, 1, 32))
+    shapes = concrete(graph, input_sizes(graph, 1))
     return linear_layers(graph, shapes), shapes
 
 

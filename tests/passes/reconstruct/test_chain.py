@@ -72,7 +72,7 @@ def made(build: Callable[[Builder], str]) -> tuple[Graph, Chain, Derivatives, Ar
     b = Builder(build.__name__)
     model = b.model(build(b))
     graph = graph_of(model)
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    shapes = concrete(graph, input_sizes(graph, 3))
     layers = linear_layers(graph, shapes)
     chain = chain_from(graph, layers, shapes, next(iter(layers.values())))
     assert chain is not None
@@ -151,7 +151,7 @@ def sigmoid(b: Builder) -> str:
 def test_no_chain(build: Callable[[Builder], str]) -> None:
     b = Builder(build.__name__)
     graph = graph_of(b.model(build(b)))
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    shapes = concrete(graph, input_sizes(graph, 3))
     layers = linear_layers(graph, shapes)
     assert chain_from(graph, layers, shapes, next(iter(layers.values()))) is None
 
@@ -162,7 +162,7 @@ def split(build: Callable[[Builder], str], text: str) -> tuple[Graph, dict[str, 
     graph = graph_of(b.model(build(b)))
     shared = Context(OrtRunner(1), graph.copy())
     PassManager.parse(f"decompose{{{text}}}").run(graph, shared)
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    shapes = concrete(graph, input_sizes(graph, 3))
     inner = {node for name, form in shared.plan.written.items() for node in form.nodes if node != name}
     return graph, linear_layers(graph, shapes), shapes, inner
 
