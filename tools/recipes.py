@@ -63,7 +63,8 @@ RECIPES: Mapping[str, Recipe] = {
         propose="select-channels{criterion=compensation},allocate{allocation=bisect}",
         finish="remove-channels,reconstruct{rounds=0}",
         differs="The search is judged by divergence from the original instead of accuracy, groups of coupled "
-        "channels go as one, and compensation sees the inputs of the pruned network; rows are not rescaled to their old variance.",
+        "channels go as one, and compensation sees the inputs of the pruned network; rows are not rescaled to their "
+        "old variance.",
     ),
     "chapr": Recipe(
         paper="Zhang, Davoodi, Hu, CHaPR, COINS 2020, arXiv 1908.03266",

@@ -47,7 +47,12 @@ def test_a_choice_is_never_lost(text: str, fact: str, maker: str, breaker: str) 
 
 LOST_RANKINGS = [
     ("select-channels,sample-inputs,allocate", "allocate", "ranking of the channels", "sample-inputs"),
-    ("select-channels,fold-batch-norm,remove-channels", "remove-channels", "ranking of the channels", "fold-batch-norm"),
+    (
+        "select-channels,fold-batch-norm,remove-channels",
+        "remove-channels",
+        "ranking of the channels",
+        "fold-batch-norm",
+    ),
     ("select-channels,fold-batch-norm,allocate", "allocate", "ranking of the channels", "fold-batch-norm"),
     ("select-channels,decompose{share=0.5},offer-forms", "offer-forms", "ranking of the channels", "decompose"),
     (f"{KEEP},remove-channels,allocate", "allocate", "ranking of the channels", "remove-channels"),
