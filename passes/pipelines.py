@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
-from ..ir.errors import UsageError
+from ..ir.registry import Registry
 from .allocate.allocate import Allocate
 from .base import Pass
 from .cleanup.batch_norm import FoldBatchNorm
@@ -44,7 +42,7 @@ FIRST = "fold-constants"
 EXACT = "fold-batch-norm,fold-padding,remove-dead-channels,merge-duplicate-channels"
 """Makes a model smaller without changing its outputs."""
 
-_ENTRY_POINTS = "optimise_onnx.passes"
+_KNOWN = Registry("pass", "optimise_onnx.passes", PASSES, kind=type)
 
 
 def lossy_pipeline(
@@ -81,21 +79,6 @@ def lossy_pipeline(
     return join(deciding), join(doing)
 
 
-def known_passes() -> dict[str, type[Pass]]:
-    """Return our passes and those of installed packages that offer some under ``optimise_onnx.passes``.
-
-    Raises UsageError when one of those takes a name of ours or cannot be imported.
-    """
-    found = dict(PASSES)
-    for entry in entry_points(group=_ENTRY_POINTS):
-        if entry.name in found:
-            raise UsageError(
-                f"the entry point '{entry.value}' offers a pass called '{entry.name}', which exists already"
-            )
-        try:
-            found[entry.name] = entry.load()
-        except (AttributeError, ImportError) as error:
-            raise UsageError(
-                f"the pass '{entry.name}' of '{entry.value}' cannot be imported", why=str(error)
-            ) from error
-    return found
+def known_passes() -> Registry[type[Pass]]:
+    """Return our passes and those that installed packages offer under ``optimise_onnx.passes``."""
+    return _KNOWN
