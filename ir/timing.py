@@ -13,6 +13,7 @@ from scipy.special import bdtr
 
 from .feeds import Feeds
 from .graph import Array, Graph
+from .quantity import Quantity
 from .runner import Session
 
 Clock = Callable[[], float]
@@ -35,14 +36,21 @@ class Interval(NamedTuple):
 
 
 class Timer(Protocol):
-    """Says how long graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
+    """Says what graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
-        """Return the seconds of one run of each. Raises InvalidModelError when one does not run there."""
+        """Return what one run of each takes: seconds, or what the device's quantity is.
+
+        Raises InvalidModelError when one does not run there.
+        """
 
 
 class Device(Timer, Protocol):
     """Where models are meant to run. Its own times are measured, those of models given together in turns if it can."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What all of its figures are, in its unit."""
 
     def multiple(self) -> int:
         """Return the multiple of channels that pays there."""
@@ -52,7 +60,7 @@ class Device(Timer, Protocol):
         """Whether the time of the whole shows what a change of one layer is worth; else time goes by MACs."""
 
     def layers(self, graph: Graph) -> Mapping[str, float]:
-        """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
+        """Return what each layer takes in a run of the whole, by node name; nothing where that cannot be told."""
 
     def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:
         """Return a timer that is quick to ask about a graph at other widths; ``others`` are some of those."""

@@ -116,9 +116,9 @@ def compress_graph(
         return rewritten, report(graph, rewritten, settings, runner, used, samples, metric)
 
     rewritten, found = attempt(settings)
-    if missed(settings, found) is not None and found.device is not None:
-        rewritten, found = attempt(tightened(settings, found.device))
-    if settings.guard and found.device is None and settings.latency_command is None:
+    if missed(settings, found) is not None and found.aim.measured:
+        rewritten, found = attempt(tightened(settings, found.aim))
+    if settings.guard and not found.aim.measured and settings.latency_command is None:
         kept = guarded(graph, rewritten, found, settings, runner, used, samples, progress)
         if kept is not rewritten:
             rewritten, found = kept, report(graph, kept, settings, runner, used, samples, metric)

@@ -10,6 +10,7 @@ from ..ir.cost import Cost, cost, total
 from ..ir.errors import UnsupportedOpError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
+from ..ir.quantity import LATENCY
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from ..ir.verify import verify
@@ -106,7 +107,7 @@ def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calib
         max_ratio=settings.max_ratio,
         sampler=settings.sampler,
         forms=tuple(settings.forms),
-        only_faster=settings.target.kind == "latency" and settings.latency_command is None,
+        only_faster=settings.target.quantity == LATENCY and settings.latency_command is None,
         partial=settings.allow_partial,
     )
 

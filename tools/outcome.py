@@ -11,16 +11,16 @@ from ..ir.cost import cost, total
 from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
+from ..ir.quantity import LATENCY
 from ..ir.runner import Runner
 from ..ir.timing import Latency, latency
 from . import evaluation
 from .compression import Progress, Rewritten, rewrite
 from .measure import Metric, measure
-from .report import OnDevice, Report
+from .report import Aim, Report
 from .settings import Settings
 
 _SECONDS = 1.0
-_NOISE = 1.01  # two loads of one model may differ by as much
 
 
 def report(
@@ -38,6 +38,7 @@ def report(
     times = timed(original, rewritten.graph, settings, samples)
     return Report(
         target=str(settings.target),
+        aim=_aim(rewritten, settings, times),
         before=rewritten.before,
         after=total(cost(rewritten.graph)),
         fidelity=fidelity,
@@ -46,7 +47,6 @@ def report(
         seed=settings.seed,
         pins=rewritten.pins,
         records=rewritten.records,
-        device=_on_device(rewritten, settings, times),
     )
 
 
@@ -98,7 +98,7 @@ def slower(found: Latency) -> bool:
     return found.differs and found.ratio.middle > 1
 
 
-def tightened(settings: Settings, found: OnDevice) -> Settings:
+def tightened(settings: Settings, found: Aim) -> Settings:
     """Ask for as much less as the model came out slower than the limit."""
     target = settings.target
     amount = target.amount * min(1.0, target.budget(found.before) / found.after)
@@ -106,30 +106,24 @@ def tightened(settings: Settings, found: OnDevice) -> Settings:
 
 
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
-    """Say how the target is missed; None where it is met. A time is missed when it is so by more than noise."""
-    target = settings.target
-    if found.device is not None:
-        limit, reached = target.budget(found.device.before), found.device.after
-        if found.device.least <= limit * _NOISE:
-            return None
-        why = f"it takes {found.device.said(reached)}, the limit is {found.device.said(limit)}"
-    else:
-        before, after = target.measure(found.before), target.measure(found.after)
-        limit = target.budget(before)
-        if after <= limit:
-            return None
-        why = f"{target.kind} came to {after} ({after / max(before, 1):.3f}x), the limit is {limit:.0f}"
+    """Say how the target is missed; None where it is met. What is measured is missed when it is so beyond noise."""
+    target, aim = settings.target, found.aim
+    limit = target.budget(aim.before)
+    if aim.least <= limit * target.quantity.noise:
+        return None
+    why = f"it takes {aim.quantity.said(aim.after)}, the limit is {aim.quantity.said(limit)}"
     hint = "" if settings.allow_partial else "--allow-partial writes the best found"
     return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
-def _on_device(rewritten: Rewritten, settings: Settings, here: Latency) -> OnDevice | None:
-    """Measure for a target of latency where it counts: on this machine that has been done."""
-    kind = settings.target.kind
-    if settings.target.meter is not None:
-        return None
-    if kind == "latency" and settings.latency_command is None:
+def _aim(rewritten: Rewritten, settings: Settings, here: Latency) -> Aim:
+    """Count or measure what the target limits, where it counts: on this machine that has been done."""
+    target, graphs = settings.target, [rewritten.start, rewritten.graph]
+    if target.quantity == LATENCY and settings.latency_command is None:
         before = here.p50[0] / 1e3
-        return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
-    before, after = rewritten.device.times([rewritten.start, rewritten.graph])
-    return OnDevice(kind, before, after, after, rewritten.predicted)
+        return Aim(LATENCY, before, before * here.ratio.middle, before * here.ratio.low, rewritten.predicted)
+    if target.meter is not None:
+        before, after = (target.meter.of(graph) for graph in graphs)
+    else:
+        before, after = rewritten.device.times(graphs)
+    return Aim(target.quantity, before, after, after, rewritten.predicted)

@@ -12,6 +12,7 @@ import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
+from ...ir.quantity import LATENCY, Quantity
 from ...ir.timing import Timer
 from .alignment import alignment
 
@@ -50,6 +51,11 @@ class Command:
     def multiple(self) -> int:
         """Return the multiple of channels that pays there, from a few small convolutions."""
         return alignment(self)
+
+    @property
+    def quantity(self) -> Quantity:
+        """Seconds."""
+        return LATENCY
 
     @property
     def separable(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
+from ...ir.quantity import LATENCY, Quantity
 from ...ir.timing import Timer
 from ..ort import OrtRunner
 from ..profile import profile
@@ -37,6 +38,11 @@ class LocalDevice:
     def multiple(self) -> int:
         """Return the multiple of channels that pays, from the table of a few convolutions."""
         return alignment(Predictor.learn(convolutions(), (), self.target, folder=self.folder))
+
+    @property
+    def quantity(self) -> Quantity:
+        """Seconds."""
+        return LATENCY
 
     @property
     def separable(self) -> bool:

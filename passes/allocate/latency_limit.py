@@ -39,6 +39,8 @@ class Limit:
         """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
         if context.device is None:
             raise UsageError(f"{target} needs a device to measure on")
+        if context.device.quantity != target.quantity:
+            raise UsageError(f"{target} needs another device", why=f"this one tells {context.device.quantity.name}")
         before, now = context.device.times([context.original, graph])
         share = target.budget(before) / before
         if now <= share * before:
@@ -51,7 +53,8 @@ class Limit:
 
     def missed(self, best: float) -> TargetNotMetError:
         """Say what can be reached."""
-        why = f"the quickest that was found takes {best:.3f} of the original's time; the target is {self.share:.3f}"
+        name = self.target.quantity.name
+        why = f"the least {name} that was found is {best:.3f} of the original's; the target is {self.share:.3f}"
         hint = "--allow-partial writes that; `analyse` lists what is pinned and why"
         return TargetNotMetError(f"{self.target} cannot be reached", why=why, hint=hint)
 

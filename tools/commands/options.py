@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ...passes.allocate.target import spelled
+from ...passes.analysis.costs.quantities import OURS
 from ..terminal import DEBUG, QUIET, Terminal
 
 Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to read.", show_default=False)]
@@ -31,9 +33,7 @@ Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
-Target = Annotated[
-    str, typer.Option(metavar="T", help="latency=0.6x, latency=3ms, macs=0.5x, params=60%, bytes=4MB and the like.")
-]
+Target = Annotated[str, typer.Option(metavar="T", help=f"What the model may cost: {spelled(OURS)}.")]
 Criterion = Annotated[
     str | None, typer.Option(metavar="NAME", help="How channels are ranked: obs with data and magnitude without.")
 ]

@@ -12,6 +12,7 @@ from zoo import feeds
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.quantity import LATENCY
 from optimise_onnx.ir.shapes import Shape, concrete, input_sizes
 from optimise_onnx.ir.timing import Device, Timer
 from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers, spatial_sizes
@@ -57,6 +58,7 @@ class Staircase:
         return [self.told(graph, even) for graph in graphs]
 
     separable = True
+    quantity = LATENCY
 
     def multiple(self) -> int:
         """Return the tread."""

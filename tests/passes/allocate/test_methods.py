@@ -24,7 +24,7 @@ from optimise_onnx.passes.allocate.problem import Problem, Widths
 from optimise_onnx.passes.analysis.channels.branches import droppable
 from optimise_onnx.passes.analysis.channels.groups import Group
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 from optimise_onnx.passes.select.select_channels import SelectChannels
@@ -143,7 +143,7 @@ def test_blocks_that_need_each_other_do_not_both_go() -> None:
     SelectChannels().run(graph, shared)
     ranking: Ranking = shared.decisions["ranking"]
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
-    meter = Counted("macs")
+    meter = MACS
     task = Problem.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
     curves = [np.arange(group.width + 1) * (0.0 if group.name in ranking.droppable else 1.0) for group in task.groups]
     kept = by_error(task, curves)
@@ -162,7 +162,7 @@ def test_the_end_of_a_curve_is_weighed_where_the_block_may_go() -> None:
     SelectChannels().run(graph, shared)
     ranking: Ranking = shared.decisions["ranking"]
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
-    meter = Counted("macs")
+    meter = MACS
     task = Problem.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
     curves = [np.arange(group.width + 1.0) for group in task.groups]
     (block,) = task.droppable.tolist()
