@@ -41,7 +41,9 @@ class Quantity:
 
     def written(self, value: float) -> str:
         """Write a value as :meth:`factor` reads it."""
-        return f"{value / self.suffixes.get(self.shown, 1.0):.15g}{self.shown}"
+        plain = min(self.suffixes, key=lambda suffix: (self.suffixes[suffix] != 1, suffix))
+        suffix = self.shown or plain
+        return f"{value / self.suffixes[suffix]:.15g}{suffix}"
 
     def said(self, value: float) -> str:
         """Write a value for people."""

@@ -26,9 +26,7 @@ def task_of(name: str, families: str = "all", samples: int = 32) -> tuple[Proble
     graph = run("fold-constants,fold-batch-norm", graph, shared)
     run(f"select-channels,offer-forms{{families={families}}}", graph, shared)
     ranking, widths = shared.decisions["ranking"], Widths(1, 1.0)
-    return Problem.of(
-        graph, ranking, shared.runner, MACS, 0.0, True, widths, shared.decisions["offers"]
-    ), shared
+    return Problem.of(graph, ranking, shared.runner, MACS, 0.0, True, widths, shared.decisions["offers"]), shared
 
 
 @given(st.floats(-8, -1), st.floats(0.1, 1), st.floats(0.01, 100), st.floats(0.01, 100))
