@@ -119,7 +119,7 @@ def test_they_are_met_by_their_own_count(folder: Any) -> None:
         assert table.before_after(found.report).row_count
     with pytest.raises(TargetNotMetError, match="the least charge that was found is 0."):
         optimise_onnx.compress("in.onnx", target="charge=0.001x", **OPTIONS)
-    with pytest.raises(UsageError, match="energy=0.5x, charge|charge=0.5x or energy=0.5x"):
+    with pytest.raises(UsageError, match="charge=0.5x or energy=0.5x"):
         Target.parse("weight=0.5x")
 
 
