@@ -48,11 +48,13 @@ class Registry(Mapping[str, T]):
     def __len__(self) -> int:
         return len(self.ours) + len(self._theirs())
 
-    def find(self, name: str) -> T:
-        """Return what a name stands for. Raises UsageError with names like it, and all known ones."""
+    def find(self, name: str, *others: str) -> T:
+        """Return what a name stands for. Raises UsageError that lists names: known ones, and ``others`` that a caller
+        understands besides.
+        """
         if name in self:
             return self[name]
-        known = sorted(self)
+        known = [*self, *others]
         close = "".join(f"did you mean '{near}'? " for near in get_close_matches(name, known, 1))
         raise UsageError(f"no {self.what} is called '{name}'", hint=f"{close}one of {', '.join(known) or 'none'}")
 
@@ -73,6 +75,6 @@ class Registry(Mapping[str, T]):
             raise UsageError(f"{called} cannot be imported", why=str(error)) from error
         if not isinstance(found, self.kind):
             raise UsageError(f"{called} is not a {self.kind.__name__}", why=f"it is {found!r}")
-        if isinstance(found, type) and self.kind is not type:
+        if isinstance(found, type) and self.kind not in (object, type) and "__call__" not in vars(self.kind):
             raise UsageError(f"{called} is a class", hint=f"offer an instance: name = {found.__name__}()")
         return found

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..ir.cost import Cost
-from ..ir.quantity import Measured, Quantity
+from ..ir.quantity import Quantity
+from ..ir.sizes import Shape
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
@@ -41,11 +42,6 @@ class Aim:
     least: float
     predicted: float | None = None
 
-    @property
-    def measured(self) -> bool:
-        """Whether a device says it."""
-        return isinstance(self.quantity, Measured)
-
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         told = {name: getattr(self, name) for name in ("before", "after", "least", "predicted")}
@@ -54,7 +50,9 @@ class Aim:
 
 @dataclass(frozen=True)
 class Report:
-    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode."""
+    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``input_shapes``: at which
+    all is counted; ``notes`` say so where nobody gave them.
+    """
 
     target: str
     aim: Aim
@@ -66,6 +64,8 @@ class Report:
     seed: int
     pins: tuple[PinLine, ...]
     records: tuple[Record, ...]
+    input_shapes: dict[str, Shape]
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
@@ -73,6 +73,8 @@ class Report:
         return {
             "target": self.target,
             "aim": self.aim.to_json(),
+            "input_shapes": {name: list(shape) for name, shape in self.input_shapes.items()},
+            "notes": list(self.notes),
             "before": asdict(self.before),
             "after": asdict(self.after),
             "agreement": {

@@ -7,7 +7,7 @@ from typing import Self
 
 from ...ir.graph import Graph
 from ...ir.quantity import Quantity
-from ...ir.timing import Timer
+from ...ir.timing import Comparison, Timer
 from .cost.compare import operating_point
 from .cost.tradeoff import latency_cycles, least_multipliers, speed, total_multipliers
 from .lowering import lower
@@ -18,20 +18,19 @@ _MULTIPLE = 4  # counts with many divisors have many reuse factors
 
 @dataclass(frozen=True)
 class Streaming(ABC):
-    """Counts, instead of seconds, a ``quantity`` of a design with ``multipliers`` to share among layers, or with an
+    """Counts, instead of seconds, what a design takes with ``multipliers`` to share among layers, or with an
     ``interval`` in cycles between samples.
     """
 
-    quantity: Quantity
     multipliers: int
     interval: int
 
     @classmethod
-    def of(cls, original: Graph, quantity: Quantity) -> Self:
+    def of(cls, original: Graph, _quantity: Quantity) -> Self:
         """Take the multipliers and the interval of a graph's default design. Raises LoweringError."""
         network = lower(original)
         point = operating_point(network)
-        return cls(quantity, total_multipliers(network, point), speed(network, point).interval)
+        return cls(total_multipliers(network, point), speed(network, point).interval)
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
         """Return each graph's cycles or multipliers. Raises LoweringError for what is not lowered."""
@@ -53,6 +52,10 @@ class Streaming(ABC):
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Return nothing: multipliers go where the work is, so layers count by MACs."""
         return {}
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Hold two figures against each other."""
+        return Comparison.exact(*self.times([before, after]))
 
     def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
         """Return itself: it runs nothing."""

@@ -134,7 +134,7 @@ class LatencyModel:
 def rewritten(graph: Graph, forms: Mapping[str, Form]) -> Graph:
     """Return a copy in which layers have forms, by node name: the right operators and shapes, not the best weights."""
     copy = graph.copy()
-    layers = linear_layers(copy, concrete(copy, input_sizes(copy, 1, 32)))
+    layers = linear_layers(copy, concrete(copy, input_sizes(copy, 1)))
     for name, form in forms.items():
         node, layer = copy.node(name), layers[name]
         weight = layer.matrix(stored_weight(copy, node, layer))

@@ -181,7 +181,7 @@ class Problem:
         shares = choice[len(self.groups) :].tolist()
         if all(share == 1 for share in shares):
             return {}
-        shapes, costs = concrete(pruned, input_sizes(pruned, 1, 32)), cost(pruned)
+        shapes, costs = concrete(pruned, input_sizes(pruned, 1)), cost(pruned)
         layers, found = linear_layers(pruned, shapes), {}
         for offer, menu, share in zip(self.offers, self.menus, shares, strict=True):
             layer, chosen = layers.get(offer.layer.node), menu.at(share)

@@ -11,8 +11,9 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, analyse
-from ..analysis.channels.removal import remove
+from ..analysis.channels.origins import Origin, Origins, composed, removed
 from ..base import Context, Outcome
+from ..order import EXACT
 from .choice import choose, kept
 from .ends import End, ends, no_classes
 from .layer import Layer
@@ -35,10 +36,11 @@ class MergeDuplicateChannels:
     """
 
     name: ClassVar[str] = "merge-duplicate-channels"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: linear in the weights, a round."""
-        count = _merge_all(graph, context.analysis("channels", lambda: analyse(graph)))
+        count, left = _merge_all(graph, context.view(graph).channels)
         names = repeated(graph, Numbering(analyse(graph).context)) if count else []
         if names:
             trial = graph.copy()
@@ -46,32 +48,34 @@ class MergeDuplicateChannels:
             _merge_all(trial, analyse(trial))
             if _size(trial) < _size(graph):
                 ungroup(graph, names)
-                count += _merge_all(graph, analyse(graph))
+                more, later = _merge_all(graph, analyse(graph))
+                count, left = count + more, composed(left, later)
         if not count:
             return Outcome(False)
-        context.cached.clear()
-        return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count})
+        return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count}, left=left)
 
 
 def _size(graph: Graph) -> int:
     return sum(tensor.array.size for tensor in graph.constants())
 
 
-def _merge_all(graph: Graph, channels: Channels) -> int:
-    count = 0
-    while merged := _merge(graph, channels):
-        count += merged
+def _merge_all(graph: Graph, channels: Channels) -> tuple[int, Origins]:
+    count, left = 0, dict[str, Origin | None]()
+    while True:
+        merged, later = _merge(graph, channels)
+        if not merged:
+            return count, left
+        count, left = count + merged, composed(left, later)
         channels = analyse(graph)
-    return count
 
 
-def _merge(graph: Graph, channels: Channels) -> int:
+def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins]:
     numbering = Numbering(channels.context)
     places = [_Place.of(end, numbering) for end in ends(graph, channels)]
     sets, strength = _duplicates(channels, places)
     gone = choose(channels, sets, needed=True, worth=strength)
     if not gone.any():
-        return 0
+        return 0, {}
     model = np.arange(len(gone))
     for one in np.unique(sets[gone]):
         members = np.flatnonzero(sets == one)
@@ -79,8 +83,7 @@ def _merge(graph: Graph, channels: Channels) -> int:
         model[members[gone[members]]] = left[np.argmax(strength[left])]
     for place in places:
         _fold(channels, place, model)
-    remove(graph, channels, kept(channels, gone))
-    return int(gone.sum())
+    return int(gone.sum()), removed(graph, channels, kept(channels, gone))
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ def test_ours_come_in_the_order_of_the_table_and_theirs_after(monkeypatch: pytes
 
 def test_an_unknown_name_says_what_is_like_it_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     known = animals(monkeypatch, [FakeEntryPoint("ant", "theirs:ANT", Insect())])
-    said = r"no animal is called 'spyder' \(did you mean 'spider'\? one of ant, cat, spider\)"
+    said = r"no animal is called 'spyder' \(did you mean 'spider'\? one of spider, cat, ant\)"
     with pytest.raises(UsageError, match=said):
         known.find("spyder")
-    with pytest.raises(UsageError, match=r"'elephant' \(one of ant"):
+    with pytest.raises(UsageError, match=r"'elephant' \(one of spider"):
         known.find("elephant")
 
 

@@ -40,7 +40,7 @@ class Rename:
     name: ClassVar[str] = "rename"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        context.analysis("ops", lambda: [node.op for node in graph.nodes])
+        context.view(graph).once("ops", lambda: [node.op for node in graph.nodes])
         found = [node for node in graph.nodes if node.op == self.old]
         if not found:
             return Outcome(False)
@@ -75,9 +75,9 @@ def test_analyses_are_dropped_when_the_graph_changes() -> None:
     graph = chain("Relu", "Relu")
     state = context(graph)
     PassManager((Rename(old="Exp"),)).run(graph, state)
-    assert state.cached == {"ops": ["Relu", "Relu"]}
+    assert state.view(graph).once("ops", list) == ["Relu", "Relu"]
     PassManager((Rename(),)).run(graph, state)
-    assert state.cached == {}
+    assert state.view(graph).once("ops", list) == []
 
 
 def test_a_pass_that_breaks_the_graph_is_named_and_leaves_a_reproducer(tmp_path: Path) -> None:

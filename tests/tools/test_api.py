@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import onnx
 import pytest
@@ -67,10 +68,20 @@ def test_an_unreachable_target_says_what_can_be_reached() -> None:
         compress(network(), target="params=20")
 
 
-def test_options_are_checked() -> None:
-    for options in ({"align": -1}, {"max_ratio": -0.1}, {"keep": ["nowhere"]}, {"criterion": "none such"}):
-        with pytest.raises(UsageError):
-            compress(network(), target="macs=0.5x", **options)
+WRONG = (
+    {"align": -1},
+    {"max_ratio": -0.1},
+    {"keep_nodes": ["nowhere"]},
+    {"keep_nodes": ["conv", "nowhere"]},
+    {"keep_types": ["Conv", "Nothing"]},
+    {"criterion": "none such"},
+)
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_options_are_checked(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        compress(network(), target="macs=0.5x", **options)
 
 
 def test_analyse_counts_and_explains() -> None:

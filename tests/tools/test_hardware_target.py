@@ -9,7 +9,7 @@ import pytest
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.tools.compression import baseline
 
 from .conftest import Run

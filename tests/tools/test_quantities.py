@@ -20,12 +20,13 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.quantity import Measured, Quantity
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.ir.timing import Comparison
 from optimise_onnx.passes.analysis.channels.groups import Channels
 from optimise_onnx.passes.analysis.costs.meters import Counted
 from optimise_onnx.passes.analysis.costs.peak_memory import PEAK_MEMORY
 from optimise_onnx.passes.analysis.costs.products import Product
 from optimise_onnx.passes.analysis.costs.sums import MACS
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.tools import table
 
 from .conftest import Run
@@ -52,7 +53,6 @@ class Energy(Counted):
 class Meter:
     """Tells the charge of a run: a microcoulomb a thousand bytes."""
 
-    quantity: Quantity
     separable = False
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
@@ -62,6 +62,10 @@ class Meter:
     def multiple(self) -> int:
         """Any width is as good."""
         return 1
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Hold two figures against each other."""
+        return Comparison.exact(*self.times([before, after]))
 
     def layers(self, _graph: Graph) -> Mapping[str, float]:
         """Tell no layers apart."""
@@ -89,7 +93,7 @@ class Offered:
 def theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with two quantities."""
     package = ModuleType("theirs")
-    package.meter = lambda _original, quantity: Meter(quantity)  # type: ignore[attr-defined]
+    package.meter = lambda _original, _quantity: Meter()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "theirs", package)
     energy = Energy("energy", "pJ", {"pJ": 1.0, "nJ": 1e3}, shown="nJ", examples=("0.5x",))
     charge = Measured("charge", "uC", {"uC": 1.0, "mC": 1e3}, maker="theirs:meter")

@@ -6,14 +6,16 @@ from . import options as o
 
 
 @o.command
-def analyse(out: Terminal, source: o.Model, json_file: o.Json = None) -> None:
+def analyse(out: Terminal, source: o.Model, json_file: o.Json = None, input_shapes: o.InputShapes = None) -> None:
     """List groups of coupled channels, what has to stay and why, and the cost of each layer. Writes no model."""
     if json_file is not None:
         check_output(json_file, [source])
     from .. import api, table
     from ..output import write_json
 
-    found = api.analyse(source)
+    found = api.analyse(source, input_shapes=input_shapes)
+    for note in found.notes:
+        out.say(note)
     out.say(table.costs(found))
     out.say(table.groups(found))
     out.say(table.pins(found.pins) if found.pins else "nothing is pinned: every channel can go")

@@ -113,7 +113,7 @@ class _Sizes:
     """Bytes of the tensors of a graph, at one sample. An element type that is not known is that of a node's input."""
 
     def __init__(self, graph: Graph) -> None:
-        self._shapes: dict[str, Shape] = concrete(graph, input_sizes(graph, 1, 32))
+        self._shapes: dict[str, Shape] = concrete(graph, input_sizes(graph, 1))
         self._widths: dict[str, int] = {}
 
     def of(self, tensor: Tensor) -> int:

@@ -77,7 +77,7 @@ def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     needed = graph.copy()
     needed.clean()
     if kind == "macs":
-        shapes = concrete(needed, input_sizes(needed, 1, 32))
+        shapes = concrete(needed, input_sizes(needed, 1))
         return [product for node in needed.nodes for product in _macs(node, shapes, graph.opset, counter)]
     found = []
     for tensor in needed.constants():

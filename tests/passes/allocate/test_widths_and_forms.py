@@ -52,7 +52,8 @@ def search(together: Callable[[list[str]], float], share: float = 0.5) -> JointS
     """Search a network in which every form does little harm alone."""
     graph, shared = calibrated(network("residual"), 16)
     run("select-channels,offer-forms", graph, shared)
-    ranking, offers = shared.decisions["ranking"], shared.decisions["offers"]
+    ranking, offers = shared.plan.ranking, shared.plan.offers
+    assert ranking is not None and offers is not None
     budget = share * total(cost(graph)).macs
     task = Problem.of(graph, ranking, shared.runner, MACS, budget, True, Widths(1, 1.0), offers)
     curves: list[Array] = [np.arange(group.width + 1.0) for group in task.groups]
@@ -137,7 +138,7 @@ def test_twice_is_the_same_and_starts_from_the_cache(tmp_path: Path, monkeypatch
         shared.cache = DiskCache(tmp_path) if cached else None
         shared.original = graph
         run(f"select-channels,offer-forms,allocate{{target=macs={target}x}}", graph, shared)
-        texts = {name: form.text for name, form in shared.decisions["forms"].items()}
+        texts = {name: form.text for name, form in (shared.plan.decision.forms or {}).items()}
         found = run("remove-channels,decompose,reconstruct", graph, shared)
         return found.to_model().SerializeToString(deterministic=True), texts
 

@@ -7,7 +7,7 @@ from zoo import ZOO, feeds
 
 from optimise_onnx.ir.errors import TargetNotMetError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.target import Target
 from tests.passes.decompose.passing import calibrated, network, run
 
 PIPELINE = (

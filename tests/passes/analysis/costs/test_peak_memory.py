@@ -24,7 +24,7 @@ VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
 def simulated(graph: Graph) -> int:
     """Run step by step: look through all later steps for who still reads a buffer, and add up what is held."""
-    shapes = concrete(graph, input_sizes(graph, 1, 32))
+    shapes = concrete(graph, input_sizes(graph, 1))
     buffer = {tensor.name: tensor.name for tensor in graph.inputs}
     outputs = {tensor.name for tensor in graph.outputs}
     made = {tensor.name: tensor for tensor in graph.inputs}

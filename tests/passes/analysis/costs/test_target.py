@@ -3,7 +3,7 @@
 import pytest
 
 from optimise_onnx.ir.errors import UsageError
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.costs.target import Target
 
 BEFORE = {"macs": 1000, "params": 200, "bytes": 800, "peak-memory": 600}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...ir.errors import UsageError
-from ...ir.quantity import Quantity
-from ..analysis.costs.meters import Counted
-from ..analysis.costs.quantities import quantities
+from ....ir.errors import UsageError
+from ....ir.graph import Graph
+from ....ir.quantity import Quantity
+from .meters import Counted
+from .quantities import quantities
 
 _TEXT = re.compile(r"\s*(?P<name>[\w-]+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<suffix>%|[^\W\d_]*)\s*", re.I)
 _SHARES = {"x": 1.0, "%": 0.01}
@@ -54,6 +55,19 @@ class Target:
     def meter(self) -> Counted | None:
         """The quantity, where it is counted; None for what only a device tells."""
         return self.quantity if isinstance(self.quantity, Counted) else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether only a device tells what a model costs."""
+        return self.meter is None
+
+    def met(self, original: Graph, graph: Graph) -> bool:
+        """Whether a target that is counted is met already; one that is measured is left to those who measure."""
+        return self.meter is not None and self.meter.of(graph) <= self.budget(self.meter.of(original))
+
+    def tightened(self, excess: float) -> Target:
+        """Ask for as much less as a model came out above the limit, ``excess`` times."""
+        return replace(self, amount=self.amount / max(excess, 1.0))
 
     def budget(self, before: float) -> float:
         """Return the limit for a model that cost ``before`` to begin with."""
