@@ -9,6 +9,7 @@ from ..ir.cost import Cost, cost, total
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..passes.analysis.channels.groups import Channels, analyse
+from ..passes.analysis.channels.why import Why, explain
 from .compression import baseline
 from .report import PinLine, pin_lines
 
@@ -31,6 +32,10 @@ class Analysis:
     def pins(self) -> tuple[PinLine, ...]:
         """What has to stay, with reasons."""
         return pin_lines(self.channels)
+
+    def why(self, name: str) -> Why:
+        """Explain what couples and pins the channels of a tensor, or of what a node makes. Raises UsageError."""
+        return explain(self.channels, name)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
