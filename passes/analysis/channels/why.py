@@ -17,7 +17,6 @@ from .labels import Pin, rows
 from .wording import sentences
 
 _SUGGESTED = 3
-_ENDS = ("makers", "readers", "balancers", "stops")
 Paths = dict[Place, list[Place]]
 
 
@@ -51,28 +50,21 @@ class Stop:
 
 @dataclass(frozen=True)
 class Part:
-    """Channels of the tensor that are coupled: ``indices`` on ``axis``, and their group, None where they have to stay.
+    """Channels of the tensor that are coupled: ``indices`` on ``axis``. ``group`` names theirs, None where they stay.
 
-    ``makers`` and ``readers`` of the coupled channels, those that need equally many in each of several blocks
-    (``balancers``), and ``stops`` are in order of distance.
+    The group has ``units``, each of one channel out of every one of ``cells``. In order of distance: ``makers`` and
+    ``readers`` of the coupled channels, ``balancers`` that need equally many in each of several blocks, and ``stops``.
     """
 
     axis: int
     indices: tuple[int, ...]
-    group: Group | None
+    group: str | None
+    units: int
+    cells: int
     makers: tuple[Layer, ...]
     readers: tuple[Layer, ...]
     balancers: tuple[Layer, ...]
     stops: tuple[Stop, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for a JSON file."""
-        return {
-            "axis": self.axis,
-            "indices": list(self.indices),
-            "group": self.group and self.group.name,
-            **{name: [asdict(end) for end in getattr(self, name)] for name in _ENDS},
-        }
 
 
 @dataclass(frozen=True)
@@ -93,13 +85,7 @@ class Why:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
-        parts = []
-        for part in self.parts:
-            ends = {name: [asdict(end) for end in getattr(part, name)] for name in ("makers", "readers", "stops")}
-            parts.append(
-                {"axis": part.axis, "indices": list(part.indices), "group": part.group and part.group.name} | ends
-            )
-        return {"tensor": self.tensor, "origin": self.origin, "parts": parts}
+        return asdict(self)
 
 
 def explain(channels: Channels, name: str) -> Why:
@@ -173,8 +159,9 @@ def _part(channels: Channels, found: nx.MultiGraph[Place], paths: Paths) -> Part
         for pin in found.nodes[place]["pins"]:
             stops.setdefault(pin, Stop(pin, way))
     group = _group(channels, own[0], indices) if found.nodes[own[0]]["free"] else None
-    ends = (_layers(found, ways, nodes, end) for end in ("made_by", "read_by", "balanced_by"))
-    return Part(own[0].axis, indices, group, *ends, tuple(stops.values()))
+    name, units, cells = (group.name, group.width, len(group.cells)) if group else (None, 0, 0)
+    makers, readers, balancers = (_layers(found, ways, nodes, end) for end in ("made_by", "read_by", "balanced_by"))
+    return Part(own[0].axis, indices, name, units, cells, makers, readers, balancers, tuple(stops.values()))
 
 
 def _layers(

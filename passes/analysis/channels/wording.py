@@ -32,16 +32,14 @@ def sentences(why: Why) -> Iterator[str]:
 
 
 def _free(part: Part) -> Iterator[str]:
-    assert part.group is not None
-    name, cells = part.group.name, len(part.group.cells)
-    if len(part.makers) == 1 and cells == 1:
-        yield f"{_channels(part)}: free, nothing couples them: any can go on its own (group '{name}')"
+    if len(part.makers) == 1 and part.cells == 1:
+        yield f"{_channels(part)}: free, nothing couples them: any can go on its own (group '{part.group}')"
     else:
         layers = f"{len(part.makers)} layers make" if len(part.makers) > 1 else "one layer makes"
-        yield f"{_channels(part)}: coupled, in the group '{name}' of {part.group.width} units, which {layers}"
-    if cells > 1:
+        yield f"{_channels(part)}: coupled, in the group '{part.group}' of {part.units} units, which {layers}"
+    if part.cells > 1:
         needed = f", which {_called(part.balancers[0])} needs" if part.balancers else ""
-        yield f"  a unit is one channel out of each of {cells} cells, so that equally many stay in all{needed}"
+        yield f"  a unit is one channel out of each of {part.cells} cells, so that equally many stay in all{needed}"
     yield from _layers(part.makers)
     yield _readers(part.readers)
 
