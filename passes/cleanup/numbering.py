@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...ir.arguments import padding, reduced_axes
 from ...ir.graph import Array, Node
 from ..analysis.channels.labels import Propagation
 from ..analysis.channels.rules import elementwise, normalisation
-from ..analysis.channels.rules.padding import pads
 from ..analysis.channels.rules.table import RULES
 from .affine import inference_norm
 from .facts import FactSweep, on_axis
@@ -111,7 +111,7 @@ class Numbering(FactSweep[Numbers]):
 
     def _reduction(self, node: Node) -> list[Numbers]:
         rank = len(self.ctx.shape(node.inputs[0]))
-        axes = normalisation.reduced_axes(self.ctx, node, rank)
+        axes = reduced_axes(node, self.ctx.graph.opset, rank)
         if axes is None:
             return []
         x = self.of(node.inputs[0]).collapse(axes)
@@ -155,35 +155,22 @@ def _resize(sweep: Numbering, node: Node) -> list[Numbers]:
 
 def _pad(sweep: Numbering, node: Node) -> list[Numbers]:
     """Zeros scale with everything; another constant around a channel makes it more than its factor."""
-    opset, shape = sweep.ctx.graph.opset, sweep.ctx.shape(node.inputs[0])
-    amounts = pads(node, opset, len(shape))
-    value = pad_value(node, opset)
-    if amounts is None or value is None:
+    shape = sweep.ctx.shape(node.inputs[0])
+    added = padding(node, sweep.ctx.graph.opset, len(shape))
+    if added is None or added.value is None:
         return []
     x = sweep.of(node.inputs[0])
-    widths = list(zip(amounts[: len(shape)], amounts[len(shape) :], strict=True))
-    literal = [axis for axis, width in enumerate(widths) if any(width) and (axis == 1 or x.shape[axis] > 1)]
-    if any(min(widths[axis]) < 0 for axis in literal):
+    literal = [axis for axis in added.axes if axis == 1 or x.shape[axis] > 1]
+    if any(min(added.widths[axis]) < 0 for axis in literal):
         return []
-    constant = str(node.attribute("mode", opset, "constant")) == "constant"
-    if not constant:
+    if added.mode != "constant":
         return [] if literal else [x]
-    around = any(any(width) for axis, width in enumerate(widths) if axis not in literal)
-    x = opaque([x]) if around and value else x
-    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(widths)]
-    border = sweep.stored(np.asarray(value))
+    x = opaque([x]) if len(added.axes) > len(literal) and added.value else x
+    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(added.widths)]
+    border = sweep.stored(np.asarray(added.value))
     x = x.spread(shape, literal)
     number = np.pad(x.number, spans, constant_values=int(border.number))
     return [Numbers(number, np.pad(x.factor, spans, constant_values=float(border.factor)), x.counter)]
-
-
-def pad_value(node: Node, opset: int) -> float | None:
-    """Return what a Pad puts around its input, None when it is computed."""
-    if opset < 11:
-        return float(node.attribute("value", opset, 0.0))
-    if len(node.inputs) < 3 or not node.inputs[2].name:
-        return 0.0
-    return float(node.inputs[2].array.ravel()[0]) if node.inputs[2].is_constant else None
 
 
 _SPECIAL: dict[str, Callable[[Numbering, Node], list[Numbers]]] = {
