@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.ort import OrtRunner
-from ..backends.profile import profile
+from ..backends.ort.profiler import profile
 from ..ir.errors import UsageError
 from ..ir.feeds import fixed_batches
 from ..ir.graph import Graph
-from ..ir.timing import Latency, latency
+from ..ir.timing import Latency
 from . import api, evaluation
 from .profile import Profile
 
@@ -58,7 +58,7 @@ def bench(
     runner = OrtRunner(threads, spinning=True)
     sessions = [runner.session(graph) for graph in graphs]
     feeds = [evaluation.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
-    found = latency(sessions, feeds, seconds)
+    found = runner.latency(sessions, feeds, seconds)
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None
     return Bench(tuple(map(str, paths)), threads, size, found, nodes)
 

@@ -12,7 +12,7 @@ from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..ir.timing import Latency, latency
+from ..ir.timing import Latency
 from . import evaluation
 from .compression import Progress, Rewritten, rewrite
 from .measure import Metric, measure
@@ -55,7 +55,7 @@ def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation
     runner = OrtRunner(settings.threads, spinning=True)
     rng = np.random.default_rng(settings.seed)
     feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
-    return latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
+    return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
 
 
 def guarded(

@@ -9,11 +9,9 @@ import numpy as np
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
 from ...ir.timing import Timer
-from ..ort import OrtRunner
-from ..profile import profile
+from ..ort.profiler import profile
 from .alignment import alignment, convolutions
-from .direct import interleaved
-from .execution import Execution
+from .execution import Execution, interleaved
 from .predictor import Predictor
 
 _SECONDS = 0.5
@@ -46,7 +44,7 @@ class LocalDevice:
     def layers(self, graph: Graph) -> Mapping[str, float]:
         """Return the seconds of each layer, with what onnxruntime fuses into it, under its profiler."""
         feeds = random_feeds(graph, np.random.default_rng(0), self.target.batch)
-        times = profile([graph], [feeds], OrtRunner(self.target.threads, True), _SECONDS)[0]
+        times = profile([graph], [feeds], self.target.runner(), _SECONDS)[0]
         found: dict[str, float] = {}
         for time in times:
             found[time.layer] = found.get(time.layer, 0.0) + time.microseconds * _MICROSECOND
