@@ -58,10 +58,13 @@ class Comparison:
 
 
 class Timer(Protocol):
-    """Says how long graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
+    """Says what graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
-        """Return the seconds of one run of each. Raises InvalidModelError when one does not run there."""
+        """Return what one run of each takes, in the unit of the quantity that is asked for: seconds of a latency.
+
+        Raises InvalidModelError when one does not run there.
+        """
 
 
 class Device(Timer, Protocol):
@@ -75,7 +78,7 @@ class Device(Timer, Protocol):
         """Whether the time of the whole shows what a change of one layer is worth; else time goes by MACs."""
 
     def layers(self, graph: Graph) -> Mapping[str, float]:
-        """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
+        """Return what each layer takes in a run of the whole, by node name; nothing where that cannot be told."""
 
     def compare(self, before: Graph, after: Graph) -> Comparison:
         """Measure two models side by side, the second one as a share of the first."""

@@ -48,12 +48,22 @@ def check(steps: Sequence[Any], given: Iterable[str] = (), read: Read | None = N
     Raises UsageError for a pass that lacks what it needs, or that would drop what another has decided: names both, and
     says how to order them.
     """
-    by = dict.fromkeys(given, "")
+    return frozenset(_followed(steps, dict.fromkeys(given, ""), read))
+
+
+def check_carried_out(steps: Sequence[Any], given: Iterable[str] = (), read: Read | None = None) -> None:
+    """Do what :func:`check` does, and raise UsageError also where something decided is not carried out at the end."""
+    _check_end(_followed(steps, dict.fromkeys(given, ""), read))
+
+
+def _followed(steps: Sequence[Any], given: Mapping[str, str], read: Read | None) -> dict[str, str]:
+    """Return the facts that hold at the end, with the passes that they come from; empty for what was ``given`` so."""
+    by = dict(given)
     lost: dict[str, tuple[str, str]] = {}
     for step in steps:
         inner = getattr(step, "nested", None)
         if read is not None and inner is not None:
-            check_carried_out(read(inner), by, read)
+            _check_end(_followed(read(inner), by, read))
         _check_needs(step, by, lost)
         _check_pending(step, by)
         turned = {"forms"} if "offers" in by and "widths" in declared(step, "provides") else set()
@@ -62,15 +72,13 @@ def check(steps: Sequence[Any], given: Iterable[str] = (), read: Read | None = N
         for fact in [fact for fact in by if fact not in stays or fact in done]:
             lost[fact] = by.pop(fact), step.name
         by |= dict.fromkeys(declared(step, "provides") | turned, step.name)
-    return frozenset(by)
+    return by
 
 
-def check_carried_out(steps: Sequence[Any], given: Iterable[str] = (), read: Read | None = None) -> None:
-    """Do what :func:`check` does, and raise UsageError also where something decided is not carried out at the end."""
-    end = check(steps, given, read)
+def _check_end(by: Mapping[str, str]) -> None:
     for fact in PENDING:
-        if fact in end:
-            who = next((step.name for step in reversed(steps) if fact in declared(step, "provides")), "the plan")
+        if fact in by:
+            who = by[fact] or "an earlier run"
             raise UsageError(f"{who} decides {fact} that no pass carries out", hint=f"put {_DONE_BY[fact]} after it")
 
 
