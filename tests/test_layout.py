@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "demo": {"demo"},
 }
 STAGES = {"cleanup", "decompose", "select", "allocate", "reconstruct"}
-STAGE_MAY_IMPORT = {"base", "analysis"}
+STAGE_MAY_IMPORT = {"analysis", "base", "order", "plan"}
 LAZY = {"torch", "tensorflow", "keras", "jax", "tf2onnx", "hls4ml", "da4ml", "matplotlib", "dask"}
 FILE_LINES = 300
 FUNCTION_LINES = 40
