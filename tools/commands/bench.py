@@ -35,9 +35,8 @@ def bench(
         paths, threads=threads, batch=batch, seconds=seconds, seed=seed, profiled=profile, input_shapes=input_shapes
     )
     out.say(table.bench(found))
-    out.say(table.settings(found))
-    for note in found.notes:
-        out.say(note)
+    for line in (table.settings(found), *found.notes):
+        out.say(line)
     if second is not None:
         out.say(table.verdict(found.latency))
     if found.profile is not None:
