@@ -15,8 +15,8 @@ def zero_or_similar(readers: Sequence[Reader], form: tuple[int, int], rng: np.ra
     """The cheaper of two ways to go, per channel: into the bias, or into the best partner that is still there.
 
     After the zero-out and similar criteria of Huang et al. (AFCP, IEEE TCAD 2022), in closed form
-    (methods.md#stand-ins). Backward greedy: a channel's cost includes what those that were copied from it lose. The curve adds up the costs
-    channel by channel. Without covariances: :func:`activation`.
+    (methods.md#stand-ins). Backward greedy: a channel's cost includes what those that were copied from it lose. The
+    curve adds up the costs channel by channel. Without covariances: :func:`activation`.
     """
     if not scales(readers):
         return activation(readers, form, rng)
