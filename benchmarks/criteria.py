@@ -61,13 +61,13 @@ def _drops(
     context.original = graph.copy()
     before = accuracy(graph, *test)
     PassManager.parse(f"select-channels{{criterion={job.criterion}}}").run(graph, context)
-    ranked = dict(context.decisions)
+    ranked = context.plan
     found = {}
     for name, target in TARGETS.items():
-        pruned, context.decisions = graph.copy(), dict(ranked)
-        PassManager.parse(f"allocate{{target={target}}},remove-channels").run(pruned, context)
+        pruned, context.plan = graph.copy(), ranked
+        PassManager.parse(f"allocate{{target={target}}},remove-channels", given=ranked.facts).run(pruned, context)
         found[name, "plain"] = before - accuracy(pruned, *test)
-        PassManager.parse("reconstruct").run(pruned, context)
+        PassManager.parse("reconstruct", given=context.plan.facts).run(pruned, context)
         found[name, "reconstructed"] = before - accuracy(pruned, *test)
     return found
 

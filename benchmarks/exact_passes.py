@@ -27,6 +27,7 @@ from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
 from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels
+from optimise_onnx.passes.manager import apply
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 NAMES = sorted(path.stem.removeprefix("light_") for path in FOLDER.glob("light_*.onnx"))
@@ -38,11 +39,11 @@ def measure(name: str) -> str:
     graph = original.copy()
     context = Context(OrtRunner(), original)
     start = time.perf_counter()
-    FoldConstants().run(graph, context)
-    FoldBatchNorm().run(graph, context)
+    apply(FoldConstants(), graph, context)
+    apply(FoldBatchNorm(), graph, context)
     before = parameters(graph)
-    RemoveDeadChannels().run(graph, context)
-    MergeDuplicateChannels().run(graph, context)
+    apply(RemoveDeadChannels(), graph, context)
+    apply(MergeDuplicateChannels(), graph, context)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     after = parameters(graph)

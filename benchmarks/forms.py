@@ -36,10 +36,10 @@ def pipeline(arm: str, target: str) -> str:
     if arm == "channels":
         return PRUNE.format(offer="", write="", target=target)
     if arm == "stretched":
-        first = "decompose{families=stretch,energy=0.999},"
+        first = "decompose{forms=stretch,energy=0.999},"
         return first + PRUNE.format(offer="", write="", target=target)
-    families = "all" if arm == "joint" else arm.replace("+", ";")
-    return PRUNE.format(offer=f"offer-forms{{families={families}}},", write="decompose,", target=target)
+    forms = "all" if arm == "joint" else arm.replace("+", ";")
+    return PRUNE.format(offer=f"offer-forms{{forms={forms}}},", write="decompose,", target=target)
 
 
 def measured(graph: Graph, original: Graph, tested: dict[str, Array], labels: Array) -> str:

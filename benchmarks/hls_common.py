@@ -75,8 +75,8 @@ def drawn(model: onnx.ModelProto) -> Case:
 def through(before: Case, pipeline: str) -> Case:
     """Run passes, written as on the command line, on a copy of a network."""
     (name,) = (tensor.name for tensor in before.graph.inputs)
-    graph, _ = run_pipeline(before.graph, PassManager.parse(pipeline), {name: before.calibration})
-    return case(graph, before.calibration, before.held_out)
+    found = run_pipeline(before.graph, PassManager.parse(pipeline), {name: before.calibration})
+    return case(found.graph, before.calibration, before.held_out)
 
 
 def agreement(one: Array, other: Array) -> float:

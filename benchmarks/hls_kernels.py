@@ -61,8 +61,8 @@ def pipeline(arm: str, target: str) -> str:
     """Write an arm's passes."""
     if arm == ORIGINAL:
         return FIRST
-    kept, families = ARMS[arm]
-    offer, write = (f"offer-forms{{families={families}}},", "decompose,") if families else ("", "")
+    kept, forms = ARMS[arm]
+    offer, write = (f"offer-forms{{forms={forms}}},", "decompose,") if forms else ("", "")
     allocate = f"allocate{{target={target}}}"
     return f"{FIRST},select-channels{kept},{offer}{allocate},remove-channels,{write}reconstruct"
 

@@ -33,7 +33,7 @@ from tests.zoo.builder import Builder
 
 SIMULATED = 16
 REUSE = 64
-DECOMPOSE = "fold-constants,fold-batch-norm,decompose{families=stretch,share=0.6}"
+DECOMPOSE = "fold-constants,fold-batch-norm,decompose{forms=stretch,share=0.6}"
 
 
 def trained(shared: Path, name: str) -> Case:

@@ -44,7 +44,7 @@ COLUMNS = (
 SMALLEST = 0.03
 CLEAN = "fold-constants,fold-batch-norm"
 CHANNELS = "select-channels{{keep={}}},remove-channels,reconstruct"
-FORMS = "decompose{{families={},share={}}}"
+FORMS = "decompose{{forms={},share={}}}"
 VARIANTS = {
     "all channels": CLEAN,
     "channels 75 %": CHANNELS.format(0.75),

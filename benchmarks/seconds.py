@@ -27,7 +27,9 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.manager import PassManager
-from optimise_onnx.passes.pipelines import EXACT, FIRST, lossy_pipeline
+from optimise_onnx.passes.pipelines import FIRST
+from optimise_onnx.tools.recipes import pipeline
+from optimise_onnx.tools.settings import Settings
 
 RUNNER = OrtRunner(1)
 TARGETS = ("macs=0.5x", "macs=0.6667x")
@@ -64,9 +66,10 @@ def main() -> None:
     def compress(target: str, folder: str) -> None:
         copy = graph.copy()
         context = Context(RUNNER, graph, calibration, cache=DiskCache(Path(folder)))
-        PassManager.parse(FIRST).run(copy, context)
+        first, rest = PassManager.parse(pipeline(Settings.parse(target, align=1, guard=False))).split(FIRST)
+        first.run(copy, context)
         context.original = copy.copy()
-        records = PassManager.parse(f"{EXACT},{','.join(lossy_pipeline(target, criterion='obs'))}").run(copy, context)
+        records = rest.run(copy, context)
         print("  " + ", ".join(f"{r.name} {r.seconds:.1f} s" for r in records if r.seconds > 1), flush=True)
 
     forward()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from zipfile import BadZipFile
 
 import numpy as np
 
 from ..ir.errors import CalibrationError
 from ..ir.feeds import Calibration, batch_size, fixed_batches, length
-from ..ir.graph import Array, Graph, Tensor
+from ..ir.graph import Array, Dim, Graph
 from .scripts import function, is_script, said
 
 Pieces = Iterable[Mapping[str, Array]]
@@ -31,18 +32,35 @@ def calibration(
 
     Raises CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
-    placed = _placed(spec, graph, samples)
-
-    def source() -> Iterator[Mapping[str, Array]]:
-        first: dict[str, tuple[int, ...]] = {}
-        for place, piece in placed():
-            _check_names(piece, place, [t.name for t in graph.inputs], extra)
-            for tensor in graph.inputs:
-                _check_array(piece[tensor.name], tensor, place)
-                _check_alike(piece[tensor.name], first, tensor.name, place)
-            yield piece
-
+    inputs = tuple(_Input(each.name, each.shape or (), np.dtype(cast(Any, each.dtype))) for each in graph.inputs)
+    source = _Checked(_placed(spec, graph, samples), inputs, frozenset(extra))
     return _counted(source, graph, samples, str(spec) if isinstance(spec, str | Path) else "the calibration data")
+
+
+class _Input(NamedTuple):
+    """What the model says of an input."""
+
+    name: str
+    shape: tuple[Dim, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A source whose pieces are checked one by one. All sources are classes, so that processes can be sent them."""
+
+    placed: _Placed
+    inputs: tuple[_Input, ...]
+    extra: frozenset[str]
+
+    def __call__(self) -> Iterator[Mapping[str, Array]]:
+        first: dict[str, tuple[int, ...]] = {}
+        for place, piece in self.placed():
+            _check_names(piece, place, [each.name for each in self.inputs], self.extra)
+            for each in self.inputs:
+                _check_array(piece[each.name], each, place)
+                _check_alike(piece[each.name], first, each.name, place)
+            yield piece
 
 
 def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, called: str) -> Calibration:
@@ -65,48 +83,88 @@ def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, ca
 def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
     """Return a function that starts the stream anew; each piece comes with the name of where it was found."""
     if isinstance(spec, Calibration):
-        whole = spec
-        return lambda: (("a batch", batch) for batch in whole.batches(batch_size(graph, 64)))
+        return _Batches(spec, batch_size(graph, 64))
     if isinstance(spec, str | Path):
         return _from_text(str(spec), samples)
     if isinstance(spec, Mapping):
-        arrays = cast(Mapping[str, Array], spec)
-        return lambda: iter([("the calibration data", arrays)])
+        return _One("the calibration data", cast(Mapping[str, Array], spec))
     if callable(spec):
-        return _from_function(spec, "the function")
+        return _Function(spec, "the function")
     if isinstance(spec, Iterator) or not isinstance(spec, Iterable):
         raise CalibrationError(
             "calibration data must be readable twice", hint="give a list, or the generator function itself"
         )
-    pieces = spec
-    return lambda: ((f"batch {place}", piece) for place, piece in enumerate(pieces))
+    return _Pieces(spec)
 
 
 def _from_text(spec: str, samples: int | None) -> _Placed:
     path = Path(spec)
     if is_script(spec):
-        return _from_function(function(spec), spec)
+        return _scripted(spec)
     if path.is_dir():
         files = sorted(path.glob("*.npz"))
         if not files:
             raise CalibrationError(f"no .npz file lies in '{path}'")
-        return lambda: ((f"'{file}'", _arrays(file)) for file in files)
+        return _Files(tuple(files))
     # One file is read once: decompressing it again for every pass over the data would cost more than its arrays.
     held = {name: array[:samples] if array.ndim else array for name, array in _arrays(path).items()}
-    return lambda: iter([(f"'{path}'", held)])
+    return _One(f"'{path}'", held)
 
 
-def _from_function(made: Callable[[], Pieces], called: str) -> _Placed:
-    def placed() -> Iterator[tuple[str, Mapping[str, Array]]]:
+@dataclass(frozen=True)
+class _One:
+    place: str
+    arrays: Mapping[str, Array]
+
+    def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
+        yield self.place, self.arrays
+
+
+@dataclass(frozen=True)
+class _Batches:
+    whole: Calibration
+    size: int
+
+    def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
+        return (("a batch", batch) for batch in self.whole.batches(self.size))
+
+
+@dataclass(frozen=True)
+class _Files:
+    files: tuple[Path, ...]
+
+    def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
+        return ((f"'{file}'", _arrays(file)) for file in self.files)
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    pieces: Pieces
+
+    def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
+        return ((f"batch {place}", piece) for place, piece in enumerate(self.pieces))
+
+
+@dataclass(frozen=True)
+class _Function:
+    made: Callable[[], Pieces]
+    called: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_scripted, (self.called,)) if is_script(self.called) else (_Function, (self.made, self.called))
+
+    def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
         try:
-            for place, piece in enumerate(made()):
-                yield f"batch {place} of {called}", piece
+            for place, piece in enumerate(self.made()):
+                yield f"batch {place} of {self.called}", piece
         except CalibrationError:
             raise
         except Exception as error:
-            raise CalibrationError(f"{called} failed", why=said(error)) from error
+            raise CalibrationError(f"{self.called} failed", why=said(error)) from error
 
-    return placed
+
+def _scripted(spec: str) -> _Function:
+    return _Function(function(spec), spec)
 
 
 def _arrays(path: Path) -> dict[str, Array]:
@@ -142,9 +200,9 @@ def _check_names(piece: Mapping[str, Array], place: str, inputs: Collection[str]
     length(piece)
 
 
-def _check_array(array: Array, tensor: Tensor, place: str) -> None:
+def _check_array(array: Array, tensor: _Input, place: str) -> None:
     where = f"array '{tensor.name}' in {place}"
-    declared = tensor.shape or ()
+    declared = tensor.shape
     fixed = list(declared[1:])
     fits = array.ndim == len(declared) and all(
         not isinstance(dim, int) or dim in (0, size) for dim, size in zip(fixed, array.shape[1:], strict=True)
@@ -155,7 +213,7 @@ def _check_array(array: Array, tensor: Tensor, place: str) -> None:
             f"{where} has the wrong shape", why=f"{list(array.shape)} where the model takes [{wanted}]"
         )
     if array.dtype != tensor.dtype:
-        kind = np.dtype(cast(Any, tensor.dtype)).name
+        kind = tensor.dtype.name
         raise CalibrationError(
             f"{where} is {array.dtype.name}, the model takes {kind}",
             hint=f"prepare it as the model expects, then .astype('{kind}')",

@@ -31,9 +31,9 @@ class Cost:
 def cost(graph: Graph, shapes: Mapping[str, Shape] | None = None) -> dict[str, Cost]:
     """Return each node's cost by node name. A constant read by several nodes counts at the first.
 
-    ``shapes`` default to one sample per symbolic batch.
+    ``shapes`` default to one sample, where the batch is open, of the sizes kept with the graph.
     """
-    known = concrete(graph, input_sizes(graph, 1, 32)) if shapes is None else shapes
+    known = concrete(graph, input_sizes(graph, 1)) if shapes is None else shapes
     counted: set[str] = set()
     found = {}
     for node in graph.nodes:

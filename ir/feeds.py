@@ -32,7 +32,7 @@ class Calibration:
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> Calibration:
         """Wrap arrays in memory, one an input, samples first. Raises CalibrationError when their lengths differ."""
-        return Calibration(lambda: [arrays], length(arrays))
+        return Calibration(_Held(arrays), length(arrays))
 
     def batches(self, size: int) -> Iterator[Feeds]:
         """Yield every sample in order, ``size`` at a time; only the last batch may be shorter."""
@@ -62,9 +62,7 @@ class Calibration:
 
     def only(self, names: Iterable[str]) -> Calibration:
         """Keep these arrays of each sample."""
-        wanted = tuple(names)
-        source = self.source
-        return replace(self, source=lambda: ({name: piece[name] for name in wanted} for piece in source()))
+        return replace(self, source=_Only(self.source, tuple(names)))
 
     def _whole(self, count: int) -> int:
         return count - count % self.step
@@ -79,6 +77,25 @@ class Calibration:
             place += count
             if place >= end:
                 return
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A source of one piece; a class and no function, so that processes can be sent it."""
+
+    arrays: Mapping[str, Array]
+
+    def __call__(self) -> Iterable[Mapping[str, Array]]:
+        return [self.arrays]
+
+
+@dataclass(frozen=True)
+class _Only:
+    source: Source
+    names: tuple[str, ...]
+
+    def __call__(self) -> Iterable[Mapping[str, Array]]:
+        return ({name: piece[name] for name in self.names} for piece in self.source())
 
 
 def length(arrays: Mapping[str, Array]) -> int:
@@ -104,13 +121,13 @@ def fixed_batches(graph: Graph) -> set[int]:
     return {shape[0] for t in graph.inputs if (shape := t.shape) and isinstance(shape[0], int) and shape[0] > 0}
 
 
-def random_feeds(graph: Graph, rng: np.random.Generator, batch: int, side: int = 32) -> Feeds:
+def random_feeds(graph: Graph, rng: np.random.Generator, batch: int) -> Feeds:
     """Draw one input each: floats standard normal, 8-bit integers over their range, other integers below 4, fair coins.
 
-    A symbolic first dimension becomes ``batch``, other symbols ``side``; declared dimensions stay. Raises
-    InvalidModelError for an input without a declared rank, or of a type that is not numeric.
+    Shapes are those of :func:`input_sizes` for ``batch`` samples. Raises InvalidModelError for an input without a
+    declared rank, or of a type that is not numeric.
     """
-    sizes = input_sizes(graph, batch, side)
+    sizes = input_sizes(graph, batch)
     return {tensor.name: _random(tensor.name, sizes[tensor.name], tensor.dtype, rng) for tensor in graph.inputs}
 
 

@@ -15,19 +15,39 @@ import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
+from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
+_SMALL = 1024  # entries of a constant that says something of shapes
+Metadata = dict[str, dict[str, str]]
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
 
 class Graph:
-    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface."""
+    """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface.
 
-    def __init__(self, raw: gs.Graph, base: onnx.ModelProto) -> None:
+    ``sizes`` are what the dimensions that the inputs leave open are taken to be, None until they are chosen;
+    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it.
+    """
+
+    def __init__(
+        self, raw: gs.Graph, base: onnx.ModelProto, sizes: Sizes | None = None, metadata: Metadata | None = None
+    ) -> None:
         self._raw = raw
         self._base = base
+        self.sizes = sizes
         self._names: set[str] = set()
+        self.metadata: Metadata = dict(metadata or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        light, arrays = self.copy(), {}
+        types = {name: tensor.dtype for name, tensor in self.tensors().items() if not tensor.is_constant}
+        for tensor in light.constants():
+            if tensor.array.size > _SMALL:
+                arrays[tensor.name] = tensor.array
+                light.set_array(tensor, np.zeros(0, tensor.dtype))
+        return _unpickled, (light.to_model().SerializeToString(deterministic=True), arrays, types, self.sizes)
 
     @staticmethod
     def of(model: onnx.ModelProto) -> Graph:
@@ -40,6 +60,12 @@ class Graph:
         base.CopyFrom(_shell(model))
         graph = Graph(raw, base)
         graph._name_nodes()
+        noted = zip(raw.nodes, model.graph.node, strict=True)
+        graph.metadata = {
+            node.name: {entry.key: entry.value for entry in proto.metadata_props}
+            for node, proto in noted
+            if proto.metadata_props
+        }
         keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
@@ -184,14 +210,19 @@ class Graph:
         self._raw.cleanup(remove_unused_graph_inputs=False)
 
     def copy(self) -> Graph:
-        """Copy the structure; arrays are shared."""
+        """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(self._raw.copy(), base)
+        return Graph(self._raw.copy(), base, self.sizes, self.metadata)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
-        self._raw = other._raw
+        self._raw, self.sizes = other._raw, self.sizes or other.sizes
+        self.metadata = dict(other.metadata)
+
+    def settle(self) -> None:
+        """Forget names that were made and not used: what is made from here depends on the graph alone."""
+        self._names.clear()
 
     def part(self, nodes: set[str], inputs: Mapping[str, Sequence[Array]], outputs: Sequence[str]) -> Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
@@ -222,7 +253,21 @@ class Graph:
         del graph.value_info[:]
         graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
         model.graph.CopyFrom(graph)
+        for node in model.graph.node if self.metadata else ():
+            for key, value in self.metadata.get(node.name, {}).items():
+                node.metadata_props.add(key=key, value=value)
         return model
+
+
+def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:
+    graph = Graph.of(onnx.load_model_from_string(model))
+    graph.sizes = sizes
+    tensors = graph.tensors()
+    for name, dtype in types.items():
+        tensors[name]._raw.dtype = dtype
+    for name, array in arrays.items():
+        graph.set_array(tensors[name], array)
+    return graph
 
 
 def _declare(written: Any, declared: Any) -> None:

@@ -86,6 +86,11 @@ class Node(_Handle):
         return "" if self._raw.domain in (None, "ai.onnx") else str(self._raw.domain)
 
     @property
+    def qualified(self) -> str:
+        """Operator type after its domain and a dot, alone for the ONNX standard: what tables of rules know it by."""
+        return f"{self.domain}.{self.op}" if self.domain else self.op
+
+    @property
     def inputs(self) -> list[Tensor]:
         """Inputs in order; an omitted optional one has an empty name."""
         return [Tensor(t) for t in self._raw.inputs]

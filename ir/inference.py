@@ -1,5 +1,10 @@
-"""The schema's own inference of shapes and element types, with what it misses."""
+"""The schema's own inference of shapes and element types, with what it misses.
 
+Where inference knows nothing of an operator, a *stand-in* takes its place: a standard operator whose outputs have the
+same shapes and types. Other packages offer some for operators of their domains, under ``domain.Operator``.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,8 +13,18 @@ import onnx.helper
 import onnx.shape_inference
 
 from .errors import InvalidModelError
+from .registry import Registry
 
-_SHAPED_AS_INPUT = ("GroupNormalization", "MeanVarianceNormalization")  # onnx has no inference for these
+StandIn = Callable[[onnx.NodeProto], onnx.NodeProto]
+
+
+def as_input(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Stand in for an operator whose outputs have the shape and type of its first input."""
+    return onnx.helper.make_node("Identity", node.input[:1], node.output[:1], node.name)
+
+
+_STAND_INS: dict[str, StandIn] = {"GroupNormalization": as_input, "MeanVarianceNormalization": as_input}
+STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)
 
 
 def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -17,8 +32,9 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     readable = onnx.ModelProto()
     readable.CopyFrom(model)
     for node in readable.graph.node:
-        if node.op_type in _SHAPED_AS_INPUT and not node.domain:
-            node.CopyFrom(onnx.helper.make_node("Identity", node.input[:1], node.output, node.name))
+        stand_in = STAND_INS.get(f"{node.domain}.{node.op_type}" if node.domain else node.op_type)
+        if stand_in is not None:
+            node.CopyFrom(stand_in(node))
     try:
         return onnx.shape_inference.infer_shapes(readable, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:

@@ -10,9 +10,10 @@ import onnx.helper
 from .errors import InvalidModelError
 from .graph import Dim, Graph
 from .inference import inferred
+from .sizes import SIDES, Declared, Sizes, open_dims, shapes_at
+from .sizes import Shape as Shape
 
 _SMALL = 1024
-Shape = tuple[int, ...]
 
 
 def symbolic(graph: Graph) -> dict[str, tuple[Dim, ...]]:
@@ -38,20 +39,54 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
     return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
 
 
-def input_sizes(graph: Graph, batch: int, other: int) -> dict[str, Shape]:
-    """Choose a size for every input: declared ones stay, a leading symbol is ``batch``, further symbols ``other``."""
-    symbols: dict[str, int] = {}
-    sizes = {}
+def complete(graph: Graph, shapes: Mapping[str, Shape]) -> bool:
+    """Whether ``shapes`` holds every tensor that a node of the graph computes."""
+    return all(t.name in shapes for node in graph.nodes for t in node.outputs if t.name)
+
+
+def input_sizes(graph: Graph, batch: int) -> dict[str, Shape]:
+    """Return the shape of every input for ``batch`` samples: declared dimensions, and the sizes kept with the graph.
+
+    A graph that has none yet is given some that :func:`tried` finds. Raises InvalidModelError for an input without
+    a declared rank.
+    """
+    dims = declared(graph)
     for tensor in graph.inputs:
-        shape = tensor.shape
-        if shape is None:
+        if tensor.name not in dims:
             raise InvalidModelError(f"input '{tensor.name}' has no declared rank", hint="declare its dimensions")
-        dims = []
-        for axis, dim in enumerate(shape):
-            wanted = dim if isinstance(dim, int) and dim > 0 else batch if axis == 0 else other
-            dims.append(symbols.setdefault(dim, wanted) if isinstance(dim, str) and dim else wanted)
-        sizes[tensor.name] = tuple(dims)
-    return sizes
+    if graph.sizes is None or not graph.sizes.of.keys() >= set(open_dims(dims)):
+        graph.sizes = tried(graph, {})
+    return shapes_at(dims, graph.sizes.of, batch)
+
+
+def tried(graph: Graph, known: Mapping[str, int]) -> Sizes:
+    """Add to the ``known`` open dimensions one size for all others, the first at which inference tells every shape.
+
+    Where it never does, the size at which it tells most.
+    """
+    dims = declared(graph)
+    missing = frozenset(open_dims(dims)).difference(known)
+    best, most = Sizes(known), -1
+    for side in SIDES if missing else ():
+        sizes = Sizes({**known, **dict.fromkeys(sorted(missing), side)}, missing)
+        found = _told(graph, shapes_at(dims, sizes.of, 1))
+        if len(found) > most:
+            best, most = sizes, len(found)
+        if complete(graph, found):
+            break
+    return best
+
+
+def declared(graph: Graph) -> Declared:
+    """Return the declared dimensions of every input of known rank."""
+    return {tensor.name: tensor.shape for tensor in graph.inputs if tensor.shape is not None}
+
+
+def _told(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
+    try:
+        return concrete(graph, sizes)
+    except InvalidModelError:
+        return {}
 
 
 def skeleton(graph: Graph) -> onnx.ModelProto:

@@ -23,11 +23,37 @@ class Interval(NamedTuple):
     high: float
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What one model takes, ``before``, and the share of that which another takes, between the ends of its interval."""
+
+    before: float
+    ratio: Interval
+
+    @staticmethod
+    def exact(before: float, after: float) -> Comparison:
+        """Compare two figures that are known."""
+        return Comparison(before, Interval(*(after / before,) * 3))
+
+    @property
+    def after(self) -> float:
+        """What the other model takes."""
+        return self.before * self.ratio.middle
+
+    @property
+    def differs(self) -> bool:
+        """Whether the whole interval is further from 1 than two loads of the same model may be, 1 %."""
+        return self.ratio.low > 1 + _PLACEMENT or self.ratio.high < 1 - _PLACEMENT
+
+
 class Timer(Protocol):
-    """Says how long graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
+    """Says what graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
-        """Return the seconds of one run of each. Raises InvalidModelError when one does not run there."""
+        """Return what one run of each takes, in the unit of the quantity that is asked for: seconds of a latency.
+
+        Raises InvalidModelError when one does not run there.
+        """
 
 
 class Device(Timer, Protocol):
@@ -41,7 +67,10 @@ class Device(Timer, Protocol):
         """Whether the time of the whole shows what a change of one layer is worth; else time goes by MACs."""
 
     def layers(self, graph: Graph) -> Mapping[str, float]:
-        """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
+        """Return what each layer takes in a run of the whole, by node name; nothing where that cannot be told."""
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Measure two models side by side, the second one as a share of the first."""
 
     def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:
         """Return a timer that is quick to ask about a graph at other widths; ``others`` are some of those."""

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +33,21 @@ class Cache(Protocol):
 
     def save(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Keep arrays for later runs; they may be dropped at any time."""
+
+
+@dataclass(frozen=True)
+class MemoryCache:
+    """Keeps arrays for one run, which may ask for the same more than once."""
+
+    kept: dict[str, dict[str, Array]] = field(default_factory=dict)
+
+    def load(self, key: str) -> dict[str, Array] | None:
+        """Return what was saved under a key, or None."""
+        return self.kept.get(key)
+
+    def save(self, key: str, arrays: Mapping[str, Array]) -> None:
+        """Keep arrays."""
+        self.kept[key] = dict(arrays)
 
 
 def _warn(text: str) -> None:

@@ -1,18 +1,23 @@
 """Hashes of everything that a result may depend on: graph, samples, options, code."""
 
 import hashlib
-from collections.abc import Sequence
-from functools import cache
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
+from ..ir.registry import offered
 
 _SOURCES = ("ir", "passes", "backends")
 _PACKAGES = ("optimise-onnx", "numpy", "onnxruntime", "scipy")
+_RULES = ("optimise_onnx.rules", "optimise_onnx.rewrites", "optimise_onnx.stand_ins")
 _BATCH = 64
 
 Part = str | bytes | int | float | bool | None | Array | Sequence["Part"]
@@ -43,8 +48,9 @@ def _content(array: Array) -> bytes:
 
 
 def graph_digest(graph: Graph) -> str:
-    """Return the hash of a graph with its weights."""
-    return digest(graph.to_model().SerializeToString(deterministic=True))
+    """Return the hash of a graph with its weights and the sizes of its inputs."""
+    sizes: list[Part] = [list(pair) for pair in sorted(graph.sizes.of.items())] if graph.sizes else []
+    return digest(graph.to_model().SerializeToString(deterministic=True), sizes)
 
 
 def calibration_digest(calibration: Calibration) -> str:
@@ -60,11 +66,56 @@ def calibration_digest(calibration: Calibration) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return the hash of our own sources, which change without a new version, and of the versions that results need."""
+    """Return the hash of what all results depend on: our own sources, which change without a new version, other
+    packages' rules of operators, and the versions of packages.
+    """
     root = Path(__file__).parents[1]
     files = sorted(path for part in _SOURCES for path in (root / part).rglob("*.py"))
     sources: list[Part] = [[path.relative_to(root).as_posix(), path.read_bytes()] for path in files]
-    return digest([[name, _version(name)] for name in _PACKAGES], sources)
+    rules = sorted({entry.module for group in _RULES for entry in offered(group)})
+    return digest([[name, _version(name)] for name in _PACKAGES], sources, _sources(rules))
+
+
+def source_digest(*things: object) -> str:
+    """Return the hash of the code of other packages that functions, classes and objects, or functions that these hold,
+    come from: all modules of each package. What lies in no file, as in a notebook, is another hash at every call.
+    """
+    return digest(_sources(sorted({module for thing in things for module in _modules(thing)})))
+
+
+def _modules(thing: object) -> Iterator[str]:
+    """Name the modules that a function, a class, or an object comes from."""
+    if isinstance(thing, partial):
+        yield from _modules(thing.func)
+        return
+    own = getattr(thing, "__module__", None)
+    yield own if isinstance(own, str) else type(thing).__module__
+    held = vars(thing).values() if hasattr(thing, "__dict__") and not isinstance(thing, type) else ()
+    yield from (value.__module__ for value in held if callable(value) and isinstance(value.__module__, str))
+
+
+def _sources(modules: Sequence[str]) -> list[Part]:
+    ours = __name__.partition(".")[0]
+    found: list[Part] = []
+    for module in modules:
+        top = module.partition(".")[0]
+        if top in {ours, *_PACKAGES} or top in sys.stdlib_module_names - {"__main__"}:
+            continue
+        files = _files(top) or (_files(module) if module in sys.modules else [])
+        found.append([[path.name, path.read_bytes()] for path in files] or secrets.token_bytes())
+    return found
+
+
+def _files(module: str) -> list[Path]:
+    """List the Python files of a package, or of a module."""
+    loaded = sys.modules.get(module)
+    folders = list(getattr(loaded, "__path__", ()))
+    file = getattr(loaded, "__file__", None)
+    if loaded is None and (spec := find_spec(module)) is not None:
+        folders, file = list(spec.submodule_search_locations or ()), spec.origin
+    if folders:
+        return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    return [Path(file)] if file and file.endswith(".py") else []
 
 
 def _version(package: str) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..ir.errors import OptimiseOnnxError, PassError, VerificationError
 from ..ir.graph import Graph
 from ..ir.verify import verify
 from .base import Context, Outcome, Pass
+from .checkpoint import Checkpoint, reproducer
 from .observers import Observer, Record
+from .order import check, check_carried_out, declared
 from .pipelines import known_passes
+from .plan import Plan
 from .syntax import join, parse, text
 
-_PACKAGES = ("optimise-onnx", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy", "scipy")
+_REPRODUCER = "reproducer: "
 
 
 @dataclass(frozen=True)
@@ -35,57 +36,106 @@ class PassManager:
     fingerprint: bool = False
 
     @staticmethod
-    def parse(pipeline: str, observers: Sequence[Observer] = (), reproducers: Path | None = None) -> PassManager:
-        """Build a manager from ``name{option=value},name2``. Raises UsageError for what it does not know."""
-        return PassManager(parse(pipeline, known_passes()), tuple(observers), reproducers)
+    def parse(
+        pipeline: str,
+        observers: Sequence[Observer] = (),
+        reproducers: Path | None = None,
+        given: Iterable[str] = (),
+    ) -> PassManager:
+        """Build a manager from ``name{option=value},name2``; ``given`` are facts of the plan that it starts with.
+
+        Raises UsageError for what it does not know, and for passes that cannot follow each other.
+        """
+        steps = _read(pipeline)
+        check(steps, given, _read)
+        return PassManager(steps, tuple(observers), reproducers)
+
+    def split(self, name: str) -> tuple[PassManager, PassManager]:
+        """Return the passes called ``name`` at the beginning, and the others."""
+        count = next((place for place, step in enumerate(self.passes) if step.name != name), len(self.passes))
+        return replace(self, passes=self.passes[:count]), replace(self, passes=self.passes[count:])
+
+    def check_carried_out(self, given: Iterable[str] = ()) -> None:
+        """Raise UsageError where passes decide something that none carries out."""
+        check_carried_out(self.passes, given, _read)
 
     def __str__(self) -> str:
         return join(self.passes)
 
-    def run(self, graph: Graph, context: Context) -> list[Record]:
+    def run(self, graph: Graph, context: Context, checkpoint: Checkpoint | None = None) -> list[Record]:
         """Run every pass in order on ``graph``, in place, and return what each did.
+
+        With a ``checkpoint`` the state is kept after every pass, and what was kept by an earlier run is gone on from.
 
         Raises PassError when a pass fails unexpectedly, VerificationError when it leaves a broken graph, both with
         its place and a reproducer; errors that a pass raises on purpose go through as they are.
         """
-        records = []
+        context.executor = self
         entry = graph.copy()
-        for place, step in enumerate(self.passes, 1):
-            before = graph.copy()
+        done, records = checkpoint.restore(graph, context) if checkpoint is not None else (0, list[Record]())
+        for place, step in enumerate(self.passes[done:], done + 1):
+            before, plan = graph.copy(), context.plan
             try:
-                record = self._step(step, graph, context, entry)
+                record, inner = self._step(step, graph, context, entry)
             except OptimiseOnnxError as error:
-                raise self._explained(error, place, before) from error.__cause__
+                raise self._explained(error, place, before, plan, context) from error.__cause__
             except Exception as error:
                 said = f"{type(error).__name__}: {error}".splitlines()[0]
-                raise self._explained(PassError("unexpected failure", why=said), place, before) from error
-            records.append(record)
+                failed = PassError("unexpected failure", why=said)
+                raise self._explained(failed, place, before, plan, context) from error
             for observer in self.observers:
                 observer.after(place, record, graph)
+            records += [*inner, record]
+            graph.settle()
+            if checkpoint is not None:
+                checkpoint.save(place, graph, context, records)
         return records
 
-    def _step(self, step: Pass, graph: Graph, context: Context, entry: Graph) -> Record:
+    def steps(self, pipeline: str) -> tuple[Pass, ...]:
+        """Read the passes that a pass runs itself. Raises UsageError."""
+        return _read(pipeline)
+
+    def nested(self, steps: Sequence[Pass], graph: Graph, context: Context) -> list[Record]:
+        """Run passes for a pass, in a pipeline of their own. Raises what they raise."""
+        return replace(self, passes=tuple(steps), observers=()).run(graph, context)
+
+    def _step(self, step: Pass, graph: Graph, context: Context, entry: Graph) -> tuple[Record, tuple[Record, ...]]:
         context.progress(step.name, 0.0)
         print_before = _fingerprint(graph) if self.fingerprint else ""
         start = time.perf_counter()
-        outcome = step.run(graph, context)
+        outcome = apply(step, graph, context)
         seconds = time.perf_counter() - start
         if self.fingerprint and not outcome.changed and _fingerprint(graph) != print_before:
             raise PassError("the graph changed and the pass says it did not")
         if outcome.changed:
-            context.cached.clear()
             verify(graph, entry)
-        return _record(step, outcome, seconds)
+        return _record(step, outcome, seconds), outcome.inner
 
-    def _explained(self, error: OptimiseOnnxError, place: int, before: Graph) -> OptimiseOnnxError:
+    def _explained(
+        self, error: OptimiseOnnxError, place: int, before: Graph, plan: Plan, context: Context
+    ) -> OptimiseOnnxError:
         where = f"pass {place} of {len(self.passes)}, {text(self.passes[place - 1])}"
         if not isinstance(error, PassError | VerificationError):
             error.add_note(f"in {where}")
             return error
-        folder = _reproducer(self.reproducers, before, join(self.passes[place - 1 :]))
+        if any(note.startswith(_REPRODUCER) for note in getattr(error, "__notes__", ())):
+            return error  # of a pass inside this one, nearer to the cause
+        folder = reproducer(self.reproducers, before, plan, context, join(self.passes[place - 1 :]))
         explained = type(error)(f"{where}: {error}")
-        explained.add_note(f"reproducer: {folder}")
+        explained.add_note(f"{_REPRODUCER}{folder}")
         return explained
+
+
+def _read(pipeline: str) -> tuple[Pass, ...]:
+    return parse(pipeline, known_passes())
+
+
+def apply(step: Pass, graph: Graph, context: Context) -> Outcome:
+    """Run one pass on ``graph``, in place, and take what it leaves into the context."""
+    check((step,), context.plan.facts)
+    outcome = step.run(graph, context)
+    context.take(outcome, declared(step, "preserves"))
+    return outcome
 
 
 def _record(step: Pass, outcome: Outcome, seconds: float) -> Record:
@@ -94,24 +144,3 @@ def _record(step: Pass, outcome: Outcome, seconds: float) -> Record:
 
 def _fingerprint(graph: Graph) -> str:
     return hashlib.sha256(graph.to_model().SerializeToString(deterministic=True)).hexdigest()
-
-
-def _reproducer(folder: Path | None, before: Graph, rest: str) -> str:
-    """Write the graph before the pass, the rest of the pipeline and the versions; say where, or why not."""
-    try:
-        place = Path(tempfile.mkdtemp(prefix="optimise-onnx-", dir=folder))
-        (place / "before.onnx").write_bytes(before.to_model().SerializeToString(deterministic=True))
-        (place / "pipeline.txt").write_text(rest + "\n", encoding="utf-8")
-        (place / "versions.txt").write_text(
-            "".join(f"{name} {_version(name)}\n" for name in _PACKAGES), encoding="utf-8"
-        )
-    except (OSError, ValueError) as error:
-        return f"not written ({error})"
-    return str(place)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
-from ..ir.errors import UsageError
+from ..ir.registry import Registry
 from .allocate.allocate import Allocate
 from .base import Pass
 from .cleanup.batch_norm import FoldBatchNorm
@@ -12,14 +10,15 @@ from .cleanup.constants import FoldConstants
 from .cleanup.dead import RemoveDeadChannels
 from .cleanup.duplicate import MergeDuplicateChannels
 from .cleanup.padding import FoldPadding
+from .cleanup.require_rules import RequireRules
 from .decompose.decompose import Decompose
 from .decompose.offer import OfferForms
 from .reconstruct.fold_channels import FoldChannels
 from .reconstruct.reconstruct import Reconstruct
+from .search.meet_target import MeetTarget
 from .select.remove_channels import RemoveChannels
 from .select.sampler import DropSamplers, SampleInputs
 from .select.select_channels import SelectChannels
-from .syntax import join
 
 PASSES: dict[str, type[Pass]] = {
     "fold-constants": FoldConstants,
@@ -27,6 +26,7 @@ PASSES: dict[str, type[Pass]] = {
     "fold-padding": FoldPadding,
     "remove-dead-channels": RemoveDeadChannels,
     "merge-duplicate-channels": MergeDuplicateChannels,
+    "require-rules": RequireRules,
     "sample-inputs": SampleInputs,
     "select-channels": SelectChannels,
     "offer-forms": OfferForms,
@@ -36,6 +36,7 @@ PASSES: dict[str, type[Pass]] = {
     "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,
     "drop-samplers": DropSamplers,
+    "meet-target": MeetTarget,
 }
 
 FIRST = "fold-constants"
@@ -44,58 +45,9 @@ FIRST = "fold-constants"
 EXACT = "fold-batch-norm,fold-padding,remove-dead-channels,merge-duplicate-channels"
 """Makes a model smaller without changing its outputs."""
 
-_ENTRY_POINTS = "optimise_onnx.passes"
+_KNOWN = Registry("pass", "optimise_onnx.passes", PASSES, kind=type)
 
 
-def lossy_pipeline(
-    target: str,
-    *,
-    criterion: str,
-    keep_nodes: str = "",
-    keep_types: str = "",
-    allocation: str = "global",
-    align: int = 1,
-    max_ratio: float | None = None,
-    sampler: bool = False,
-    forms: tuple[str, ...] = (),
-    only_faster: bool = False,
-    partial: bool = False,
-) -> tuple[str, str]:
-    """Write the passes that decide what goes to meet ``target``, and those that carry it out and repair the rest.
-
-    The options are those of the passes.
-    """
-    share = 1.0 if max_ratio is None else max_ratio
-    deciding: tuple[Pass, ...] = (
-        *((SampleInputs(),) if sampler else ()),
-        SelectChannels(criterion=criterion, keep_nodes=keep_nodes, keep_types=keep_types),
-        *((OfferForms(families=forms, keep_nodes=keep_nodes, keep_types=keep_types),) if forms else ()),
-        Allocate(target=target, method=allocation, align=align, max_ratio=share, partial=partial),
-    )
-    doing: tuple[Pass, ...] = (
-        RemoveChannels(),
-        *((Decompose(only_faster=only_faster),) if forms else ()),
-        Reconstruct(),
-        *((DropSamplers(),) if sampler else ()),
-    )
-    return join(deciding), join(doing)
-
-
-def known_passes() -> dict[str, type[Pass]]:
-    """Return our passes and those of installed packages that offer some under ``optimise_onnx.passes``.
-
-    Raises UsageError when one of those takes a name of ours or cannot be imported.
-    """
-    found = dict(PASSES)
-    for entry in entry_points(group=_ENTRY_POINTS):
-        if entry.name in found:
-            raise UsageError(
-                f"the entry point '{entry.value}' offers a pass called '{entry.name}', which exists already"
-            )
-        try:
-            found[entry.name] = entry.load()
-        except (AttributeError, ImportError) as error:
-            raise UsageError(
-                f"the pass '{entry.name}' of '{entry.value}' cannot be imported", why=str(error)
-            ) from error
-    return found
+def known_passes() -> Registry[type[Pass]]:
+    """Return our passes and those that installed packages offer under ``optimise_onnx.passes``."""
+    return _KNOWN

@@ -54,7 +54,7 @@ def context(count: int | None = None, seed: int = 0) -> Context:
 def run(pipeline: str, shared: Context, graph: Graph | None = None) -> Graph:
     """Run passes on a copy of the network, or go on with ``graph`` in place."""
     result = network().copy() if graph is None else graph
-    PassManager.parse(pipeline).run(result, shared)
+    PassManager.parse(pipeline, given=shared.plan.facts).run(result, shared)
     return result
 
 

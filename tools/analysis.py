@@ -8,9 +8,12 @@ from typing import Any
 from ..ir.cost import Cost, cost, total
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.shapes import input_sizes
 from ..passes.analysis.channels.groups import Channels, analyse
+from ..passes.analysis.channels.why import Why, explain
 from .compression import baseline
 from .report import PinLine, pin_lines
+from .sizing import notes
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Analysis:
         """What has to stay, with reasons."""
         return pin_lines(self.channels)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """At which sizes costs count, where nobody gave them."""
+        return notes(self.graph)
+
+    def why(self, name: str) -> Why:
+        """Explain what couples and pins the channels of a tensor, or of what a node makes. Raises UsageError."""
+        return explain(self.channels, name)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
         groups = [
@@ -40,4 +52,11 @@ class Analysis:
         ]
         layers = [{"node": n.name, "op": n.op, **asdict(self.costs[n.name])} for n in self.graph.nodes]
         pins = [line.to_json() for line in self.pins]
-        return {"groups": groups, "pins": pins, "layers": layers, "total": asdict(total(self.costs))}
+        return {
+            "input_shapes": {name: list(shape) for name, shape in input_sizes(self.graph, 1).items()},
+            "notes": list(self.notes),
+            "groups": groups,
+            "pins": pins,
+            "layers": layers,
+            "total": asdict(total(self.costs)),
+        }

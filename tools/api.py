@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import onnx
 
@@ -15,17 +15,20 @@ from ..frontends.scripts import metric as metric_function
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
-from ..passes.allocate.target import Target
-from ..passes.base import Context
+from ..passes.analysis.channels.protected import held_tensors
+from ..passes.analysis.costs.target import Target
+from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import evaluation
 from .analysis import Analysis
-from .compression import Progress, Rewritten, baseline, rewrite, silent
+from .compression import Executed, Progress, execute, silent
 from .measure import Metric, accuracy
-from .outcome import guarded, missed, report, tightened
+from .outcome import missed, report
+from .recipes import pipeline
 from .report import Report
-from .settings import Options, Settings
+from .settings import Running, Settings, documented
+from .sizing import InputShapes, sized
 
 Source = str | Path | bytes | onnx.ModelProto | Graph
 
@@ -50,9 +53,13 @@ def load(source: Source) -> Graph:
     return source if isinstance(source, Graph) else frontend.load(source, OrtRunner())[0]
 
 
-def analyse(source: Source) -> Analysis:
-    """Find groups of coupled channels, pins with reasons, and the cost of every layer. Raises InvalidModelError."""
-    return Analysis.of(load(source), OrtRunner())
+def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analysis:
+    """Find groups of coupled channels, pins with reasons, and the cost of every layer.
+
+    ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
+    """
+    runner = OrtRunner()
+    return Analysis.of(sized(load(source), runner, input_shapes), runner)
 
 
 def compress(
@@ -64,9 +71,9 @@ def compress(
     labels: str | None = None,
     metric: str | Metric | None = None,
     progress: Progress = silent,
-    **options: Unpack[Options],
+    **options: Any,
 ) -> CompressResult:
-    """Make a model smaller: to ``target``, or fail. More options are those of the command: see :class:`Options`.
+    """Make a model smaller: to ``target``, or fail.
 
     ``data`` is calibration data as in :func:`optimise_onnx.frontends.calibration.calibration`, of which ``samples`` are
     used (all by default); without it channels are ranked by weights alone. ``labels`` names an array in ``data``, and
@@ -76,6 +83,9 @@ def compress(
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
     return compress_with(source, Settings.parse(target, **options), data, samples, labels, metric, progress)
+
+
+compress.__doc__ = f"{compress.__doc__}\n    Options, as of the command:\n\n{documented(Settings)}\n"
 
 
 def compress_with(
@@ -107,25 +117,18 @@ def compress_graph(
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
+    for pattern in settings.keep_nodes:
+        held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
     runner = OrtRunner()
+    graph = sized(graph, runner, settings.input_shapes, used)
     samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
-
-    def attempt(wanted: Settings) -> tuple[Rewritten, Report]:
-        rewritten = rewrite(graph, wanted, used, runner, progress)
-        progress("measuring", 0.0)
-        return rewritten, report(graph, rewritten, settings, runner, used, samples, metric)
-
-    rewritten, found = attempt(settings)
-    if missed(settings, found) is not None and found.device is not None:
-        rewritten, found = attempt(tightened(settings, found.device))
-    if settings.guard and found.device is None and settings.latency_command is None:
-        kept = guarded(graph, rewritten, found, settings, runner, used, samples, progress)
-        if kept is not rewritten:
-            rewritten, found = kept, report(graph, kept, settings, runner, used, samples, metric)
+    executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
+    progress("measuring", 0.0)
+    found = report(graph, executed, settings, runner, used, samples, metric)
     problem = missed(settings, found)
     if problem is not None and not settings.allow_partial:
         raise problem
-    return CompressResult(rewritten.graph.to_model(), found, rewritten.records, problem)
+    return CompressResult(executed.graph.to_model(), found, executed.records, problem)
 
 
 def run_pipeline(
@@ -133,19 +136,25 @@ def run_pipeline(
     manager: PassManager,
     data: Data | None = None,
     samples: int | None = None,
-    seed: int = 0,
     verify: bool = True,
+    resume: Path | None = None,
     progress: Progress = silent,
-) -> tuple[Graph, list[Record]]:
-    """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise."""
+    **options: Any,
+) -> Executed:
+    """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise.
+
+    ``resume`` is a folder in which the state is kept after every pass: the same call goes on from there. ``options``
+    are those of :class:`.settings.Running`.
+    """
+    running = Running.of(**options)
+    manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
     original = load(source)
     used = None if data is None else calibration(data, original, samples=samples)
-    graph = original.copy()
-    context = Context(runner, baseline(original, runner), used, seed, verify, progress=progress)
-    records = manager.run(graph, context)
-    runner.session(graph)
-    return graph, records
+    original = sized(original, runner, running.input_shapes, used)
+    executed = execute(original, manager, running, used, runner, progress, verify, resume)
+    runner.session(executed.graph)
+    return executed
 
 
 def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, evaluation.Samples]:

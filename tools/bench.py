@@ -15,17 +15,22 @@ from ..ir.graph import Graph
 from ..ir.timing import Latency
 from . import api, evaluation
 from .profile import Profile
+from .sizing import InputShapes, notes, sized
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured and how. ``batch`` is None for a model whose inputs fix different first dimensions."""
+    """What was measured and how. ``batch`` is None for a model whose inputs fix different first dimensions.
+
+    ``notes`` say at which sizes, where nobody gave them.
+    """
 
     models: tuple[str, ...]
     threads: int
     batch: int | None
     latency: Latency
     profile: Profile | None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: milliseconds, the ratio of B to A, and microseconds by operator and layer."""
@@ -33,6 +38,7 @@ class Bench:
             "models": list(self.models),
             "threads": self.threads,
             "batch": self.batch,
+            "notes": list(self.notes),
             "latency": {**asdict(self.latency), "ratio": self.latency.ratio._asdict()},
             "profile": self.profile.to_json() if self.profile else None,
         }
@@ -46,21 +52,24 @@ def bench(
     seconds: float = 5.0,
     seed: int = 0,
     profiled: bool = False,
+    input_shapes: InputShapes | None = None,
 ) -> Bench:
     """Measure models on random inputs drawn from ``seed``, for about ``seconds`` and, ``profiled``, as long again.
 
     ``threads`` 0 leaves the number to onnxruntime. Threads spin during a run, as is onnxruntime's default, but not
-    between runs, where they would take the cores from the other model. Raises InvalidModelError, and UsageError when a
-    model fixes its batch at another size than ``batch`` or than the other model.
+    between runs, where they would take the cores from the other model. ``input_shapes``, for both models, as in
+    :func:`optimise_onnx.compress`. Raises InvalidModelError, and UsageError when a model fixes its batch at another
+    size than ``batch`` or than the other model.
     """
-    graphs = [api.load(path) for path in paths]
-    size = _batch(paths, graphs, batch)
     runner = OrtRunner(threads, spinning=True)
+    graphs = [sized(api.load(path), runner, input_shapes) for path in paths]
+    size = _batch(paths, graphs, batch)
     sessions = [runner.session(graph) for graph in graphs]
     feeds = [evaluation.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
     found = runner.latency(sessions, feeds, seconds)
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None
-    return Bench(tuple(map(str, paths)), threads, size, found, nodes)
+    said = dict.fromkeys(note for graph in graphs for note in notes(graph))
+    return Bench(tuple(map(str, paths)), threads, size, found, nodes, tuple(said))
 
 
 def _batch(paths: Sequence[Path], graphs: Sequence[Graph], wanted: int | None) -> int | None:

@@ -1,31 +1,26 @@
-"""The whole path from a loaded graph to a smaller one that is proved, measured and reported."""
+"""A pipeline run on a model: the original that targets are relative to, the devices, and what came of it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from ..ir.cost import Cost, cost, total
-from ..ir.errors import UnsupportedOpError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from ..ir.verify import verify
-from ..passes.allocate.target import Target
-from ..passes.analysis.channels.groups import Channels, analyse
-from ..passes.analysis.channels.protected import meant
-from ..passes.analysis.channels.rules.table import RULES
 from ..passes.base import Context
-from ..passes.cache import DiskCache
+from ..passes.cache import Cache, DiskCache, MemoryCache
+from ..passes.checkpoint import Checkpoint, given_facts, run_key
 from ..passes.manager import PassManager
 from ..passes.observers import Record
-from ..passes.pipelines import EXACT, FIRST, lossy_pipeline
-from ..passes.trials import finish
+from ..passes.pipelines import FIRST
+from ..passes.plan import Plan
+from ..passes.provenance import annotate, noted
 from .devices import device_of
-from .report import PinLine, pin_lines
-from .settings import Settings
+from .settings import Running
 
 Progress = Callable[[str, float], None]
 
@@ -35,20 +30,16 @@ def silent(_text: str, _share: float) -> None:
 
 
 @dataclass(frozen=True)
-class Rewritten:
-    """A smaller graph, the cost before, what each pass did, and what had to stay.
-
-    ``start``: the original with its constants folded; ``device`` tells its time; ``predicted``: the share of it that
-    the choice for a target of latency was expected to take.
+class Executed:
+    """The graph that passes have left, the plan, what each pass did, and the ``start``: the original with its constants
+    folded. ``device`` finds where a quantity counts.
     """
 
     graph: Graph
-    before: Cost
+    plan: Plan
     records: tuple[Record, ...]
-    pins: tuple[PinLine, ...]
     start: Graph
-    device: Device
-    predicted: float | None = None
+    device: Callable[[str], Device]
 
 
 def baseline(graph: Graph, runner: Runner) -> Graph:
@@ -58,90 +49,50 @@ def baseline(graph: Graph, runner: Runner) -> Graph:
     return folded
 
 
-def rewrite(
+def execute(
     original: Graph,
-    settings: Settings,
+    manager: PassManager,
+    running: Running,
     calibration: Calibration | None,
     runner: Runner,
-    progress: Progress,
-) -> Rewritten:
-    """Run the exact passes, then the lossy ones, on a copy of ``original``.
+    progress: Progress = silent,
+    verify_each: bool = True,
+    resume: Path | None = None,
+) -> Executed:
+    """Run a pipeline on a copy of ``original``; in ``resume`` the state is kept, and gone on from.
 
-    Raises UsageError when ``keep`` or ``keep_type`` matches nothing, TargetNotMetError, UnsupportedOpError under
-    ``strict``, and whatever a pass raises.
+    What is left of the original's channels is noted at the nodes of the result, unless ``running`` says not to. Raises
+    what the passes raise.
     """
-    _check_keep(original, settings)
     graph = original.copy()
-    cache = DiskCache.default() if settings.cache else None
-    context = Context(runner, original, calibration, settings.seed, progress=progress, cache=cache)
-    records = PassManager.parse(FIRST).run(graph, context)
-    context.original = start = graph.copy()
-    context.device = device = device_of(settings, start)
-    records += PassManager.parse(EXACT).run(graph, context)
-    channels = context.analysis("channels", lambda: analyse(graph))
-    if settings.strict:
-        _check_supported(graph, channels)
-    deciding, doing = _lossy(original, graph, settings, calibration)
-    if not _met(settings.target, start, graph):
-        records += PassManager.parse(deciding).run(graph, context)
-        records += finish(graph, context, PassManager.parse(doing))
+    context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
+    context.cache, context.plan = _cache(running), Plan(changes=noted(original))
+    first, rest = manager.split(FIRST)
+    records = first.run(graph, context)
+    context.original = start = graph.copy() if records else baseline(original, runner)
+    context.devices = _Devices(running, start)
+    key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
+    kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
+    records += rest.run(graph, context, kept)
     verify(graph, original)
-    predicted = context.decisions.get("figures", {}).get("latency_predicted")
-    return Rewritten(graph, total(cost(start)), tuple(records), pin_lines(channels), start, device, predicted)
+    if running.provenance:
+        annotate(graph, context.plan.changes)
+    return Executed(graph, context.plan, tuple(records), start, context.devices)
 
 
-def _met(target: Target, before: Graph, now: Graph) -> bool:
-    """Whether a target that is counted is met; one that is measured is left to the passes."""
-    return target.meter is not None and target.meter.of(now) <= target.budget(target.meter.of(before))
+def _cache(running: Running) -> Cache:
+    return DiskCache.default() if running.cache else MemoryCache()
 
 
-def _lossy(original: Graph, graph: Graph, settings: Settings, calibration: Calibration | None) -> tuple[str, str]:
-    return lossy_pipeline(
-        str(settings.target),
-        criterion=settings.criterion or ("magnitude" if calibration is None else "obs"),
-        keep_nodes="|".join(f"(?:{pattern})" for pattern in _still_there(original, graph, settings)),
-        keep_types="|".join(settings.keep_type),
-        allocation=settings.allocation,
-        align=settings.align,
-        max_ratio=settings.max_ratio,
-        sampler=settings.sampler,
-        forms=tuple(settings.forms),
-        only_faster=settings.target.kind == "latency" and settings.latency_command is None,
-        partial=settings.allow_partial,
-    )
+@dataclass(frozen=True)
+class _Devices:
+    """Finds devices by the quantity that they measure; one is made when it is first asked for."""
 
+    running: Running
+    start: Graph
+    known: dict[str, Device] = field(default_factory=dict)
 
-def _check_keep(graph: Graph, settings: Settings) -> None:
-    for pattern in settings.keep:
-        if not _matches(graph, pattern):
-            raise UsageError(f"--keep '{pattern}' matches no node and no tensor", hint="analyse lists their names")
-    ops = {node.op for node in graph.nodes}
-    for op in settings.keep_type:
-        if op not in ops:
-            raise UsageError(f"--keep-type '{op}' matches no node", hint=f"the model has {', '.join(sorted(ops))}")
-
-
-def _matches(graph: Graph, pattern: str) -> list[str]:
-    return [tensor.name for tensor in meant(graph, pattern)]
-
-
-def _still_there(original: Graph, graph: Graph, settings: Settings) -> list[str]:
-    """Return the ``keep`` patterns, and by name the tensors whose own nodes the exact passes have folded."""
-    names = graph.tensors().keys()
-    meant, reached = (
-        {tensor for pattern in settings.keep for tensor in _matches(each, pattern)}
-        | {t.name for node in each.nodes if node.op in settings.keep_type for t in node.outputs}
-        for each in (original, graph)
-    )
-    folded = sorted((meant & names) - reached)
-    return [*(p for p in settings.keep if _matches(graph, p)), *(f"^{re.escape(name)}$" for name in folded)]
-
-
-def _check_supported(graph: Graph, channels: Channels) -> None:
-    nodes = {node.name: node for node in graph.nodes}
-    for _, pin in channels.pins:
-        node = nodes[pin.node]
-        if node.op not in RULES or node.domain or node.has_subgraphs:
-            raise UnsupportedOpError(
-                "the channel analysis has no rule", node_name=pin.node, op_type=pin.op, why=pin.why, hint=pin.hint
-            )
+    def __call__(self, quantity: str) -> Device:
+        if quantity not in self.known:
+            self.known[quantity] = device_of(quantity, self.running, self.start)
+        return self.known[quantity]

@@ -1,21 +1,18 @@
-"""Where a target counts: this machine, what a user's command asks, or an analytic hardware design."""
+"""Where a target counts: what its quantity brings along, this machine, or another device by name."""
 
 from __future__ import annotations
 
-from ..backends.hls.device import Streaming
-from ..backends.latency.command import Command
-from ..backends.latency.execution import Execution as LatencyTarget
-from ..backends.latency.local import LocalDevice
+from ..backends.devices import device
+from ..backends.latency.execution import Execution
 from ..ir.graph import Graph
+from ..ir.quantity import Measured
 from ..ir.timing import Device
-from .settings import Settings
+from ..passes.analysis.costs.quantities import quantities
+from .settings import Running
 
 
-def device_of(settings: Settings, original: Graph) -> Device:
-    """Return the device that a target asks for. Raises LoweringError where the hardware cannot hold the original."""
-    kind = settings.target.kind
-    if kind == "hls-latency" or kind == "hls-multipliers":
-        return Streaming.of(original, kind)
-    if settings.latency_command is not None:
-        return Command(settings.latency_command)
-    return LocalDevice(LatencyTarget(settings.threads, settings.batch))
+def device_of(quantity: str, running: Running, original: Graph) -> Device:
+    """Return the device that measures a quantity. Raises LoweringError where hardware cannot hold the original."""
+    known = quantities().find(quantity)
+    own = known.device(original) if isinstance(known, Measured) else None
+    return own or device(running.place, Execution(running.threads, running.batch))

@@ -1,4 +1,4 @@
-"""Inputs on which a model can be tried: calibration samples, or random ones of a size that runs."""
+"""Inputs on which a model can be tried: calibration samples, or random ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ..ir.feeds import Calibration, Feeds, batch_size, fixed_batches, random_fee
 from ..ir.graph import Graph
 from ..ir.runner import Session
 
-_SIDES = (32, 64, 224, 16, 8)
 _BATCH = 16
 _RANDOM_BATCHES = 4
 
@@ -31,12 +30,12 @@ def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
 
 
 def at_random(graph: Graph, session: Session, seed: int) -> Samples:
-    """Draw the same random inputs every time. Raises InvalidModelError when the model runs on no size tried."""
-    side = _side(graph, session, seed)
+    """Draw the same random inputs every time. Raises InvalidModelError when the model does not run on one."""
+    one(graph, session, seed)
 
     def batches() -> Iterable[Feeds]:
         rng = np.random.default_rng(seed)
-        return (random_feeds(graph, rng, _BATCH, side) for _ in range(_RANDOM_BATCHES))
+        return (random_feeds(graph, rng, _BATCH) for _ in range(_RANDOM_BATCHES))
 
     count = _RANDOM_BATCHES * batch_size(graph, _BATCH)
     return Samples(batches, f"{count} random inputs")
@@ -49,19 +48,11 @@ def first(graph: Graph, samples: Samples) -> Feeds:
 
 
 def one(graph: Graph, session: Session, seed: int, batch: int = 1) -> Feeds:
-    """Draw the random input of one run, ``batch`` samples. Raises InvalidModelError as :func:`at_random` does."""
-    return random_feeds(graph, np.random.default_rng(seed), batch, _side(graph, session, seed, batch))
-
-
-def _side(graph: Graph, session: Session, seed: int, batch: int = 1) -> int:
-    """Find a size for the symbolic dimensions, other than the batch, with which the model runs."""
-    said = ""
-    for side in _SIDES:
-        feeds = random_feeds(graph, np.random.default_rng(seed), batch, side)
-        try:
-            session.run(feeds)
-        except InvalidModelError as error:
-            said = error.why
-        else:
-            return side
-    raise InvalidModelError("the model does not run on random inputs", why=said, hint="give --data")
+    """Draw the random input of one run, of ``batch`` samples. Raises InvalidModelError when the model does not run."""
+    feeds = random_feeds(graph, np.random.default_rng(seed), batch)
+    try:
+        session.run(feeds)
+    except InvalidModelError as error:
+        hint = "give --data, or --input-shape"
+        raise InvalidModelError("the model does not run on random inputs", why=error.why, hint=hint) from error
+    return feeds

@@ -21,6 +21,8 @@ def show(out: Terminal, report: Report) -> None:
         )
     out.say(table.before_after(report))
     out.say(f"agreement measured on {report.fidelity.origin}")
+    for line in report.notes:
+        out.say(line)
     for line in notes(report.records):
         out.say(line, VERBOSE)
     if report.pins and out.verbosity >= VERBOSE:

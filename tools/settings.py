@@ -1,84 +1,160 @@
-"""What a user asks of a compression."""
+"""What a user asks for. Every option stands here once: its default, its help, and how the command spells it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..backends.latency.command import Command
 from ..ir.errors import UsageError
-from ..passes.allocate.target import Target
-from ..passes.decompose.families import chosen
+from ..ir.quantity import LATENCY
+
+if TYPE_CHECKING:
+    from ..passes.analysis.costs.target import Target
+    from .sizing import InputShapes
+
+AUTO = "auto"
+Kind = TypeVar("Kind", bound="Running")
 
 
-class Options(TypedDict, total=False):
-    """How to compress, as the fields of :class:`Settings`.
-
-    ``criterion`` ranks channels: ``obs`` with data and ``magnitude`` without by default. ``keep`` are regular
-    expressions of nodes or tensors whose channels stay, ``keep_type`` operators likewise. At most the share
-    ``max_ratio`` of a group goes, and widths stay multiples of ``align``, with 0 of what pays on the device.
-
-    Latency is of ``batch`` samples on ``threads`` threads (0: as many as onnxruntime takes) here, or what
-    ``latency_command`` says, in which ``{model}`` stands for a file. ``guard`` sees to it that the model is not slower
-    than the original; ``allow_partial`` gives the best that was found where a target is missed.
-
-    ``strict`` refuses models with operators that have no rule. ``allocation`` is ``global``, ``uniform`` or ``bisect``;
-    ``sampler`` lets layers drop channels of a stream that others still read. ``forms`` names families of forms that
-    layers may take besides losing channels: ``stretch``, ``low-rank``, ``strided``, ``grouped``, or ``all``. With
-    ``cache`` what was measured is kept for another target of the same model and data, in the folder that the variable
-    OPTIMISE_ONNX_CACHE names or the user's cache.
+def option(default: Any, about: str, *flags: str, metavar: str | None = None, **more: Any) -> Any:
+    """Declare an option: ``flags`` where the command spells it otherwise than its name; further ``least``, the least
+    number, and ``several``, for one that may be given again and again.
     """
-
-    criterion: str | None
-    keep: Sequence[str]
-    keep_type: Sequence[str]
-    max_ratio: float | None
-    align: int
-    threads: int
-    batch: int
-    latency_command: str | None
-    guard: bool
-    allow_partial: bool
-    seed: int
-    strict: bool
-    allocation: str
-    sampler: bool
-    forms: Sequence[str]
-    cache: bool
+    return field(default=default, metadata={"about": about, "flags": flags, "metavar": metavar, **more})
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for: a target, and :class:`Options`."""
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How passes run, whichever they are."""
+
+    seed: int = option(0, "Seed of all randomness.", metavar="S", least=0)
+    threads: int = option(0, "Threads that latency is measured on; 0 leaves onnxruntime the choice.", least=0)
+    batch: int = option(1, "Samples a run that latency is measured on.", least=1)
+    device: str = option(
+        "local", "Where latency counts: local, or a device that another package offers.", metavar="NAME[:OPTIONS]"
+    )
+    latency_command: str | None = option(
+        None, "Ask CMD, which prints milliseconds, how long a model takes elsewhere.", metavar="'CMD {model}'"
+    )
+    cache: bool = option(True, "Keep measurements for other targets of the same model and data.")
+    input_shapes: InputShapes | None = option(
+        None,
+        "Sizes of an input that the model leaves open (repeatable).",
+        "--input-shape",
+        metavar="NAME:D0,D1,...",
+        several=True,
+    )
+    provenance: bool = option(True, "Note at every node of the result which channels of the original are left.")
+
+    @classmethod
+    def of(cls: type[Kind], **options: Any) -> Kind:
+        """Check and gather options. Raises UsageError for one that is not known, or a wrong value."""
+        known = {f.name for f in fields(cls)}
+        for name in options.keys() - known:
+            raise UsageError(f"there is no option '{name}'", hint=f"one of {', '.join(sorted(known))}")
+        given = cls(**options)
+        given.check()
+        return given
+
+    def check(self) -> None:
+        """Raise UsageError for a wrong value."""
+        for each in fields(self):
+            value, least = getattr(self, each.name), each.metadata.get("least")
+            if least is not None and value is not None and value < least:
+                raise UsageError(f"{each.name}={value} is below {least:g}")
+        from ..backends.devices import DEVICES, LOCAL
+        from ..backends.latency.command import Command
+
+        DEVICES.find(self.device.partition(":")[0])
+        if self.latency_command is not None:
+            Command(self.latency_command)
+            if self.device != LOCAL:
+                raise UsageError("device and latency_command both say where latency counts", hint="give one of them")
+
+    @property
+    def place(self) -> str:
+        """The device where latency counts, as :func:`optimise_onnx.backends.devices.device` reads it."""
+        return self.device if self.latency_command is None else f"command:{self.latency_command}"
+
+    @property
+    def here(self) -> bool:
+        """Whether latency counts on this machine."""
+        return self.place == "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Running):
+    """What is asked of a compression. An option that a pass has too goes to that pass under the same name."""
 
     target: Target
-    criterion: str | None = None
-    keep: Sequence[str] = ()
-    keep_type: Sequence[str] = ()
-    max_ratio: float | None = None
-    align: int = 0
-    threads: int = 0
-    batch: int = 1
-    latency_command: str | None = None
-    guard: bool = True
-    allow_partial: bool = False
-    seed: int = 0
-    strict: bool = False
-    allocation: str = "global"
-    sampler: bool = False
-    forms: Sequence[str] = ()
-    cache: bool = True
+    recipe: str | None = option(None, "Follow a paper's procedure, as `recipes` lists them.", metavar="NAME")
+    criterion: str | None = option(
+        None, "How channels are ranked: obs with data and magnitude without.", metavar="NAME"
+    )
+    keep_nodes: Sequence[str] = option(
+        (),
+        "Keep all channels of these nodes or tensors (repeatable).",
+        "--keep-nodes",
+        "--keep",
+        metavar="REGEX",
+        several=True,
+    )
+    keep_types: Sequence[str] = option(
+        (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
+    )
+    allocation: str | None = option(
+        None, "Who loses how much: global by measured error, uniform, or bisect.", metavar="NAME"
+    )
+    sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
+    forms: Sequence[str] = option(
+        (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True
+    )
+    max_ratio: float | None = option(None, "Remove at most this share of a group.", metavar="R", least=0)
+    align: int = option(
+        0, "Keep widths multiples of N, or of what makes convolutions faster here.", metavar=f"N|{AUTO}", least=0
+    )
+    guard: bool = option(True, "Refuse a model slower than the original.")
+    allow_partial: bool = option(
+        False, "Where the target is missed, write the best found (exit code 4 still).", "--allow-partial"
+    )
+    strict: bool = option(False, "Refuse operators without a rule (exit code 6).", "--strict")
 
-    @staticmethod
-    def parse(target: str | Target, **options: Unpack[Options]) -> Settings:
-        """Check and gather options. Raises UsageError for a wrong target, ``max_ratio``, ``align`` or form."""
-        given = Settings(target if isinstance(target, Target) else Target.parse(target), **options)
-        if given.align < 0:
-            raise UsageError(f"align={given.align} is no width", hint="give 1 or more, or 0 for what pays")
-        if given.max_ratio is not None and not 0 <= given.max_ratio <= 1:
-            raise UsageError(f"max_ratio={given.max_ratio} is no share between 0 and 1")
-        chosen(given.forms)
-        if given.latency_command is not None:
-            Command(given.latency_command)
-        return given
+    @classmethod
+    def parse(cls, target: str | Target, **options: Any) -> Settings:
+        """Do what :meth:`of` does, with a target as text."""
+        from ..passes.analysis.costs.target import Target
+
+        return cls.of(target=target if isinstance(target, Target) else Target.parse(target), **options)
+
+    def check(self) -> None:
+        """Raise UsageError for a wrong value."""
+        super().check()
+        if self.max_ratio is not None and not self.max_ratio <= 1:
+            raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
+        from ..passes.decompose.families import chosen
+
+        chosen(self.forms)
+
+    def asked(self) -> dict[str, Any]:
+        """Return what passes are told, by the names of their options; what is left to a pass is left out."""
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in Running.__dataclass_fields__}
+        told |= {
+            "target": str(self.target),
+            "keep_nodes": "|".join(f"(?:{pattern})" for pattern in self.keep_nodes),
+            "keep_types": "|".join(self.keep_types),
+            "forms": tuple(self.forms),
+            "only_faster": self.target.quantity == LATENCY and self.here,
+        }
+        return {name: value for name, value in told.items() if value not in (None, "", ())}
+
+
+def documented(kind: type[Running], *, besides: Sequence[str] = ()) -> str:
+    """List options as text for a docstring, a line each, with their defaults."""
+    lines = []
+    for each in fields(kind):
+        if each.name in besides or "about" not in each.metadata:
+            continue
+        default = "" if each.default is MISSING else f" (default {each.default!r})"
+        lines.append(f"    {each.name}: {each.metadata['about']}{default}")
+    return "\n".join(lines)

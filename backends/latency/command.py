@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,15 +12,14 @@ import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
-from ...ir.timing import Timer
-from .alignment import alignment
+from .asked import Asked
 
 _PLACE = "{model}"
 _LINES = 3
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Asked):
     """A device behind a command: the graph is written to a file, whose path stands for ``{model}`` in ``command``.
 
     What the command prints last must be milliseconds. It is split as a shell would, and run without one, for at most
@@ -46,23 +45,6 @@ class Command:
         InvalidModelError with the end of its own text when it fails.
         """
         return [self._time(graph) for graph in graphs]
-
-    def multiple(self) -> int:
-        """Return the multiple of channels that pays there, from a few small convolutions."""
-        return alignment(self)
-
-    @property
-    def separable(self) -> bool:
-        """Layers run one after another."""
-        return True
-
-    def layers(self, _graph: Graph) -> Mapping[str, float]:
-        """Return nothing: the command tells no layers apart."""
-        return {}
-
-    def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
-        """Return the command itself."""
-        return self
 
     def _time(self, graph: Graph) -> float:
         """Ask once for each model: a board may be slow to reach."""

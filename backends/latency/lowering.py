@@ -18,7 +18,6 @@ from .execution import Execution
 from .units import BLOCKED, NodeSpec, Operand, Unit, unit_of
 
 _TYPES = {"float": "float32", "double": "float64"}
-_SIDE = 32
 
 
 def lowered(graph: Graph, target: Execution, runs: int = 1) -> list[tuple[Unit, float]]:
@@ -46,7 +45,7 @@ def block_size(provider: str) -> int:
 
 
 def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
-    feeds = random_feeds(graph, np.random.default_rng(0), target.batch, _SIDE)
+    feeds = random_feeds(graph, np.random.default_rng(0), target.batch)
     model, large = without_large(graph.copy())
     for value in model.graph.input:
         del value.type.tensor_type.shape.dim[:]

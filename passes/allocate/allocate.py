@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,9 +12,13 @@ from ..analysis.channels.branches import droppable
 from ..analysis.channels.groups import Group
 from ..analysis.channels.ranking import Ranking
 from ..analysis.channels.readers import readers
+from ..analysis.costs.target import Target
 from ..analysis.layers.forms import Offer
+from ..analysis.statistics.input_moments import LazyMoments
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
+from ..order import ALL
+from ..plan import Decision, Plan
 from .bisection import WidthSearch, fitted
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
@@ -26,7 +30,6 @@ from .measured_search import Candidate
 from .probe import Probe
 from .problem import Choice, Ints, Problem, Widths
 from .stages import residual_stream, stages
-from .target import Target
 from .uniform import uniform
 from .widths_and_forms import Chosen, JointSearch
 
@@ -49,20 +52,19 @@ class Decided:
         return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found))
 
     @cached_property
-    def decisions(self) -> dict[str, Any]:
+    def decision(self) -> Decision:
         """What the passes that carry it out read."""
-        removed, forms = self.task.lost(self.choice), self.task.forms(self.choice)
-        return {"removed": removed, "forms": forms, "figures": self.figures}
+        return Decision(self.task.lost(self.choice), self.task.forms(self.choice), self.figures)
 
 
 @dataclass(frozen=True)
 class Allocate:
-    """Meet ``target``. Latency is what the context's device says.
+    """Meet ``target``. What is measured is what the context's device says.
 
-    ``method``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within
-    a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of what pays
-    on the device; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples on which the
-    outputs' divergence is measured; ``partial``: where the target is out of reach, go as far as possible.
+    ``allocation``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
+    within a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
+    what pays on the device; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that
+    the outputs' divergence is measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
 
     Of ``global``: ``branches`` says whether all of a group may go where the network goes on without it, given
     calibration data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
@@ -70,7 +72,7 @@ class Allocate:
     """
 
     target: str = "macs=0.5x"
-    method: str = "global"
+    allocation: str = "global"
     align: int = 1
     max_ratio: float = 1.0
     samples: int = 128
@@ -78,38 +80,38 @@ class Allocate:
     probes: int = 5
     step_limit: float = 0.5
     rounds: int = 6
-    partial: bool = False
+    allow_partial: bool = False
     name: ClassVar[str] = "allocate"
+    needs: ClassVar[frozenset[str]] = frozenset({"ranking"})
+    provides: ClassVar[frozenset[str]] = frozenset({"widths"})
+    preserves: ClassVar[frozenset[str]] = ALL - {"offers"}
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave the widths in the decisions, and in the ranking the groups that may go entirely.
+        """Leave the widths and forms in the plan, and in its ranking the groups that may go entirely.
 
-        Raises UsageError without a ranking, TargetNotMetError when the target is out of reach.
+        Raises TargetNotMetError when the target is out of reach.
         """
         self._check(context)
-        ranking: Ranking | None = context.decisions.get("ranking")
-        if ranking is None:
-            raise UsageError("allocate needs ranked channels", hint="put select-channels before it")
-        offers: tuple[Offer, ...] = context.decisions.pop("offers", ())  # of the graph as it is now
-        if self.method != "global":
-            offers = ()
+        plan, ranking = context.plan, context.plan.ranking
+        assert ranking is not None  # the manager has checked what the pass needs
+        offers = (plan.offers or ()) if self.allocation == "global" else ()
         target = Target.parse(self.target)
-        if self.method == "global" and self.branches and self.max_ratio == 1 and context.calibration is not None:
+        if self.allocation == "global" and self.branches and self.max_ratio == 1 and context.calibration is not None:
             ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
         decide = self._in_time if target.meter is None else self._within
         decided = decide(graph, context, ranking, target, offers)
-        context.decisions["ranking"] = ranking
-        context.decisions["alternatives"] = tuple(one.decisions for one in decided)
-        context.decisions |= decided[0].decisions if decided else {"removed": {}, "forms": {}}
+        alternatives = tuple(_as_offered(one.decision, plan) for one in decided)
+        chosen = alternatives[0] if alternatives else _as_offered(Decision({}, {}), plan)
+        plan = replace(plan, ranking=ranking, offers=None, decision=chosen, alternatives=alternatives)
         if not decided:
-            return Outcome(False, (f"{target} is met already",))
-        return Outcome(False, (f"widths chosen for {target}",), decided[0].figures)
+            return Outcome(False, (f"{target} is met already",), plan=plan)
+        return Outcome(False, (f"widths chosen for {target}",), dict(chosen.figures), plan)
 
     def _check(self, context: Context) -> None:
-        if self.method not in _METHODS:
-            raise UsageError(f"no method is called '{self.method}'", hint=f"one of {', '.join(_METHODS)}")
-        if self.method == "bisect" and context.calibration is None:
-            raise UsageError("method=bisect measures outputs, so it needs calibration data")
+        if self.allocation not in _METHODS:
+            raise UsageError(f"no allocation is called '{self.allocation}'", hint=f"one of {', '.join(_METHODS)}")
+        if self.allocation == "bisect" and context.calibration is None:
+            raise UsageError("allocation=bisect measures outputs, so it needs calibration data")
         if self.align < 0:
             raise UsageError(f"align={self.align} is no width", hint="give 1 or more, or 0 for what pays on the device")
         least = {"samples": self.samples, "probes": self.probes, "rounds": self.rounds}
@@ -122,10 +124,8 @@ class Allocate:
             raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
 
     def _widths(self, context: Context) -> Widths:
-        if self.align == 0 and context.device is None:
-            raise UsageError("align=0 needs a device to measure on")
-        if context.device is not None and self.align == 0:
-            return Widths(context.device.multiple(), self.max_ratio, halved=True)
+        if self.align == 0:
+            return Widths(context.device("latency").multiple(), self.max_ratio, halved=True)
         return Widths(self.align, self.max_ratio)
 
     def _within(
@@ -139,9 +139,9 @@ class Allocate:
             return []
         solved = context.calibration is not None
         task = Problem.of(graph, ranking, context.runner, meter, budget, solved, self._widths(context), offers)
-        if self.method == "uniform":
+        if self.allocation == "uniform":
             return [Decided(task, self._settled(task, _alike(task)), {})]
-        if self.method == "bisect":
+        if self.allocation == "bisect":
             return [self._bisected(task, context)]
         curves = self._curves(task, context)
         if task.offers:
@@ -153,8 +153,10 @@ class Allocate:
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
     ) -> "list[Decided]":
         """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
-        if self.method != "global":
-            raise UsageError(f"method={self.method} knows no latency", hint="use method=global")
+        if self.allocation != "global":
+            raise UsageError(
+                f"allocation={self.allocation} knows no {target.quantity.name}", hint="use allocation=global"
+            )
         limit = Limit.of(target, context, graph)
         if limit is None:
             return []
@@ -170,11 +172,11 @@ class Allocate:
             joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
             tasks += [joint.task] if joint is not None else []
         found = [Decided.of(each, one, limit) for each in tasks for one in alternatives(each, curves, limit)]
-        distinct = {repr((one.decisions["removed"], one.decisions["forms"])): one for one in reversed(found)}
+        distinct = {repr((one.decision.widths, one.decision.forms)): one for one in reversed(found)}
         kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
         within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
         quickest = min(kept, key=lambda one: one.figures["latency_measured"])
-        if not within and not self.partial:
+        if not within and not self.allow_partial:
             raise limit.missed(quickest.figures["latency_measured"])
         return within or [quickest]
 
@@ -186,7 +188,7 @@ class Allocate:
         return Decided(found.task, found.choice, {"error_predicted": found.divergence})
 
     def _searched(self, task: Problem, context: Context, curves: list[Array]) -> Chosen | None:
-        layers, moments = sensitivities(task, context, self.samples), context.decisions["moments"]
+        layers, moments = sensitivities(task, context, self.samples), _moments(context, task)
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
         return JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
@@ -197,7 +199,7 @@ class Allocate:
         if context.calibration is not None:
             ranked = [group for group in task.groups if group.name in task.ranking.groups]
             rankings = [task.ranking.groups[group.name] for group in ranked]
-            moments = context.decisions["moments"]
+            moments = _moments(context, task)
             depends = [self.samples, list(moments.key), [[r.order, r.curve] for r in rankings]]
             depends.append([group.name in task.ranking.droppable for group in ranked])
             arrays = context.remember("curves", task.graph, depends, partial(self._probed, task, context, ranked))
@@ -212,7 +214,7 @@ class Allocate:
     def _probed(self, task: Problem, context: Context, ranked: list[Group]) -> dict[str, Array]:
         """Measure every ranked group's curve; return it under the group's number."""
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
-        probe = Probe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        probe = Probe.of(task.graph, task.ranking, _moments(context, task), chosen)
         found = {}
         for number, group in enumerate(ranked):
             context.progress("measuring sensitivity", number / len(ranked))
@@ -221,7 +223,7 @@ class Allocate:
 
     def _bisected(self, task: Problem, context: Context) -> Decided:
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
-        probe = CumulativeProbe.of(task.graph, task.ranking, context.decisions["moments"], chosen)
+        probe = CumulativeProbe.of(task.graph, task.ranking, _moments(context, task), chosen)
         known: dict[bytes, float] = {}
         levels = task.levels()
         most = 1 + self.rounds * self.probes * sum(len(level) > 1 for level in levels)
@@ -243,14 +245,24 @@ class Allocate:
             return kept
         least = task.least()
         best = task.price(least)
-        if best > task.budget and not self.partial:
-            left = f"{best:,.0f} {task.meter.unit} are left; the target is {task.budget:,.0f}"
+        if best > task.budget and not self.allow_partial:
+            said = Target.parse(self.target).quantity.said
+            left = f"{said(best)} are left; the target is {said(task.budget)}"
             raise TargetNotMetError(
                 f"{self.target} cannot be reached",
                 why=f"with all channels gone that may go, {left}",
                 hint="allow more with --max-ratio or fewer --keep, or --allow-partial; `analyse` lists what is pinned",
             )
         return least
+
+
+def _as_offered(decision: Decision, plan: Plan) -> Decision:
+    """Decide on forms only where some were offered."""
+    return decision if plan.offers is not None else replace(decision, forms=None)
+
+
+def _moments(context: Context, task: Problem) -> LazyMoments:
+    return context.moments(context.view(task.graph), task.ranking.rows)
 
 
 def _alike(task: Problem) -> Ints | None:

@@ -73,7 +73,7 @@ def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[st
 
     Families have their own: an error of one kind does not do what an equal error of another kind does.
     """
-    meter, moments = task.meter, context.decisions["moments"]
+    meter, moments = task.meter, context.moments(context.view(task.graph), task.ranking.rows)
     parts = [(offer.layer, part.families[0].name, part) for offer in task.offers for part in offer.apart()]
     menus = [part.menu(meter, part.errors) for _, _, part in parts]
     shares = _SHARES if len({name for _, name, _ in parts}) == 1 else _MIDDLE
@@ -91,7 +91,8 @@ def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[st
 
     depends = [samples, list(moments.key), shares, [[menu.shares, menu.errors] for menu in menus]]
     depends.append([[form.text for form in menu.forms] for menu in menus])
-    arrays = context.remember("forms", task.graph, depends, probed)
+    code = [form for menu in menus for form in menu.forms]
+    arrays = context.remember("forms", task.graph, depends, probed, code)
     found: dict[str, dict[str, Sensitivity]] = {}
     for number, ((layer, name, _), menu) in enumerate(zip(parts, menus, strict=True)):
         places = _places(menu, shares)

@@ -6,16 +6,16 @@ from functools import partial
 
 import numpy as np
 
-from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.errors import TargetNotMetError
 from ...ir.graph import Array, Graph
 from ...ir.timing import Device
+from ..analysis.costs.target import Target
 from ..base import Context
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate, search
 from .problem import Problem
-from .target import Target
 
 _EMPTIED = (1.0, 0.5, 0.2)
 _MARGIN = 0.98  # aimed at, since what is chosen is measured again in the end
@@ -37,13 +37,12 @@ class Limit:
     @staticmethod
     def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
         """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
-        if context.device is None:
-            raise UsageError(f"{target} needs a device to measure on")
-        before, now = context.device.times([context.original, graph])
+        device = context.device(target.quantity.name)
+        before, now = device.times([context.original, graph])
         share = target.budget(before) / before
         if now <= share * before:
             return None
-        return Limit(target, context.device, context.original, share, now / before)
+        return Limit(target, device, context.original, share, now / before)
 
     def figures(self, found: Candidate[Floats]) -> dict[str, float]:
         """Say what was expected and what was seen, as shares of the original's time."""
@@ -51,7 +50,8 @@ class Limit:
 
     def missed(self, best: float) -> TargetNotMetError:
         """Say what can be reached."""
-        why = f"the quickest that was found takes {best:.3f} of the original's time; the target is {self.share:.3f}"
+        name = self.target.quantity.name
+        why = f"the least {name} that was found is {best:.3f} of the original's; the target is {self.share:.3f}"
         hint = "--allow-partial writes that; `analyse` lists what is pinned and why"
         return TargetNotMetError(f"{self.target} cannot be reached", why=why, hint=hint)
 

@@ -12,10 +12,11 @@ from ...ir.runner import Runner
 from ...ir.shapes import concrete, input_sizes
 from ...ir.timing import Device
 from ..analysis.channels.ranking import Ranking
+from ..analysis.costs.sums import MACS
 from ..analysis.layers.forms import Form, Offer
 from ..analysis.layers.linear import linear_layers, stored_weight
 from .problem import Ints, Problem, without
-from .seconds import MACS, Seconds
+from .seconds import Seconds
 from .stages import residual_stream, stages
 from .staircase import Stairs, stairs, to_measure
 
@@ -133,7 +134,7 @@ class LatencyModel:
 def rewritten(graph: Graph, forms: Mapping[str, Form]) -> Graph:
     """Return a copy in which layers have forms, by node name: the right operators and shapes, not the best weights."""
     copy = graph.copy()
-    layers = linear_layers(copy, concrete(copy, input_sizes(copy, 1, 32)))
+    layers = linear_layers(copy, concrete(copy, input_sizes(copy, 1)))
     for name, form in forms.items():
         node, layer = copy.node(name), layers[name]
         weight = layer.matrix(stored_weight(copy, node, layer))

@@ -13,6 +13,7 @@ import numpy as np
 from ...ir.graph import Array, Dim, Graph, Node, Tensor
 from ...ir.shapes import symbolic
 from ..base import Context, Outcome
+from ..order import EXACT
 from .affine import AFFINE, Axis, affine, inference_norm, rescale_norm, source_of
 from .layer import Layer, layer_of, own, vector
 
@@ -28,6 +29,7 @@ class FoldBatchNorm:
     """
 
     name: ClassVar[str] = "fold-batch-norm"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes."""
@@ -44,7 +46,6 @@ class FoldBatchNorm:
         if not behind and not ahead:
             return Outcome(False)
         graph.clean()
-        context.cached.clear()
         notes = (f"folded {behind} nodes into the weights before them, {ahead} into the weights after them",)
         return Outcome(True, notes, {"behind": behind, "ahead": ahead})
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
+from ..order import EXACT
 from .evaluate import evaluate
 from .shape_targets import fold_shapes
 
@@ -17,6 +18,7 @@ class FoldConstants:
     """
 
     name: ClassVar[str] = "fold-constants"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
@@ -33,7 +35,6 @@ class FoldConstants:
         changed = bool(passed or computed or known) or after != before
         if not changed:
             return Outcome(False)
-        context.cached.clear()
         notes = (f"{before[0] - after[0]} of {before[0]} nodes went",)
         return Outcome(True, notes, {"evaluated": computed, "shapes": known, "identities": passed, "nodes": after[0]})
 

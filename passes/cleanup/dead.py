@@ -11,8 +11,9 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, analyse
-from ..analysis.channels.removal import remove
+from ..analysis.channels.origins import Origins, composed, removed
 from ..base import Context, Outcome
+from ..order import EXACT
 from .choice import choose, kept
 from .constant_channels import ConstantChannels, constant_rows
 from .ends import End, ends, no_classes
@@ -27,27 +28,30 @@ class RemoveDeadChannels:
     """
 
     name: ClassVar[str] = "remove-dead-channels"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes: what only dead channels read is dead in the next round."""
         count = absorbed = 0
+        left: Origins = {}
         while True:
-            channels: Channels = context.analysis("channels", lambda: analyse(graph))
+            channels = context.view(graph).channels
             states = _states(graph, channels)
             gone = choose(channels, _dead(channels, states), needed=False)
             if not gone.any():
                 break
-            context.cached.clear()
+            context.changed()
             folded = sum(_absorb(state, gone) for state in states)
             if folded:
                 channels = analyse(graph)
                 gone = choose(channels, _dead(channels, _states(graph, channels)), needed=False)
-            remove(graph, channels, kept(channels, gone))
+            left = composed(left, removed(graph, channels, kept(channels, gone)))
+            context.changed()
             count, absorbed = count + int(gone.sum()), absorbed + folded
         if not count:
             return Outcome(False)
         notes = (f"removed {count} dead channels, {absorbed} constants went into biases",)
-        return Outcome(True, notes, {"channels": count, "absorbed": absorbed})
+        return Outcome(True, notes, {"channels": count, "absorbed": absorbed}, left=left)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, analyse
-from ..analysis.channels.removal import remove
+from ..analysis.channels.origins import Origins, composed, removed
 from ..base import Context, Outcome
+from ..order import EXACT
 from .choice import choose, kept
 from .ends import End, ends, no_classes
 from .numbering import Numbering
@@ -28,34 +29,34 @@ class MergeDuplicateChannels:
     """
 
     name: ClassVar[str] = "merge-duplicate-channels"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: linear in the weights, a round."""
-        channels, count = context.analysis("channels", lambda: analyse(graph)), 0
+        channels, count = context.view(graph).channels, 0
+        left: Origins = {}
         while merged := _merge(graph, channels):
-            count += merged
+            count, left = count + merged[0], composed(left, merged[1])
             channels = analyse(graph)
         if not count:
             return Outcome(False)
-        context.cached.clear()
-        return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count})
+        return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count}, left=left)
 
 
-def _merge(graph: Graph, channels: Channels) -> int:
+def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins] | None:
     numbering = Numbering(channels.context)
     places = [_Place.of(end, numbering) for end in ends(graph, channels)]
     sets = _duplicates(channels, places)
     gone = choose(channels, sets, needed=True)
     if not gone.any():
-        return 0
+        return None
     model = np.arange(len(gone))
     for one in np.unique(sets[gone]):
         members = np.flatnonzero(sets == one)
         model[members[gone[members]]] = members[~gone[members]][0]
     for place in places:
         _fold(channels, place, model)
-    remove(graph, channels, kept(channels, gone))
-    return int(gone.sum())
+    return int(gone.sum()), removed(graph, channels, kept(channels, gone))
 
 
 @dataclass(frozen=True)

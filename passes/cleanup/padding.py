@@ -7,6 +7,7 @@ from ...ir.arguments import padding
 from ...ir.graph import Graph, Node
 from ...ir.shapes import symbolic
 from ..base import Context, Outcome
+from ..order import EXACT
 
 _CHANNEL_AXES = 2
 
@@ -16,6 +17,7 @@ class FoldPadding:
     """Fold a Pad with stored amounts of zeros on spatial axes into the convolutions that read it, if only they do."""
 
     name: ClassVar[str] = "fold-padding"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph``; exact."""
@@ -36,7 +38,6 @@ class FoldPadding:
         if not folded:
             return Outcome(False)
         graph.clean()
-        context.cached.clear()
         return Outcome(True, (f"{folded} paddings folded into the convolutions after them",), {"folded": folded})
 
 

@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Graph
-from ..analysis.channels.groups import analyse
-from ..analysis.channels.ranking import Ranking
 from ..analysis.layers.forms import Form, Written
 from ..analysis.layers.linear import stored_weight
 from ..analysis.layers.writing import stored_bias, write_bias
@@ -24,39 +22,47 @@ from .timing import Stopwatch
 @dataclass(frozen=True)
 class Decompose:
     """Write forms: those that ``allocate`` decided, unless ``share`` or ``energy`` says to decide here. Then every
-    layer takes of all ``families`` the form that loses least with at most ``share`` of the layer's MACs, or the
+    layer takes of all families in ``forms`` the one that loses least with at most ``share`` of the layer's MACs, or the
     cheapest that keeps ``energy`` of the variance of its output. ``only_faster``: where a form is slower than the
     layer in the runner, the layer stays as it is.
     """
 
-    families: tuple[str, ...] = (ALL,)
+    forms: tuple[str, ...] = (ALL,)
     share: float = 0.0
     energy: float = 0.0
     only_faster: bool = False
     name: ClassVar[str] = "decompose"
+    provides: ClassVar[frozenset[str]] = frozenset({"reference"})
+    preserves: ClassVar[frozenset[str]] = frozenset({"reference"})
+    carries_out: ClassVar[frozenset[str]] = frozenset({"forms"})
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Forms that are decided, unless they are here."""
+        return frozenset() if self.share or self.energy else frozenset({"forms"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Rewrite layers and leave what was written in the decisions. Raises UsageError."""
+        """Rewrite layers and leave what was written in the plan. Raises UsageError."""
         if not (0 <= self.share < 1 and 0 <= self.energy < 1 and (not self.share or not self.energy)):
             hint = "give share=0.5 for half of each layer's MACs, or energy=0.95"
             raise UsageError("share and energy are shares below 1, and only one of them is given", hint=hint)
-        chosen(self.families)
-        decided: Mapping[str, Form] | None = context.decisions.pop("forms", None)
-        here = bool(self.share or self.energy)
-        if decided is None and not here:
-            raise UsageError("decompose has nothing decided", hint="give share= or energy=, or put allocate before it")
+        chosen(self.forms)
+        decided, here = context.plan.decision.forms, bool(self.share or self.energy)
         inputs = Inputs.of(graph, context) if here or decided else None
         if inputs is not None and here:
-            decided = cheapest(graph, inputs, self.families, share=self.share, energy=self.energy)
+            decided = cheapest(graph, inputs, self.forms, share=self.share, energy=self.energy)
+        plan = context.plan.referred(context.view(graph))
+        plan = replace(plan, decision=replace(plan.decision, forms=None), alternatives=())
         if inputs is None or not decided:
-            return Outcome(False, ("every layer keeps its form",))
-        _remember_dense(graph, context)
-        return self._write(graph, context, inputs, decided)
+            return Outcome(False, ("every layer keeps its form",), plan=plan)
+        written, outcome = self._write(graph, context, inputs, decided)
+        return replace(outcome, plan=replace(plan, written={**plan.written, **written}, ranking=None, offers=None))
 
-    def _write(self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]) -> Outcome:
+    def _write(
+        self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]
+    ) -> tuple[dict[str, Written], Outcome]:
         watch = Stopwatch(context.runner, inputs.shapes, context.rng())
-        written = context.decisions.setdefault("written", {})
-        kinds, slower = Counter[str](), list[str]()
+        written, kinds, slower = dict[str, Written](), Counter[str](), list[str]()
         for place, (name, form) in enumerate(forms.items()):
             context.progress("rewriting layers", place / len(forms))
             tried = graph.copy()
@@ -74,7 +80,7 @@ class Decompose:
             fate = "stay as they are" if self.only_faster else "are rewritten for another backend"
             notes.append(f"{len(slower)} layers whose form is slower here {fate}")
         figures = {"layers_rewritten": kinds.total(), "layers_slower": slower}
-        return Outcome(bool(kinds), tuple(notes), figures)
+        return written, Outcome(bool(kinds), tuple(notes), figures)
 
 
 def _written(graph: Graph, inputs: Inputs, name: str, form: Form) -> Written:
@@ -86,12 +92,3 @@ def _written(graph: Graph, inputs: Inputs, name: str, form: Form) -> Written:
     shift = np.einsum("gdm,gd->gm", weight - fitted.matrix, mean)
     write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift.ravel())
     return Written(layer, fitted, fitted.write(graph, graph.node(name), layer))
-
-
-def _remember_dense(graph: Graph, context: Context) -> None:
-    """Leave the targets for ``reconstruct`` where no removal has."""
-    if "dense" not in context.decisions:
-        channels = context.analysis("channels", lambda: analyse(graph))
-        context.decisions["dense"] = graph.copy()
-        context.decisions["ranking"] = Ranking("", channels, {})
-        context.decisions["keep"] = np.ones(channels.context.registry_size(), bool)

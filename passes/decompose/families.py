@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...ir.errors import UsageError
+from ...ir.registry import Registry
 from ..analysis.layers.forms import Family
 from .grouped import GroupedKernels
 from .low_rank import LowRank
@@ -15,12 +15,16 @@ ON_REQUEST: dict[str, Family] = {family.name: family for family in (Lowered(),)}
 """Slower than the layer in onnxruntime on processors, so only for those who ask for them by name."""
 
 ALL = "all"
+_GROUP = "optimise_onnx.forms"
 
 
 def chosen(names: Sequence[str]) -> tuple[Family, ...]:
-    """Look families up; ``all`` means all but those on request. Raises UsageError for an unknown one."""
-    every = FAMILIES | ON_REQUEST
+    """Look families up; ``all`` means all but those on request: of ours, and what other packages offer.
+
+    Raises UsageError for an unknown one.
+    """
+    every: Registry[Family] = Registry("family of forms", _GROUP, FAMILIES | ON_REQUEST, kind=Family)
     for name in names:
-        if name not in every and name != ALL:
-            raise UsageError(f"no family of forms is called '{name}'", hint=f"one of {', '.join((*every, ALL))}")
-    return tuple(family for name, family in every.items() if name in names or (ALL in names and name in FAMILIES))
+        if name != ALL:
+            every.find(name, ALL)
+    return tuple(every[name] for name in every if name in names or (ALL in names and name in FAMILIES))

@@ -7,11 +7,11 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape, concrete, input_sizes
-from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import row_atoms
 from ..analysis.layers.forms import regularised
 from ..analysis.layers.linear import Linear, linear_layers
 from ..analysis.statistics.input_moments import InputMoments, input_moments
+from ..analysis.view import View
 from ..base import Context
 
 
@@ -30,14 +30,15 @@ class Inputs:
 
         Once forms are written, layers read other things than the moments are of.
         """
-        shapes = concrete(graph, input_sizes(graph, 1, 32))
+        shapes = concrete(graph, input_sizes(graph, 1))
         layers = linear_layers(graph, shapes)
         if context.calibration is None:
             return Inputs(layers, shapes, {}, {})
-        decisions = context.decisions
-        if "moments" in decisions and "keep" in decisions and not decisions.get("written"):
-            rows = _rows(decisions["dense"], decisions["ranking"].channels, decisions["keep"])
-            return Inputs(layers, shapes, decisions["moments"], rows)
+        plan = context.plan
+        if plan.reference is not None and not plan.written:
+            keep = plan.class_mask(graph)
+            if keep is not None:
+                return Inputs(layers, shapes, context.moments(plan.reference, plan.rows), _rows(plan.reference, keep))
         chosen = list(layers.values())
         found = input_moments(graph, chosen, shapes, context.fitting(), context.runner, context.rng())
         return Inputs(layers, shapes, found, {})
@@ -59,12 +60,11 @@ class Inputs:
         return np.stack([c[np.ix_(r, r)] for c, _, r in left]), np.stack([m[r] for _, m, r in left])
 
 
-def _rows(dense: Graph, channels: Channels, keep: Array) -> dict[str, Array]:
-    """Say of every layer's inputs, (g, d), which a removal has left."""
-    layers = linear_layers(dense, channels.context.shapes)
+def _rows(reference: View, keep: Array) -> dict[str, Array]:
+    """Say of every layer's inputs in the reference, (g, d), which are left."""
     found = {}
-    for end in channels.context.contractions:
-        layer = layers.get(end.node)
+    for end in reference.channels.context.contractions:
+        layer = reference.layers.get(end.node)
         if layer is not None:
             found[end.node] = np.repeat(keep[row_atoms(end.labels, layer)], layer.taps).reshape(layer.groups, -1)
     return found

@@ -1,13 +1,12 @@
 """``offer-forms``: list for every layer the other forms it may take, for ``allocate`` to choose from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
 from ...ir.shapes import Shape
 from ..analysis.channels.protected import held_tensors
@@ -16,43 +15,46 @@ from ..analysis.layers.linear import Linear, linear_layers, spatial_sizes, store
 from ..analysis.layers.writing import writable
 from ..analysis.statistics.input_moments import LARGEST, InputMoments
 from ..base import Context, Outcome
+from ..order import ALL as FACTS
 from .families import ALL, chosen
 
 
 @dataclass(frozen=True)
 class OfferForms:
-    """Offer ``families`` to every layer with a weight of its own whose inputs ``select-channels`` has measured, but
-    for those that ``keep_nodes`` and ``keep_types`` mean, as there.
+    """Offer the families of ``forms`` to every layer with a weight of its own whose inputs ``select-channels`` has
+    measured, but for those that ``keep_nodes`` and ``keep_types`` mean, as there.
     """
 
-    families: tuple[str, ...] = (ALL,)
+    forms: tuple[str, ...] = (ALL,)
     keep_nodes: str = ""
     keep_types: str = ""
     name: ClassVar[str] = "offer-forms"
+    needs: ClassVar[frozenset[str]] = frozenset({"ranking"})
+    provides: ClassVar[frozenset[str]] = frozenset({"offers"})
+    preserves: ClassVar[frozenset[str]] = FACTS
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave offers in the decisions. Raises UsageError without ranked channels, or for an unknown family."""
-        families = chosen(self.families)
-        if "ranking" not in context.decisions:
-            raise UsageError("offer-forms needs ranked channels", hint="put select-channels before it")
+        """Leave offers in the plan: none without calibration data. Raises UsageError for an unknown family."""
+        families, ranking = chosen(self.forms), context.plan.ranking
+        assert ranking is not None  # the manager has checked what the pass needs
         if context.calibration is None:
-            return Outcome(False, ("no calibration data: every layer keeps its form",))
-        moments = context.decisions["moments"]
-        shapes = context.decisions["ranking"].channels.context.shapes
-        held = held_tensors(graph, self.keep_nodes, self.keep_types)
+            nothing = replace(context.plan, offers=())
+            return Outcome(False, ("no calibration data: every layer keeps its form",), plan=nothing)
+        moments = context.moments(context.view(graph), ranking.rows)
+        shapes = ranking.channels.context.shapes
+        held = held_tensors(graph, self.keep_nodes, self.keep_types, context.given)
         layers = [layer for layer in decomposable(graph, shapes) if layer.output not in held]
         able = [tuple(family for family in families if family.forms(layer)) for layer in layers]
         make = partial(_estimates, graph, context, layers, able, moments)
-        arrays = context.remember(
-            "form-estimates", graph, [list(self.families), [layer.node for layer in layers], list(moments.key)], make
-        )
+        depends = [list(self.forms), [layer.node for layer in layers], list(moments.key)]
+        arrays = context.remember("form-estimates", graph, depends, make, families)
         offers = [
             Offer(layer, spatial_sizes(layer, shapes), kinds, np.asarray(arrays[layer.node]), itemsize(graph, layer))
             for layer, kinds in zip(layers, able, strict=True)
             if kinds and layer.node in arrays
         ]
-        context.decisions["offers"] = tuple(offers)
-        return Outcome(False, (f"{len(offers)} layers may take another form",), {"layers_offered": len(offers)})
+        figures, plan = {"layers_offered": len(offers)}, replace(context.plan, offers=tuple(offers))
+        return Outcome(False, (f"{len(offers)} layers may take another form",), figures, plan)
 
 
 def decomposable(graph: Graph, shapes: Mapping[str, Shape]) -> list[Linear]:

@@ -8,12 +8,12 @@ import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph, Node
-from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import Reader, readers
 from ..analysis.channels.surgery import Surgery, sliced_constant
 from ..analysis.layers.linear import Linear, linear_layers, stored_weight
 from ..analysis.layers.writing import stored_bias, writable, write_bias, write_weight
 from ..analysis.statistics.input_moments import InputMoments
+from ..analysis.view import View
 from ..base import Context, Outcome
 from .substitution import choose_partners, into_mean, into_partners, into_survivors, survivor_shares
 
@@ -28,6 +28,8 @@ class FoldChannels:
 
     into: str = "survivors"
     name: ClassVar[str] = "fold-channels"
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    preserves: ClassVar[frozenset[str]] = frozenset({"reference", "written"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite weights and biases behind a removal; without one, or without calibration data, do nothing.
@@ -36,13 +38,14 @@ class FoldChannels:
         """
         if self.into not in WAYS:
             raise UsageError(f"removed channels cannot go into '{self.into}'", hint=f"one of {', '.join(WAYS)}")
-        if "dense" not in context.decisions:
-            return Outcome(False, ("nothing was removed, so nothing to fold",))
-        moments = context.decisions.get("moments")
-        if moments is None:
+        plan = context.plan
+        assert plan.reference is not None  # the manager has checked what the pass needs
+        if context.calibration is None:
             return Outcome(False, ("no calibration data: nothing folded",))
-        decided = context.decisions
-        fold = _Fold(graph, decided["dense"], decided["ranking"].channels, decided["keep"], moments)
+        moments, keep = context.moments(plan.reference, plan.rows), plan.class_mask(graph)
+        if keep is None:
+            return Outcome(False, ("channels are gone that the original's groups cannot tell apart: nothing folded",))
+        fold = _Fold(graph, plan.reference, keep, moments)
         changed = fold.write(fold.matrices(self.into))
         return Outcome(changed > 0, (f"{changed} layers absorbed removed channels",), {"layers_folded": changed})
 
@@ -50,18 +53,15 @@ class FoldChannels:
 class _Fold:
     """A pruned graph, the original, and the layers of both that can be rewritten."""
 
-    def __init__(
-        self, graph: Graph, dense: Graph, channels: Channels, keep: Array, moments: Mapping[str, InputMoments]
-    ) -> None:
-        self.graph, self.dense, self.channels, self.keep, self.moments = graph, dense, channels, keep, moments
-        self.surgery = Surgery(dense, channels.context, keep)
+    def __init__(self, graph: Graph, reference: View, keep: Array, moments: Mapping[str, InputMoments]) -> None:
+        self.graph, self.keep, self.moments = graph, keep, moments
+        self.dense, self.channels = reference.graph, reference.channels
+        self.surgery = Surgery(self.dense, self.channels.context, keep)
         slim = linear_layers(graph, self.surgery.shapes_after())
         self.slim = {
             name: layer for name, layer in slim.items() if name in moments and writable(graph, graph.node(name), layer)
         }
-        self.layers = {
-            name: layer for name, layer in linear_layers(dense, channels.context.shapes).items() if name in self.slim
-        }
+        self.layers = {name: layer for name, layer in reference.layers.items() if name in self.slim}
 
     def matrices(self, into: str) -> dict[str, tuple[Array, Array]]:
         """Return old and new weights (g, d, m), in the original's form, of the layers that read removed channels."""

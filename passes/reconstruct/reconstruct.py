@@ -32,19 +32,23 @@ class Reconstruct:
     sweeps: int = 1
     samples: int = 128
     name: ClassVar[str] = "reconstruct"
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    preserves: ClassVar[frozenset[str]] = frozenset({"reference", "written"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Rewrite weights and biases; without a removal before it, do nothing. Raises UsageError."""
+        """Rewrite weights and biases; where nothing was removed or rewritten, do nothing. Raises UsageError."""
         if self.ridge < 0 or self.rounds < 0 or min(self.steps, self.sweeps, self.samples) < 1:
             raise UsageError("ridge and rounds must not be negative, steps, sweeps and samples at least 1")
-        if "dense" not in context.decisions:
+        if not context.plan.kept and not context.plan.written:
             return Outcome(False, ("nothing was removed, so nothing to reconstruct",))
         if context.calibration is None:
             return _from_weights(graph, context)
         return self._from_data(graph, context, context.calibration)
 
     def _from_data(self, graph: Graph, context: Context, calibration: Calibration) -> Outcome:
-        examiner = judge(context.decisions["dense"], context.judging(self.samples), context.runner)
+        reference = context.plan.reference
+        assert reference is not None  # the manager has checked what the pass needs
+        examiner = judge(reference.graph, context.judging(self.samples), context.runner)
         first = error = examiner.of(graph)
         solved = chained = 0
         for _ in range(self.sweeps):
@@ -61,7 +65,9 @@ class Reconstruct:
 
 
 def _from_weights(graph: Graph, context: Context) -> Outcome:
-    decisions = context.decisions
-    channels, keep = decisions["ranking"].channels, decisions["keep"]
-    repaired = repair(graph, decisions["dense"], channels, keep, WEIGHT_ONLY_RIDGE)
+    reference, keep = context.plan.reference, context.plan.class_mask(graph)
+    if reference is None or keep is None:
+        note = "no calibration data, and channels are gone that the original's groups cannot tell apart"
+        return Outcome(False, (f"{note}: nothing repaired",))
+    repaired = repair(graph, reference.graph, reference.channels, keep, WEIGHT_ONLY_RIDGE)
     return Outcome(repaired > 0, (f"no calibration data: {repaired} layers repaired from weights alone",))

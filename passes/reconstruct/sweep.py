@@ -6,9 +6,8 @@ import numpy as np
 
 from ...ir.feeds import Calibration
 from ...ir.graph import Array, Graph, Node
-from ...ir.shapes import concrete, input_sizes
-from ..analysis.channels.groups import Channels
-from ..analysis.channels.surgery import Surgery, compact
+from ...ir.shapes import Shape, concrete, input_sizes
+from ..analysis.channels.origins import shape_after
 from ..analysis.layers.forms import Written
 from ..analysis.layers.linear import Linear, linear_layers, stored_weight
 from ..analysis.layers.writing import writable, write_bias, write_weight
@@ -33,19 +32,20 @@ class Sweep:
     ) -> None:
         self.graph, self.context, self.calibration, self.ridge = graph, context, calibration, ridge
         self.rounds, self.steps = rounds, steps
-        self.dense: Graph = context.decisions["dense"]
-        self.channels: Channels = context.decisions["ranking"].channels
-        self.surgery = Surgery(self.dense, self.channels.context, context.decisions["keep"])
+        plan = context.plan
+        assert plan.reference is not None
+        self.reference, self.kept, self.written = plan.reference, plan.kept, plan.written
+        self.dense = plan.reference.graph
+        self.reads = {node.name: [tensor.name for tensor in node.inputs] for node in self.dense.nodes}
         self.rng = context.rng()
-        self.shapes = concrete(graph, input_sizes(graph, 1, 32)) | self.surgery.shapes_after()
+        self.shapes = concrete(graph, input_sizes(graph, 1)) | self._shapes_after()
         self.layers = linear_layers(graph, self.shapes)
-        self.written: dict[str, Written] = context.decisions.get("written", {})
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
         self.final = dict.fromkeys(self.layers, False)
 
     def solve(self) -> tuple[int, int]:
         """Solve every layer whose input changed; return how many, and how many of them with their chain."""
-        shapes = self.channels.context.shapes
+        shapes = self.reference.channels.context.shapes
         changed = self._changed()
         names = [layer.input for layer in self.layers.values()]
         batch = batch_for(self.dense, sorted(names, key=lambda n: -int(np.prod(shapes.get(n, ()))))[:8], shapes)
@@ -60,14 +60,26 @@ class Sweep:
                 self.final[name] = True
         return count, chained
 
+    def _shapes_after(self) -> dict[str, Shape]:
+        """Return the shapes of what is left of the reference's tensors, where it is known."""
+        tensors, shapes = self.dense.tensors(), self.reference.channels.context.shapes
+        found = {name: shapes[name] for name in shapes if name in tensors and self.kept.get(name, True) is not None}
+        lost = {name: origin for name, origin in self.kept.items() if origin is not None and name in found}
+        return found | {name: shape_after(found[name], origin) for name, origin in lost.items()}
+
+    def _moved(self) -> set[str]:
+        """Name the layers that read something else than in the reference: parts of what once was one layer."""
+        own = self.inner | set(self.written)
+        return {name for name, layer in self.layers.items() if layer.input not in self.reads.get(name, ())} - own
+
     def _stepper(self, graph: Graph, batch: int) -> Stepper:
         return Stepper(graph, self.calibration, self.context.runner, batch)
 
     def _changed(self) -> set[str]:
         """Name the nodes whose inputs are not what they were."""
-        keep = self.surgery.keep
-        changed = {end.node for end in self.channels.context.contractions if not keep[end.labels.atoms].all()}
-        changed |= set(self.written)
+        ends = self.reference.channels.context.contractions
+        changed = {end.node for end in ends if self.reads[end.node][end.operand] in self.kept}
+        changed |= set(self.written) | self._moved()
         for node in self.dense.nodes:
             reads = (*node.inputs, *node.captures())
             if any(t.producer is not None and t.producer.name in changed for t in reads):
@@ -157,7 +169,7 @@ class Sweep:
 
     def _reach(self, target: RegressionTarget, source: str, old: Stepper, new: Stepper) -> bool:
         """Step both graphs so far that a layer's input and its target are at hand."""
-        if target.dense not in self.channels.context.shapes:
+        if target.dense not in self.reference.channels.context.shapes or self.kept.get(target.dense, True) is None:
             return False
         old.advance([target.dense])
         new.advance([source, *([target.minus] if target.minus else [])])
@@ -178,7 +190,5 @@ class Sweep:
 
     def _restricted(self, values: Array, name: str) -> Array:
         """Keep the channels that the pruned graph still has."""
-        labels = self.channels.context.labels.get(name)
-        if labels is None or labels.shrink is None:
-            return np.asarray(values)
-        return compact(np.asarray(values), self.surgery.mask(labels), labels.shrink, name)
+        origin = self.kept.get(name)
+        return np.asarray(values) if origin is None else origin.restrict(np.asarray(values))

@@ -7,6 +7,7 @@ import numpy as np
 from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .additive import rounds_by_cost, unit_costs
+from .criterion import FROM_MOMENTS, ByReaders
 
 
 def activation(readers: Sequence[Reader], form: tuple[int, int], _rng: np.random.Generator) -> tuple[Array, Array]:
@@ -25,3 +26,11 @@ def _energy(reader: Reader) -> Array | None:
     variance: Array = np.diagonal(reader.cov) if reader.cov.ndim == 2 else reader.cov
     energy: Array = variance + reader.mean**2
     return energy
+
+
+ACTIVATION = ByReaders(
+    "activation",
+    'Sun et al., "A simple and effective pruning approach for large language models" (Wanda), arXiv 2306.11695',
+    FROM_MOMENTS,
+    activation,
+)

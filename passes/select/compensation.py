@@ -8,6 +8,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import compensated_curve, conditioned, constant_units
+from .criterion import FROM_MOMENTS, ByReaders
 from .forward import Partial, forward
 
 
@@ -24,3 +25,8 @@ def compensation(readers: Sequence[Reader], form: tuple[int, int], rng: np.rando
     last = constant_units(parts, form[0] * form[1])
     rounds = forward([Partial(part) for part in parts], form, last, Partial.gains)
     return rounds, compensated_curve(parts, rounds)
+
+
+COMPENSATION = ByReaders(
+    "compensation", 'Xie et al., "Pruning with compensation" (CaP), arXiv 2108.13728', FROM_MOMENTS, compensation
+)

@@ -8,6 +8,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from ..analysis.statistics.substitutes import rows_by_taps
 from .additive import rounds_by_cost
+from .criterion import FROM_WEIGHTS, ByReaders
 
 
 def geometric_median(
@@ -47,3 +48,11 @@ def _distances(gram: Array) -> Array:
     apart = squares[:, None] + squares - 2 * gram
     np.fill_diagonal(apart, 0.0)
     return np.asarray(np.sqrt(np.maximum(apart, 0.0)).sum(1))
+
+
+GEOMETRIC_MEDIAN = ByReaders(
+    "geometric-median",
+    'He et al., "Filter pruning via geometric median" (FPGM), CVPR 2019, arXiv 1811.00250',
+    FROM_WEIGHTS,
+    geometric_median,
+)

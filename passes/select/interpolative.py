@@ -9,6 +9,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import Part, compensated_curve, conditioned, constant_units
+from .criterion import FROM_MOMENTS, ByReaders
 from .forward import Partial, forward
 
 
@@ -31,3 +32,6 @@ def interpolative(readers: Sequence[Reader], form: tuple[int, int], rng: np.rand
 
 def _unweighted(part: Part) -> Part:
     return replace(part, covariance=part.covariance / np.trace(part.covariance), weight=part.weight[:, :0])
+
+
+INTERPOLATIVE = ByReaders("interpolative", "after Zhang et al. (CHaPR), arXiv 1908.03266", FROM_MOMENTS, interpolative)

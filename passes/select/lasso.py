@@ -9,6 +9,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import compensated_curve, conditioned
+from .criterion import FROM_MOMENTS, ByReaders
 from .gram import contribution_gram, weight_norms
 
 MOST_PENALTIES = 48
@@ -107,3 +108,11 @@ def descend(gram: Array, wanted: Array, penalty: float, start: Array) -> Array:
         if largest <= TOLERANCE * np.abs(factors).max(initial=0.0):
             break
     return factors
+
+
+LASSO = ByReaders(
+    "lasso",
+    'He, Zhang, Sun, "Channel pruning for accelerating very deep neural networks", ICCV 2017, arXiv 1707.06168',
+    FROM_MOMENTS,
+    lasso,
+)

@@ -7,6 +7,7 @@ import numpy as np
 from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .additive import rounds_by_cost, unit_costs
+from .criterion import FROM_WEIGHTS, ByReaders
 
 
 def magnitude(readers: Sequence[Reader], form: tuple[int, int], _rng: np.random.Generator) -> tuple[Array, Array]:
@@ -23,3 +24,12 @@ def _by_norm(readers: Sequence[Reader], form: tuple[int, int], power: int) -> tu
     flat = [None] * len(readers)
     costs = unit_costs([r.weight for r in readers], [r.unit for r in readers], flat, form[0] * form[1], power)
     return rounds_by_cost(costs, form[0])
+
+
+MAGNITUDE = ByReaders("magnitude", 'Fang et al., "DepGraph", CVPR 2023, arXiv 2301.12900', FROM_WEIGHTS, magnitude)
+MAGNITUDE_L1 = ByReaders(
+    "magnitude-l1",
+    'Li et al., "Pruning filters for efficient ConvNets", ICLR 2017, arXiv 1608.08710',
+    FROM_WEIGHTS,
+    magnitude_l1,
+)

@@ -8,6 +8,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import scales
+from .criterion import FROM_MOMENTS, ByReaders
 from .obs_math import Consumer, eliminate
 
 
@@ -26,3 +27,11 @@ def obs(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generat
     cells = np.repeat(np.arange(form[0]), form[1])
     result = eliminate(consumers, form[0] * form[1], cells=cells)
     return np.asarray(result.order).reshape(-1, form[0]), np.asarray(result.curve)
+
+
+OBS = ByReaders(
+    "obs",
+    'after Hassibi, Stork, "Second order derivatives for network pruning: optimal brain surgeon", NIPS 1992',
+    FROM_MOMENTS,
+    obs,
+)

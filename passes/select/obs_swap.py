@@ -8,6 +8,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import Part, compensated_curve, conditioned
+from .criterion import FROM_MOMENTS, ByReaders
 from .exchange import improved, reduced
 from .obs_math import Consumer, eliminate
 
@@ -54,3 +55,6 @@ def in_stages(parts: Sequence[Part], form: tuple[int, int]) -> Array:
 def _eliminated(parts: Sequence[Part], cell_of: Array, keep: Array) -> Array:
     consumers = [Consumer(part.covariance, part.weight, part.unit, 1.0) for part in parts]
     return eliminate(consumers, len(keep), ridge=0.0, cells=cell_of, keep=keep).order
+
+
+OBS_SWAP = ByReaders("obs-swap", "after Meng et al. (OSSCAR), ICML 2024, arXiv 2403.12983", FROM_MOMENTS, obs_swap)

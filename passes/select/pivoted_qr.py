@@ -8,6 +8,7 @@ from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
 from .activation import activation
 from .conditional import Part, compensated_curve, conditioned
+from .criterion import FROM_MOMENTS, ByReaders
 from .forward import Partial, forward
 from .gram import contribution_gram
 
@@ -38,3 +39,6 @@ def pivots(gram: Array, form: tuple[int, int]) -> Array:
     definite = gram + _JITTER * diagonal.max(initial=0.0) * np.eye(len(gram))
     whole = Part(definite, np.empty((len(gram), 0)), np.arange(len(gram)), ~silent)
     return forward([Partial(whole)], form, silent, Partial.variances)
+
+
+PIVOTED_QR = ByReaders("pivoted-qr", "Zhang et al. (CHaPR), arXiv 1908.03266", FROM_MOMENTS, pivoted_qr)

@@ -1,19 +1,20 @@
 """``remove-channels``: carry out what selection and allocation decided, and prove it with the zero-mask oracle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir.errors import UsageError, VerificationError
+from ...ir.errors import VerificationError
 from ...ir.feeds import batch_size, random_feeds
 from ...ir.graph import Array, Graph
-from ..analysis.channels.branch_removal import branch_cut, keep_shape, mean_shifts, remove_branches, shift_readers
+from ..analysis.channels.branch_removal import branch_cut, mean_shifts, remove_branches, shift_readers
 from ..analysis.channels.branches import Cut
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.masking import masked
-from ..analysis.channels.ranking import Ranking
+from ..analysis.channels.origins import origins
+from ..analysis.channels.removal import keep_mask
 from ..base import Context, Outcome
 
 TOLERANCE = 1e-5
@@ -30,31 +31,33 @@ class RemoveChannels:
 
     tolerance: float = TOLERANCE
     name: ClassVar[str] = "remove-channels"
+    needs: ClassVar[frozenset[str]] = frozenset({"ranking", "widths"})
+    carries_out: ClassVar[frozenset[str]] = frozenset({"widths"})
+    preserves: ClassVar[frozenset[str]] = frozenset({"forms", "reference"})
+    provides: ClassVar[frozenset[str]] = frozenset({"reference"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Rewrite the graph and leave the original and the keep mask in the decisions.
+        """Rewrite the graph; the plan gets it as it was for a reference, and what is left of the reference's channels.
 
-        Raises UsageError without a selection before it, PreconditionError for blocks that the graph needs,
-        VerificationError when the oracle fails.
+        Raises PreconditionError for branches that the graph needs, VerificationError when the oracle fails.
         """
-        ranking: Ranking | None = context.decisions.get("ranking")
-        removed: dict[str, int] | None = context.decisions.pop("removed", None)
-        if ranking is None or removed is None:
-            hint = "put select-channels{keep=…} or allocate before it"
-            raise UsageError("remove-channels has nothing decided to carry out", hint=hint)
-        kept = ranking.kept(removed)
+        ranking, widths = context.plan.ranking, context.plan.decision.widths
+        assert ranking is not None and widths is not None  # the manager has checked what the pass needs
+        kept = ranking.kept(widths)
+        plan = context.plan.referred(context.view(graph))
+        plan = replace(plan, decision=replace(plan.decision, widths=None), alternatives=())
         if not kept:
-            return Outcome(False, ("nothing to remove",))
+            return Outcome(False, ("nothing to remove",), plan=plan)
         channels = ranking.channels
         parts = branch_cut(graph, channels, kept)
-        shifts = mean_shifts(graph, channels, parts, _means(graph, context) if parts.readers else {})
+        means = _means(graph, context, ranking.rows) if parts.readers else {}
+        shifts = mean_shifts(graph, channels, parts, means)
         reference = _reference(graph, channels, kept, shifts) if context.verify else None
-        context.decisions["dense"] = graph.copy()
-        context.decisions.pop("written", None)  # forms written before are ordinary layers from here
-        context.decisions["keep"] = keep_shape(channels, kept)
+        plan = plan.shortened(origins(channels, keep_mask(channels, kept)))
+        plan = replace(plan, written={}, ranking=None, offers=None)  # forms written before are layers from here
         remove_branches(graph, channels, kept, shifts, parts, context.runner)
         error = self._prove(reference, graph, context) if reference is not None else None
-        return _outcome(channels, kept, parts, error)
+        return replace(_outcome(channels, kept, parts, error), plan=plan)
 
     def _prove(self, reference: Graph, graph: Graph, context: Context) -> float:
         if context.calibration is not None:
@@ -91,11 +94,11 @@ def _outcome(channels: Channels, kept: Mapping[str, Array], parts: Cut, error: f
     return Outcome(True, (note, *blocks, *proof), figures)
 
 
-def _means(graph: Graph, context: Context) -> Mapping[str, Array]:
+def _means(graph: Graph, context: Context, rows: int) -> Mapping[str, Array]:
     """Return the means of what every layer reads, by node name; nothing without statistics."""
-    moments = context.decisions.get("moments")
-    if moments is None:
+    if context.calibration is None:
         return {}
+    moments = context.moments(context.view(graph), rows)
     return context.remember("means", graph, list(moments.key), lambda: {name: m.mean for name, m in moments.items()})
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from ...ir.arguments import axis
 from ...ir.graph import Graph
 from ...ir.shapes import concrete, input_sizes
-from ..analysis.channels.groups import Channels, analyse
+from ..analysis.channels.groups import Channels
 from ..analysis.channels.labels import Contraction
 from ..analysis.channels.rules.indexing import takes_all
-from ..analysis.layers.linear import linear_layers
 from ..base import Context, Outcome
+from ..order import EXACT
 
 _LEAST_READERS = 2
 
@@ -30,11 +30,12 @@ class SampleInputs:
     """
 
     name: ClassVar[str] = "sample-inputs"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Insert samplers; ``drop-samplers`` takes out those that selection left whole."""
-        channels = context.analysis("channels", lambda: analyse(graph))
-        layers = linear_layers(graph, channels.context.shapes)
+        view = context.view(graph)
+        channels, layers = view.channels, view.layers
         dense = {name for name, layer in layers.items() if layer.groups == 1 and not layer.columns}
         ends = [end for end in _shared(channels) if end.node in dense and end.labels.shrink is not None]
         for end in ends:
@@ -47,10 +48,11 @@ class DropSamplers:
     """Take out every Gather that takes all channels in order."""
 
     name: ClassVar[str] = "drop-samplers"
+    preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Let the readers of a whole sampler read what it reads."""
-        shapes = concrete(graph, input_sizes(graph, 1, 32))
+        shapes = concrete(graph, input_sizes(graph, 1))
         dropped = 0
         for node in graph.nodes:
             if node.op != "Gather" or graph.is_output(node.outputs[0]):

@@ -1,21 +1,25 @@
 """``select-channels``: rank every group's channels by a criterion; with ``keep``, also decide how many stay."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph
-from ..analysis.channels.groups import Channels, Group, analyse
+from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.protected import held_tensors
 from ..analysis.channels.ranking import GroupRanking, Ranking
-from ..analysis.channels.readers import readers
-from ..analysis.layers.linear import Linear, linear_layers
-from ..analysis.statistics.input_moments import LazyMoments, StoredMoments, input_moments
+from ..analysis.view import View
 from ..base import Context, Outcome
-from .criteria import CRITERIA, NEEDS_DATA
+from ..order import ALL
+from .criteria import CRITERIA
+from .criterion import Criterion, fault
+from .evidence import MEASURED, NEEDS, PROVIDED, Evidence, Study
+
+_WITHOUT_DATA = "magnitude"
 
 
 @dataclass(frozen=True)
@@ -31,78 +35,87 @@ class SelectChannels:
     keep_types: str = ""
     rows: int = 0
     name: ClassVar[str] = "select-channels"
+    preserves: ClassVar[frozenset[str]] = ALL
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A ranking, and with ``keep`` widths."""
+        return frozenset({"ranking", "widths"} if self.keep else {"ranking"})
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Leave a :class:`Ranking` in the decisions, and widths when ``keep`` is given. Raises UsageError."""
-        if self.criterion not in CRITERIA:
-            raise UsageError(f"no criterion is called '{self.criterion}'", hint=f"one of {', '.join(sorted(CRITERIA))}")
+        """Leave a :class:`Ranking` in the plan, and widths when ``keep`` is given. Raises UsageError."""
+        CRITERIA.find(self.criterion)
         if self.rows < 0:
             raise UsageError(f"rows={self.rows} must not be negative")
         if not 0 <= self.keep <= 1:
             raise UsageError(f"keep={self.keep} is not a share between 0 and 1")
-        channels = context.analysis("channels", lambda: analyse(graph))
-        groups = self._free_groups(graph, channels)
-        ranking = self._rank(graph, context, channels, groups)
-        context.decisions["ranking"] = ranking
+        view = context.view(graph)
+        channels = view.channels
+        groups = self._free_groups(graph, channels, context.given)
+        ranking = self._rank(view, context, groups)
+        plan = replace(context.plan, ranking=ranking, curves={})
         if self.keep:
             widths = {g.name: g.width - max(1, round(self.keep * g.width)) for g in groups}
-            context.decisions["removed"] = widths
+            plan = replace(plan, decision=replace(plan.decision, widths=widths))
         held = sum(group.width > 1 for group in channels.groups) - len(groups)
         notes = (
             f"{len(groups)} groups ranked by {ranking.criterion}",
+            *([f"{self.criterion} needs calibration data"] if ranking.criterion != self.criterion else []),
             *([f"{held} groups kept as asked"] if held else []),
         )
-        return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)})
+        return Outcome(False, notes, {"criterion": ranking.criterion, "groups": len(groups)}, plan)
 
-    def _rank(self, graph: Graph, context: Context, channels: Channels, groups: list[Group]) -> Ranking:
-        criterion = self.criterion
-        if context.calibration is None and criterion in NEEDS_DATA:
-            criterion = "magnitude"
-        layers = linear_layers(graph, channels.context.shapes)
-        if context.calibration is not None:
-            read = {end.node for end in channels.context.contractions}
-            chosen = [layer for name, layer in layers.items() if name in read]
-            make = partial(self._moments, graph.copy(), chosen, channels, context)
-            context.decisions["moments"] = LazyMoments(make, key=(self.rows,))
-
-        def rank() -> dict[str, Array]:
-            return _scored(graph, context, channels, groups, layers, criterion)
-
-        arrays = context.remember("ranking", graph, [criterion, self.rows, [group.name for group in groups]], rank)
+    def _rank(self, view: View, context: Context, groups: list[Group]) -> Ranking:
+        name = usable(self.criterion, context)
+        criterion = CRITERIA[name]
+        study = Study(view, context, {} if context.calibration is None else context.moments(view, self.rows))
+        given = [context.provided[need] for need in sorted(criterion.needs & PROVIDED)]
+        depends = [name, self.rows, [group.name for group in groups], [key_of(value) for value in given]]
+        score = partial(_scored, study, groups, criterion)
+        ranks = context.remember("ranking", view.graph, depends, score, code=[criterion, *given])
         found = {
-            group.name: GroupRanking(group.cells.ravel()[arrays[f"order_{place}"]], arrays[f"curve_{place}"])
+            group.name: GroupRanking(group.cells.ravel()[ranks[f"order_{place}"]], ranks[f"curve_{place}"])
             for place, group in enumerate(groups)
         }
-        return Ranking(criterion, channels, found)
+        return Ranking(name, view.channels, found, rows=self.rows)
 
-    def _moments(self, graph: Graph, layers: list[Linear], channels: Channels, context: Context) -> StoredMoments:
-        context.progress("measuring activations", 0.0)
-        shapes, rows = channels.context.shapes, self.rows or None
-        return input_moments(graph, layers, shapes, context.fitting(), context.runner, context.rng(), rows=rows)
-
-    def _free_groups(self, graph: Graph, channels: Channels) -> list[Group]:
+    def _free_groups(self, graph: Graph, channels: Channels, given: Graph | None) -> list[Group]:
         """Leave out groups that touch a node the user wants to keep."""
         tensors = graph.tensors()
-        stay = [tensors[name] for name in held_tensors(graph, self.keep_nodes, self.keep_types)]
+        stay = [tensors[name] for name in held_tensors(graph, self.keep_nodes, self.keep_types, given)]
         atoms = [channels.context.of(tensor).atoms.ravel() for tensor in stay]
         held = np.concatenate([np.empty(0, np.int64), *atoms])
         return [group for group in channels.groups if group.width > 1 and not np.isin(group.cells, held).any()]
 
 
-def _scored(
-    graph: Graph,
-    context: Context,
-    channels: Channels,
-    groups: list[Group],
-    layers: dict[str, Linear],
-    criterion: str,
-) -> dict[str, Array]:
-    """Rank every group; return its order of units and its curve under its number."""
-    weights: dict[str, Array] = {}
-    found, rng = dict[str, Array](), context.rng()
-    moments = context.decisions.get("moments", {})
+def usable(name: str, context: Context) -> str:
+    """Return the criterion that can be asked here: without calibration data one that reads weights alone.
+
+    Raises UsageError where what it needs can neither be had nor done without.
+    """
+    needs = CRITERIA.find(name).needs
+    if unknown := sorted(needs - NEEDS):
+        raise UsageError(f"criterion '{name}' needs '{unknown[0]}'", hint=f"what there is: {', '.join(sorted(NEEDS))}")
+    if missing := sorted(needs & PROVIDED - context.provided.keys()):
+        raise UsageError(f"criterion '{name}' needs {' and '.join(missing)}", why="none are provided")
+    return _WITHOUT_DATA if context.calibration is None and needs & MEASURED else name
+
+
+def key_of(value: Any) -> Any:
+    """Return what tells something that is provided from another: arrays as they are, else its ``key``."""
+    if isinstance(value, np.ndarray):
+        return value
+    return [[name, value[name]] for name in sorted(value)] if isinstance(value, Mapping) else value.key
+
+
+def _scored(study: Study, groups: list[Group], criterion: Criterion) -> dict[str, Array]:
+    """Rank every group; return its order of units and its curve under its number. Raises UsageError."""
+    found, rng = dict[str, Array](), study.context.rng()
     for place, group in enumerate(groups):
-        context.progress("ranking channels", place / len(groups))
-        reading = readers(graph, channels, group, layers, moments, weights)
-        found[f"order_{place}"], found[f"curve_{place}"] = CRITERIA[criterion](reading, group.cells.shape, rng)
+        study.context.progress("ranking channels", place / len(groups))
+        evidence = Evidence(study, group, rng, criterion.needs)
+        order, curve = criterion.rank(evidence)
+        if wrong := fault((order, curve), evidence.form):
+            raise UsageError(f"criterion '{criterion.name}' does not rank '{group.name}'", why=wrong)
+        found[f"order_{place}"], found[f"curve_{place}"] = order, curve
     return found

@@ -9,6 +9,7 @@ from ..analysis.channels.readers import Reader
 from ..analysis.statistics.substitutes import substitution_costs
 from .activation import activation
 from .conditional import scales
+from .criterion import FROM_MOMENTS, ByReaders
 
 
 def zero_or_similar(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
@@ -56,3 +57,8 @@ def _totals(options: Array, stays: Array) -> Array:
     gone = ~stays
     lost = np.bincount(best[gone], (without - cheapest)[gone], len(stays) + 1)[:-1]
     return np.asarray(cheapest[gone].sum() + cheapest + lost)
+
+
+ZERO_OR_SIMILAR = ByReaders(
+    "zero-or-similar", "after Huang et al. (AFCP), IEEE TCAD 2022", FROM_MOMENTS, zero_or_similar
+)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .ir.feeds import Calibration as Calibration
-    from .passes.allocate.target import Target as Target
+    from .passes.analysis.costs.target import Target as Target
     from .passes.manager import PassManager as PassManager
     from .tools.api import CompressResult as CompressResult
     from .tools.api import analyse as analyse
@@ -21,7 +21,7 @@ _PUBLIC = {
     "CompressResult": "tools.api",
     "HlsResult": "tools.hls.handover",
     "PassManager": "passes.manager",
-    "Target": "passes.allocate.target",
+    "Target": "passes.analysis.costs.target",
     "analyse": "tools.api",
     "compress": "tools.api",
     "hls": "tools.hls.handover",

@@ -1,5 +1,7 @@
 """Shapes by inference: symbolic as declared, concrete at chosen sizes, and without copies of large weights."""
 
+import pickle
+
 import numpy as np
 import pytest
 from oracle import graph_of
@@ -9,6 +11,7 @@ from zoo.builder import Builder
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes, skeleton, symbolic
+from optimise_onnx.ir.sizes import Sizes
 
 
 def head() -> Graph:
@@ -55,24 +58,43 @@ def test_a_shape_that_cannot_be_is_left_out() -> None:
     assert "matmul_0_out" not in concrete(graph, {"x": (2, 4)})
 
 
-def test_symbols_get_one_size_each_the_first_of_a_shape_is_the_batch() -> None:
-    b = Builder("sizes")
-    one, two = b.input("one", ["N", 3, "H", "W"]), b.input("two", ["N", "H", 5])
-    graph = graph_of(b.model(one, two))
-    assert input_sizes(graph, 2, 7) == {"one": (2, 3, 7, 7), "two": (2, 7, 5)}
+def test_input_sizes_are_those_kept_with_the_graph() -> None:
+    graph = head()
+    graph.sizes = Sizes({"H": 7, "W": 9})
+    assert input_sizes(graph, 2) == input_sizes(graph.copy(), 2) == {"x": (2, 3, 7, 9)}
+    assert pickle.loads(pickle.dumps(graph.sizes)) == graph.sizes
 
 
-def test_a_symbol_that_is_a_batch_anywhere_is_one_everywhere() -> None:
-    b = Builder("transposed")
-    graph = graph_of(b.model(b.input("one", ["N", 3]), b.input("two", [4, "N"])))
-    assert input_sizes(graph, 2, 7) == {"one": (2, 3), "two": (4, 2)}
+def test_another_version_of_a_graph_keeps_its_sizes() -> None:
+    graph, other = head(), head()
+    other.sizes = Sizes({"H": 7, "W": 9})
+    graph.become(other)
+    assert graph.sizes == other.sizes
+    graph.sizes = Sizes({"H": 5, "W": 5})
+    graph.become(other)
+    assert graph.sizes == Sizes({"H": 5, "W": 5})
+
+
+def test_a_graph_without_sizes_gets_the_first_that_inference_can_follow_and_keeps_them() -> None:
+    graph = head()
+    assert input_sizes(graph, 2) == {"x": (2, 3, 32, 32)}
+    assert graph.sizes == Sizes({"H": 32, "W": 32}, frozenset("HW"))
+    b = Builder("sixteen")
+    graph = graph_of(b.model(b.add(b.input("x", ["N", "S"]), b.vector(16))))
+    assert input_sizes(graph, 1) == {"x": (1, 16)}
+
+
+def test_sizes_that_do_not_name_every_open_dimension_are_chosen_again() -> None:
+    graph = head()
+    graph.sizes = Sizes({"H": 7})
+    assert input_sizes(graph, 1) == {"x": (1, 3, 32, 32)}
 
 
 def test_an_input_without_rank_is_an_error() -> None:
     graph = head()
     graph.inputs[0]._raw.shape = None
     with pytest.raises(InvalidModelError, match="input 'x' has no declared rank"):
-        input_sizes(graph, 1, 32)
+        input_sizes(graph, 1)
 
 
 def test_a_skeleton_holds_no_large_weight_and_leaves_the_graph_alone() -> None:

@@ -1,4 +1,4 @@
-"""What passes share: samples to fit on and others to judge by, analyses made once, randomness by the seed."""
+"""What passes share: samples to fit on and others to judge by, randomness by the seed."""
 
 import numpy as np
 import pytest
@@ -44,9 +44,8 @@ def test_fixed_batches_stay_whole(graph: Graph, samples: int) -> None:
         assert part.samples % 8 == 0 < part.samples
 
 
-def test_an_analysis_is_made_once_and_randomness_starts_anew(graph: Graph) -> None:
+def test_randomness_starts_anew(graph: Graph) -> None:
     shared = Context(OrtRunner(1), graph, seed=3)
-    assert shared.analysis("key", list) is shared.analysis("key", list)
     assert (
         shared.rng().integers(1 << 60)
         == shared.rng().integers(1 << 60)

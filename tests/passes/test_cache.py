@@ -15,6 +15,7 @@ from zoo import ZOO, feeds
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.cache_folder import default_folder
 from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.sizes import Sizes
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.hashing import calibration_digest, code_digest, digest, graph_digest
@@ -149,13 +150,15 @@ def test_samples_count_not_their_pieces() -> None:
     assert len({calibration_digest(each) for each in (whole, *others)}) == 5
 
 
-def test_graphs_count_with_their_weights() -> None:
+def test_graphs_count_with_their_weights_and_sizes() -> None:
     graph = graph_of(ZOO["mlp"]())
     assert graph_digest(graph) == graph_digest(graph.copy()) == graph_digest(graph_of(ZOO["mlp"]()))
     other = graph.copy()
     weight = next(other.constants())
     other.set_array(weight, weight.array + np.float32(1e-3))
-    assert graph_digest(other) != graph_digest(graph)
+    sized = graph.copy()
+    sized.sizes = Sizes({"H": 8})
+    assert len({graph_digest(each) for each in (graph, other, sized)}) == 3
     assert code_digest() == code_digest()
 
 

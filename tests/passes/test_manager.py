@@ -12,7 +12,6 @@ from onnx import helper
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import OptimiseOnnxError, PassError, TargetNotMetError, UsageError, VerificationError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes import pipelines
 from optimise_onnx.passes.base import Context, Outcome
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.observers import DumpAfter, PrintAfter, Timing
@@ -41,7 +40,7 @@ class Rename:
     name: ClassVar[str] = "rename"
 
     def run(self, graph: Graph, context: Context) -> Outcome:
-        context.analysis("ops", lambda: [node.op for node in graph.nodes])
+        context.view(graph).once("ops", lambda: [node.op for node in graph.nodes])
         found = [node for node in graph.nodes if node.op == self.old]
         if not found:
             return Outcome(False)
@@ -76,9 +75,9 @@ def test_analyses_are_dropped_when_the_graph_changes() -> None:
     graph = chain("Relu", "Relu")
     state = context(graph)
     PassManager((Rename(old="Exp"),)).run(graph, state)
-    assert state.cached == {"ops": ["Relu", "Relu"]}
+    assert state.view(graph).once("ops", list) == ["Relu", "Relu"]
     PassManager((Rename(),)).run(graph, state)
-    assert state.cached == {}
+    assert state.view(graph).once("ops", list) == []
 
 
 def test_a_pass_that_breaks_the_graph_is_named_and_leaves_a_reproducer(tmp_path: Path) -> None:
@@ -145,32 +144,3 @@ def test_parsing_builds_a_manager_that_prints_back() -> None:
     assert str(PassManager.parse(written)) == written
     with pytest.raises(UsageError, match="did you mean 'fold-constants'"):
         PassManager.parse("fold-constant")
-
-
-@dataclass(frozen=True)
-class FakeEntryPoint:
-    name: str
-    value: str
-    result: type | Exception
-
-    def load(self) -> type:
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        (FakeEntryPoint("rename", "theirs:Rename", Rename), None),
-        (FakeEntryPoint("reconstruct", "theirs:Mine", Rename), "'theirs:Mine' offers.*'reconstruct', which exists"),
-        (FakeEntryPoint("broken", "theirs:Gone", ImportError("no theirs")), "'broken'.*cannot be imported: no theirs"),
-    ],
-)
-def test_other_packages_offer_passes(entry: FakeEntryPoint, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipelines, "entry_points", lambda group: [entry] if group == "optimise_onnx.passes" else [])
-    if said is None:
-        assert PassManager.parse("rename{old=Exp}").passes == (Rename(old="Exp"),)
-        return
-    with pytest.raises(UsageError, match=said):
-        PassManager.parse("rename")

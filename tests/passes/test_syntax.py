@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context, Outcome, Pass
-from optimise_onnx.passes.pipelines import PASSES, known_passes, lossy_pipeline
+from optimise_onnx.passes.pipelines import PASSES, known_passes
 from optimise_onnx.passes.syntax import join, options, parse, text
 
 
@@ -126,11 +126,3 @@ def test_every_known_pass_is_documented_and_called_by_its_name() -> None:
         assert kind.__doc__
         assert options(kind) is not None
     assert known_passes().keys() >= PASSES.keys()
-
-
-def test_the_default_pipeline_parses() -> None:
-    written = ",".join(
-        lossy_pipeline("macs=0.5x", criterion="obs", keep_nodes=r"(?:conv\d{1,2})|(?:a,b)", max_ratio=0.9)
-    )
-    assert join(parse(written, known_passes())) == written
-    assert [step.name for step in parse(written, known_passes())][0] == "select-channels"

@@ -1,5 +1,6 @@
 """A small model with calibration data in a folder, and a way to run commands in it."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from zoo import feeds
 from zoo.builder import Builder
 
+from optimise_onnx.passes.search import meet_target
 from optimise_onnx.tools import outcome
 from optimise_onnx.tools.cli import main
 
@@ -49,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez(tmp_path / "data.npz", **feeds(model, 0, SAMPLES), label=labels)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(outcome, "_SECONDS", 0.05)
-    monkeypatch.setattr(outcome, "slower", lambda _: False)  # other tests run beside
+    monkeypatch.setattr(meet_target, "_slower", lambda _: False)  # other tests run beside
     return tmp_path
 
 
@@ -63,3 +65,11 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
         return Run(code, printed.out, printed.err)
 
     return command
+
+
+@pytest.fixture
+def device(folder: Path) -> str:
+    """A command that takes a millisecond for every thousand bytes of the model's file."""
+    script = folder / "device.py"
+    script.write_text("import os, sys\nprint('ms:', os.path.getsize(sys.argv[1]) / 1000)\n")
+    return f"{sys.executable} -I -S {script} {{model}}"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import onnx
 import pytest
@@ -67,16 +68,27 @@ def test_an_unreachable_target_says_what_can_be_reached() -> None:
         compress(network(), target="params=20")
 
 
-def test_options_are_checked() -> None:
-    for options in ({"align": -1}, {"max_ratio": -0.1}, {"keep": ["nowhere"]}, {"criterion": "none such"}):
-        with pytest.raises(UsageError):
-            compress(network(), target="macs=0.5x", **options)
+WRONG = (
+    {"align": -1},
+    {"max_ratio": -0.1},
+    {"keep_nodes": ["nowhere"]},
+    {"keep_nodes": ["conv", "nowhere"]},
+    {"keep_types": ["Conv", "Nothing"]},
+    {"criterion": "none such"},
+)
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_options_are_checked(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        compress(network(), target="macs=0.5x", **options)
 
 
 def test_analyse_counts_and_explains() -> None:
     found = analyse(network())
     assert [group.width for group in found.channels.groups] == [8, 12, 16]
     assert [line.pin.op for line in found.pins] == ["Gemm"]
+    assert str(found.why("conv_0")).startswith("'conv_0_out' comes from Conv 'conv_0'")
     written = found.to_json()
     assert written["total"]["macs"] == 64 * 9 * (3 * 8 + 8 * 12 + 12 * 16) + 16 * 10
 

@@ -16,6 +16,7 @@ def bench(
     profile: o.Profile = False,
     json_file: o.Json = None,
     seed: o.Seed = 0,
+    input_shapes: o.InputShapes = None,
 ) -> None:
     """Measure the latency of one model, or of two in turns.
 
@@ -30,9 +31,13 @@ def bench(
     from .. import table
     from ..output import write_json
 
-    found = measured.bench(paths, threads=threads, batch=batch, seconds=seconds, seed=seed, profiled=profile)
+    found = measured.bench(
+        paths, threads=threads, batch=batch, seconds=seconds, seed=seed, profiled=profile, input_shapes=input_shapes
+    )
     out.say(table.bench(found))
     out.say(table.settings(found))
+    for note in found.notes:
+        out.say(note)
     if second is not None:
         out.say(table.verdict(found.latency))
     if found.profile is not None:

@@ -5,11 +5,12 @@ from typing import Any
 
 from ...ir.errors import UsageError
 from ..files import check_output
+from ..settings import Settings
 from ..terminal import Terminal
 from . import options as o
 
 
-@o.command
+@o.command(Settings)
 def compress(
     out: Terminal,
     source: o.Model,
@@ -21,19 +22,24 @@ def compress(
     metric: o.Metric = None,
     report: o.Report = None,
     dry_run: o.DryRun = False,
+    print_pipeline: o.PrintPipeline = False,
     **wishes: Any,
 ) -> None:
     """Remove channels until the model costs what --target says, and repair what is left.
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
+    settings = Settings.parse(target, **wishes)
+    if print_pipeline:
+        from ..recipes import pipeline
+
+        out.say(pipeline(settings))
+        return
     if not dry_run:
         _check_outputs(source, output, report, data)
     from .. import api
     from .. import output as results
-    from ..settings import Settings
 
-    settings = Settings.parse(target, **wishes)
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)

@@ -1,13 +1,15 @@
 """Options of the commands, and the ones that all of them have."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ..settings import AUTO, Running
 from ..terminal import DEBUG, QUIET, Terminal
 
 Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to read.", show_default=False)]
@@ -17,6 +19,10 @@ Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
+Why = Annotated[
+    str | None,
+    typer.Option(metavar="TENSOR", help="Say only what couples and pins the channels of this tensor or node."),
+]
 Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
 
 Data = Annotated[
@@ -28,67 +34,19 @@ Data = Annotated[
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
 Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
 Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape", metavar="NAME:D0,D1,...", help="Sizes of an input that the model leaves open (repeatable)."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
 Target = Annotated[
-    str, typer.Option(metavar="T", help="latency=0.6x, latency=3ms, macs=0.5x, params=60%, bytes=4MB and the like.")
+    str, typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all.")
 ]
-Criterion = Annotated[
-    str | None, typer.Option(metavar="NAME", help="How channels are ranked: obs with data and magnitude without.")
-]
-Keep = Annotated[
-    list[str], typer.Option(metavar="REGEX", help="Keep all channels of these nodes or tensors (repeatable).")
-]
-KeepType = Annotated[list[str], typer.Option(metavar="OP", help="Keep channels of this operator (repeatable).")]
-Allocation = Annotated[
-    str, typer.Option(metavar="NAME", help="Who loses how much: global by measured error, uniform, or bisect.")
-]
-Sampler = Annotated[
-    bool, typer.Option("--sampler", help="Let layers read a part of a shared stream: fewer MACs, some copying.")
-]
-Forms = Annotated[
-    list[str],
-    typer.Option(metavar="NAME", help="Let layers become stretch, low-rank, strided, grouped, or all (repeatable)."),
-]
-Cache = Annotated[
-    bool, typer.Option("--cache/--no-cache", help="Keep measurements for other targets of the same model and data.")
-]
-MaxRatio = Annotated[
-    float | None, typer.Option(min=0.0, max=1.0, metavar="R", help="Remove at most this share of a group.")
-]
-
-
-def _multiple(align: str | int) -> int:
-    if align == "auto":
-        return 0
-    if not str(align).isdecimal() or (isinstance(align, str) and int(align) < 1):
-        raise typer.BadParameter(f"'{align}' is no width: give a number of channels, 1 or more, or auto")
-    return int(align)
-
-
-Align = Annotated[
-    int,
-    typer.Option(
-        parser=_multiple,
-        metavar="N|auto",
-        show_default="auto",
-        help="Keep widths multiples of N, or of what makes convolutions faster here.",
-    ),
-]
-LatencyThreads = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Threads that latency is measured on; 0 leaves onnxruntime the choice.")
-]
-LatencyBatch = Annotated[int, typer.Option(min=1, metavar="N", help="Samples a run that latency is measured on.")]
-LatencyCommand = Annotated[
-    str | None,
-    typer.Option(metavar="'CMD {model}'", help="Ask CMD, which prints milliseconds, how long a model takes elsewhere."),
-]
-Guard = Annotated[bool, typer.Option("--guard/--no-guard", help="Refuse a model slower than the original.")]
-AllowPartial = Annotated[
-    bool, typer.Option("--allow-partial", help="Where the target is missed, write the best found (exit code 4 still).")
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse operators without a rule (exit code 6).")]
+PrintPipeline = Annotated[bool, typer.Option("--print-pipeline", help="Print the passes that this would run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and write nothing.")]
 
 Atol = Annotated[float, typer.Option(min=0.0, help="Largest absolute difference.")]
@@ -100,6 +58,9 @@ Batch = Annotated[
 Profile = Annotated[bool, typer.Option("--profile", help="Also show the time of each operator and layer.")]
 
 Passes = Annotated[str, typer.Option(metavar="TEXT", help="name{option=value,...},name2,... as `passes` lists them.")]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep the state after every pass in DIR, and go on from there.")
+]
 DumpAfter = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the graph after every pass.")]
 PrintAfter = Annotated[bool, typer.Option("--print-after", help="Print the graph after every change.")]
 TimePasses = Annotated[bool, typer.Option("--time-passes", help="Show seconds by pass.")]
@@ -110,29 +71,20 @@ Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say m
 NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
 
 
-SETTINGS: dict[str, tuple[object, object]] = {
-    "criterion": (Criterion, None),
-    "keep": (Keep, []),
-    "keep_type": (KeepType, []),
-    "allocation": (Allocation, "global"),
-    "sampler": (Sampler, False),
-    "forms": (Forms, []),
-    "cache": (Cache, True),
-    "max_ratio": (MaxRatio, None),
-    "align": (Align, 0),
-    "threads": (LatencyThreads, 0),
-    "batch": (LatencyBatch, 1),
-    "latency_command": (LatencyCommand, None),
-    "guard": (Guard, True),
-    "allow_partial": (AllowPartial, False),
-    "seed": (Seed, 0),
-    "strict": (Strict, False),
-}
-"""The fields of ``Settings`` as options, with their defaults: what a command's last parameter, ``**``, stands for."""
+Command = Callable[..., None]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``-q``, ``-v`` and ``--no-colour``; it gets the terminal they ask for as its first argument."""
+def command(given: Any) -> Callable[..., Any]:
+    """Give a command ``-q``, ``-v`` and ``--no-colour``; it gets the terminal they ask for as its first argument.
+
+    ``command(Settings)`` also gives it the options of a class, for its last parameter, ``**``.
+    """
+    if isinstance(given, type):
+        return lambda function: _with_options(function, given)
+    return _with_options(given, None)
+
+
+def _with_options(function: Command, kind: type[Running] | None) -> Command:
     common = {"context": typer.Context, "quiet": Quiet, "verbose": Verbose, "no_colour": NoColour}
     defaults = {"context": inspect.Parameter.empty, "quiet": False, "verbose": 0, "no_colour": False}
 
@@ -144,14 +96,38 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function(terminal, **options)
 
     own = list(inspect.signature(function).parameters.values())[1:]
-    added = [_parameter(name, kind, defaults[name]) for name, kind in common.items()]
-    if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD:
-        added = [_parameter(name, *given) for name, given in SETTINGS.items()] + added
+    added = [_parameter(name, each, defaults[name]) for name, each in common.items()]
+    if kind is not None:
         own.pop()
+        added = _options(kind, {p.name for p in own}) + added
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Parameter]:
+    """Turn the fields of a class of options into parameters that typer reads."""
+    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object})
+    found = []
+    for each in fields(kind):
+        if each.name in besides or not each.metadata:
+            continue
+        about = each.metadata
+        several = about.get("several", False)
+        extra = {"parser": _multiple, "show_default": AUTO} if each.name == "align" else {"min": about.get("least")}
+        shown = typer.Option(*about["flags"], metavar=about["metavar"], help=about["about"], **extra)
+        hint = list[str] if several else hints[each.name]
+        found.append(_parameter(each.name, Annotated[hint, shown], [] if several else each.default))
+    return found
+
+
+def _multiple(align: str | int) -> int:
+    if align == AUTO:
+        return 0
+    if not str(align).isdecimal() or (isinstance(align, str) and int(align) < 1):
+        raise typer.BadParameter(f"'{align}' is no width: give a number of channels, 1 or more, or auto")
+    return int(align)
 
 
 def _parameter(name: str, kind: object, default: object) -> inspect.Parameter:

@@ -1,13 +1,15 @@
 """``optimise-onnx run``."""
 
 from pathlib import Path
+from typing import Any
 
 from ..files import check_output, write
+from ..settings import Running
 from ..terminal import VERBOSE, Terminal
 from . import options as o
 
 
-@o.command
+@o.command(Running)
 def run(
     out: Terminal,
     source: o.Model,
@@ -15,27 +17,31 @@ def run(
     passes: o.Passes,
     data: o.Data = None,
     samples: o.Count = None,
-    seed: o.Seed = 0,
     dump_after: o.DumpAfter = None,
     print_after: o.PrintAfter = False,
     time_passes: o.TimePasses = False,
     verify_each: o.VerifyEach = True,
+    resume: o.Resume = None,
+    **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
     check_output(output, [source, *([Path(data)] if data else [])])
+    from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
     from ...passes.observers import DumpAfter, Observer, PrintAfter, Timing
-    from .. import api, table
+    from .. import api, sizing, table
     from ..report import notes
 
     timing = Timing()
     observers: list[Observer] = [timing, *([DumpAfter(dump_after)] if dump_after else [])]
     observers += [PrintAfter(out.say)] if print_after else []
-    manager = PassManager.parse(passes, observers)
+    manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
-        graph, records = api.run_pipeline(source, manager, data, samples, seed, verify_each, progress)
-    write(output, graph.to_model().SerializeToString(deterministic=True))
-    for line in notes(records):
+        found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
+    write(output, found.graph.to_model().SerializeToString(deterministic=True))
+    for line in sizing.notes(found.start):
+        out.say(line)
+    for line in notes(found.records):
         out.say(line, VERBOSE)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))

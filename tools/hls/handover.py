@@ -21,13 +21,15 @@ from ...backends.hls.network import Floats
 from ...backends.hls.simulate import simulate
 from ...backends.ort import OrtRunner
 from ...frontends.calibration import Data
-from ...frontends.load import read
+from ...frontends.formats import read
 from ...ir import cost as counted
 from ...ir.errors import UsageError
 from ...ir.graph import Graph
+from ...ir.shapes import input_sizes
 from ...ir.verify import check_interface
 from .. import api
 from ..compression import Progress, silent
+from ..sizing import InputShapes, sized
 from . import samples as sampling
 from .checks import Run, check_bits, check_lowered, measure, scores, trace
 from .hardware import hardware
@@ -60,17 +62,20 @@ def hls(
     labels: str | None = None,
     before: api.Source | None = None,
     progress: Progress = silent,
+    input_shapes: InputShapes | None = None,
     **options: Unpack[Options],
 ) -> HlsResult:
     """Write an hls4ml project of a model into the folder ``project``, proved and measured; or nothing.
 
     ``data`` as in :func:`optimise_onnx.compress`: types come from the first ``samples`` (256), the emulator is measured
     on the others; without it inputs are random. ``labels`` names an array in ``data``. ``before``: a model that this
-    one was made from, to compare analytic costs with. More options: see :class:`Options`.
+    one was made from, to compare analytic costs with. ``input_shapes`` as in :func:`optimise_onnx.compress`. More
+    options: see :class:`Options`.
 
     Raises UsageError, InvalidModelError, CalibrationError, LoweringError, TargetNotMetError, VerificationError.
     """
-    return hls_with(source, Path(project), Settings.parse(**options), data, samples, labels, before, progress)
+    settings = Settings.parse(**options)
+    return hls_with(source, Path(project), settings, data, samples, labels, before, progress, input_shapes)
 
 
 def hls_with(
@@ -82,24 +87,33 @@ def hls_with(
     labels: str | None = None,
     before: api.Source | None = None,
     progress: Progress = silent,
+    input_shapes: InputShapes | None = None,
 ) -> HlsResult:
     """Do what :func:`hls` does, with its options gathered in ``settings``."""
     check_place(folder, [path for path in (source, before, data) if isinstance(path, str | Path)])
     _check_tools(settings)
     progress("reading", 0.0)
     runner = OrtRunner()
-    model = lowered(source, runner)
+    loaded = api.load(source)
+    taken = sampling.read(loaded, data, samples, labels)
+    graph = sized(loaded, runner, input_shapes, taken.used if taken else None)
+    model = lowered(source, graph, runner)
     check(model.network, Built(settings.backend, settings.io_of(model.network)))
-    earlier = None if before is None else lowered(before, runner)
-    if earlier is not None:
-        check_interface(model.graph, earlier.graph)
-    given = sampling.read(model.graph, data, samples, labels, settings.seed)
+    earlier = None if before is None else _earlier(before, graph, runner)
+    given = taken or sampling.at_random(graph, settings.seed)
     job = _Job(model, typed(model, given, settings, progress), given, labels, settings, runner, progress)
     other = None
     if earlier is not None:
         other = compared(typed(earlier, given, settings, progress), job.typed, settings)
     report = _handed_over(job, source, folder, other, earlier.name if earlier else "")
     return HlsResult(folder, report)
+
+
+def _earlier(source: api.Source, now: Graph, runner: OrtRunner) -> Lowered:
+    """Read and lower the model that ``now`` was made from, at the same sizes of inputs."""
+    graph = api.load(source)
+    check_interface(now, graph)
+    return lowered(source, sized(graph, runner, input_sizes(now, 1)), runner)
 
 
 def check_place(folder: Path, inputs: Iterable[str | Path]) -> None:

@@ -41,9 +41,8 @@ class Typed:
     precision: Precision
 
 
-def lowered(source: api.Source, runner: OrtRunner) -> Lowered:
-    """Read and lower a model. Raises InvalidModelError, LoweringError."""
-    graph = api.load(source)
+def lowered(source: api.Source, graph: Graph, runner: OrtRunner) -> Lowered:
+    """Lower the graph that was read from ``source``. Raises InvalidModelError, LoweringError."""
     exact = graph.copy()
     context = Context(runner, graph)
     PassManager.parse(FIRST).run(exact, context)

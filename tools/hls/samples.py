@@ -42,16 +42,15 @@ def port_of(network: Network) -> Port:
     return port
 
 
-def read(graph: Graph, data: Data | None, count: int | None, labels: str | None, seed: int) -> Samples:
-    """Read samples, the first ``count`` (256) to calibrate with; without data draw 64 at random.
+def read(graph: Graph, data: Data | None, count: int | None, labels: str | None) -> Samples | None:
+    """Read samples, the first ``count`` (256) to calibrate with; None without data.
 
     Raises UsageError for wishes that need data, CalibrationError.
     """
     if data is None:
         if labels or count is not None:
             raise UsageError("samples and labels need data", hint="give --data")
-        drawn = _random(graph, seed)
-        return Samples(drawn, drawn, f"{drawn.samples} random inputs", random=True)
+        return None
     whole = calibration(data, graph, extra={labels} if labels else set())
     used = whole.head(CALIBRATION if count is None else count)
     rest = whole.tail(used.samples)
@@ -68,8 +67,10 @@ def first(graph: Graph, network: Network, samples: Calibration, count: int) -> t
     return feeds, port.to_layer(feeds[port.tensor])
 
 
-def _random(graph: Graph, seed: int) -> Calibration:
+def at_random(graph: Graph, seed: int) -> Samples:
+    """Draw 64 samples."""
     rng = np.random.default_rng(seed)
     step = batch_size(graph, _RANDOM)
     drawn = [random_feeds(graph, rng, step) for _ in range(-(-_RANDOM // step))]
-    return Calibration.from_arrays({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
+    used = Calibration.from_arrays({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
+    return Samples(used, used, f"{used.samples} random inputs", random=True)

@@ -9,6 +9,8 @@ import numpy as np
 
 from ....ir.errors import LoweringError
 from ....ir.graph import Graph, Node, Tensor
+from ....ir.shapes import declared
+from ....ir.sizes import named
 from ..network import Input, Layer, Shape
 from ..ports import Port
 from .build import Build, Value, channels_first, refusal
@@ -20,7 +22,7 @@ _MESSAGE = "the network cannot be lowered to streaming hardware"
 
 
 def the_input(graph: Graph) -> Tensor:
-    """Return the one input. Raises LoweringError for none or several, or sizes other than the batch left open."""
+    """Return the one input. Raises LoweringError for none or several, or sizes but the batch that nobody says."""
     inputs = [tensor for tensor in graph.inputs if tensor.consumers or graph.is_output(tensor)]
     if len(inputs) != 1:
         names = ", ".join(tensor.name for tensor in inputs)
@@ -29,9 +31,10 @@ def the_input(graph: Graph) -> Tensor:
     if len(shape) < 2 or (isinstance(shape[0], int) and shape[0] > 1):
         why = f"input '{inputs[0].name}' has shape {tuple(shape)}"
         raise LoweringError(_MESSAGE, why=why, hint="give it a first axis of 1, or an open one, for the batch")
-    if not all(isinstance(size, int) and size > 0 for size in shape[1:]):
+    said = graph.sizes.said if graph.sizes else {}
+    if not all(dim in said for dim in named(declared(graph))[inputs[0].name] if isinstance(dim, str)):
         why = f"input '{inputs[0].name}' has open sizes {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch")
+        raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch, or give --input-shape or --data")
     return inputs[0]
 
 

@@ -17,7 +17,8 @@ _SOFTMAX = ("Softmax", "LogSoftmax")
 def lower(graph: Graph) -> Network:
     """Return the layers of one sample, channels last, that compute what the graph does.
 
-    The graph's constants must be folded. A batch that is open becomes 1. The ports of the input and of the network
+    The graph's constants must be folded. A batch that is open becomes 1, other open sizes those that are kept with the
+    graph. The ports of the input and of the network
     carry samples and results between both layouts.
 
     Raises
@@ -26,7 +27,7 @@ def lower(graph: Graph) -> Network:
     InvalidModelError : shape inference refuses the graph.
     """
     tensor = the_input(graph)
-    sizes = shapes.input_sizes(graph, batch=1, other=1)
+    sizes = shapes.input_sizes(graph, batch=1)
     build = Build(graph, shapes.concrete(graph, sizes))
     nodes = _needed(graph)
     _check(graph, nodes)

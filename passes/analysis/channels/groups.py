@@ -1,27 +1,26 @@
-"""Channel analysis: propagate labels to a fixed point, close ties into classes, and classes into groups.
+"""Channel analysis: labels, propagated until classes of tied atoms settle, and classes gathered into groups.
 
 Atoms tied to each other form a *class*: they go together. Classes that lie in the same tensors, or must keep equal
 counts, form a *group*. A group with equal-count constraints is laid out in *cells* of one size; a *unit* of choice
 takes one class out of every cell.
 """
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ....ir.errors import InvalidModelError
 from ....ir.graph import Array, Graph
-from ....ir.shapes import Shape, concrete, input_sizes
+from ....ir.shapes import Shape, complete, concrete, input_sizes
+from .coupling import Place, coupling
 from .labels import Pin, Propagation
-from .rules.elementwise import static
-from .rules.table import propagate
+from .rounds import interchangeable, settle
 
-# Batch and side to try for symbolic dimensions: large enough to be told apart, small enough for a model's own limits.
-_SIZES = ((3, 32), (3, 64), (3, 224), (1, 16), (1, 8), (1, 1))
+_BATCHES = (3, 1)  # several samples are told apart from axes along which all is alike; a model may take only one
 
 
 @dataclass(frozen=True)
@@ -50,74 +49,38 @@ class Channels:
     context: Propagation
     floors: tuple[Array, ...]
 
+    def coupling(self) -> nx.MultiGraph[Place]:
+        """Say what ties channels to each other, node by node: see :func:`.coupling.coupling`."""
+        return coupling(self)
 
-def analyse(graph: Graph, sizes: dict[str, Shape] | None = None) -> Channels:
-    """Find every group of coupled channels. ``sizes`` gives input shapes; symbols default to batch 3 and side 32.
+
+def analyse(graph: Graph) -> Channels:
+    """Find every group of coupled channels, at the sizes of inputs that are kept with the graph.
 
     Raises InvalidModelError when the shapes of the inputs are unknown.
     """
-    shapes = _shapes(graph, sizes)
-    registry: dict[tuple[str, Shape], int] = {}
-    classes = np.zeros(1, np.int64)
-    history: list[tuple[Array, Pin]] = []
-    while True:  # ends, for classes only merge and births are finitely many
-        ctx = Propagation(graph, shapes, classes, registry=registry)
-        for node in graph.nodes:
-            propagate(ctx, node)
-        _keep_outputs(ctx)
-        history.extend(ctx.pins)
-        closed = _close(ctx, history)
-        if np.array_equal(closed, classes):
-            return _grouped(ctx, history)
-        classes = closed
+    ctx, history = settle(graph, _shapes(graph))
+    return _grouped(ctx, history)
 
 
-def _keep_outputs(ctx: Propagation) -> None:
-    for tensor in ctx.graph.outputs:
-        node = tensor.producer or next(iter(tensor.consumers), None)
-        if node is None:
-            continue
-        why = f"'{tensor.name}' is an output of the model"
-        ctx.pin(ctx.of(tensor).atoms, node, why, "keep it, or cut the graph before it")
-        if static(tensor):
-            ctx.demand(tensor, [], node)
-
-
-def _shapes(graph: Graph, sizes: dict[str, Shape] | None) -> dict[str, Shape]:
-    """Infer shapes; where none are given, with the first sizes of inputs that leave no tensor unknown."""
-    if sizes is not None:
-        return concrete(graph, sizes)
+def _shapes(graph: Graph) -> dict[str, Shape]:
+    """Infer shapes with the first batch that leaves no tensor unknown, else with the one that leaves the fewest."""
     tried: list[dict[str, Shape]] = []
     best: dict[str, Shape] = {}
-    for batch, side in _SIZES:
-        wanted = input_sizes(graph, batch, side)
+    for batch in _BATCHES:
+        wanted = input_sizes(graph, batch)
         if wanted in tried:
             continue
         tried.append(wanted)
         with suppress(InvalidModelError):
             best = max(best, concrete(graph, wanted), key=len)
-        if all(t.name in best for node in graph.nodes for t in node.outputs if t.name):
+        if complete(graph, best):
             break
     return best
 
 
-def _close(ctx: Propagation, pins: list[tuple[Array, Pin]]) -> Array:
-    """Return the class of every atom: the smallest member, 0 when something in the class is pinned."""
-    size = ctx.registry_size()
-    old = np.arange(size)
-    old[: len(ctx.classes)] = ctx.classes
-    left = [np.arange(size), *(a for a, _ in ctx.ties), *(atoms for atoms, _ in pins)]
-    right = [old, *(b for _, b in ctx.ties), *(np.zeros_like(atoms) for atoms, _ in pins)]
-    a, b = np.concatenate(left), np.concatenate(right)
-    links = coo_array((np.ones(len(a), bool), (a, b)), shape=(size, size))
-    count, label = connected_components(links, directed=False)
-    smallest = np.full(count, size)
-    np.minimum.at(smallest, label, np.arange(size))
-    return smallest[label]
-
-
 def _grouped(ctx: Propagation, history: list[tuple[Array, Pin]]) -> Channels:
-    alike = _interchangeable(ctx)
+    alike = interchangeable(ctx, (labels.atoms for labels in ctx.labels.values()))
     owner = {int(member): name for name, members in alike.items() for member in members}
     blocks = list({(part.shape, part.tobytes()): part for part in ctx.equal_counts}.values())
     axes: nx.Graph[str] = nx.Graph()
@@ -134,24 +97,6 @@ def _grouped(ctx: Propagation, history: list[tuple[Array, Pin]]) -> Channels:
     groups.sort(key=lambda group: order[group.name])
     pins = dict.fromkeys((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
     return Channels(tuple(groups), tuple(pins), ctx, _floors(ctx))
-
-
-def _interchangeable(ctx: Propagation) -> dict[str, Array]:
-    """Collect classes that lie in exactly the same tensors; named after the tensor where they are born."""
-    where: dict[int, list[int]] = {}
-    for place, labels in enumerate(ctx.labels.values()):
-        for member in np.unique(labels.atoms).tolist():
-            where.setdefault(member, []).append(place)
-    where.pop(0, None)
-    named: dict[str, dict[tuple[int, ...], list[int]]] = {}
-    first = {int(member): birth.tensor for birth in reversed(ctx.births) for member in np.unique(birth.atoms)}
-    for member, places in where.items():
-        named.setdefault(first[member], {}).setdefault(tuple(places), []).append(member)
-    found: dict[str, Array] = {}
-    for birth in ctx.births:
-        for number, members in enumerate(named.pop(birth.tensor, {}).values()):
-            found[birth.tensor if number == 0 else f"{birth.tensor}#{number}"] = np.asarray(members)
-    return found
 
 
 def _born_in(ctx: Propagation, atoms: Array) -> list[str]:

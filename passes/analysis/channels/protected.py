@@ -8,18 +8,25 @@ from ....ir.graph import Graph, Node, Tensor
 from ..layers.linear import is_stored
 
 
-def held_tensors(graph: Graph, pattern: str, types: str) -> list[str]:
+def held_tensors(graph: Graph, pattern: str, types: str, given: Graph | None = None) -> list[str]:
     """Name the tensors whose channels stay: outputs of the operators in ``types``, separated by ``|``, and all that
-    ``pattern`` means (none when empty). Raises UsageError for a pattern that matches nothing.
+    ``pattern`` means (none when empty); in the graph, or in the model as it was ``given``, where nodes may have stood
+    that exact passes have folded.
+
+    Raises UsageError for a pattern or an operator that occurs in neither.
     """
+    known = [graph] if given is None else [given, graph]
     operators = set(filter(None, types.split("|")))
-    stay = [tensor for node in graph.nodes if node.op in operators for tensor in node.outputs if tensor.name]
-    if pattern:
-        named = meant(graph, pattern)
-        if not named:
-            raise UsageError(f"--keep '{pattern}' matches no node and no tensor")
-        stay += named
-    return list(dict.fromkeys(tensor.name for tensor in stay))
+    there = {node.op for each in known for node in each.nodes}
+    if missing := sorted(operators - there):
+        hint = f"the model has {', '.join(sorted(there))}"
+        raise UsageError(f"--keep-types '{missing[0]}' matches no node", hint=hint)
+    named = [tensor for each in known for tensor in meant(each, pattern)] if pattern else []
+    if pattern and not named:
+        raise UsageError(f"--keep-nodes '{pattern}' matches no node and no tensor", hint="analyse lists their names")
+    outputs = [t for each in known for node in each.nodes if node.op in operators for t in node.outputs if t.name]
+    left = graph.tensors()
+    return list(dict.fromkeys(tensor.name for tensor in (*outputs, *named) if tensor.name in left))
 
 
 def meant(graph: Graph, pattern: str) -> list[Tensor]:
@@ -31,7 +38,7 @@ def meant(graph: Graph, pattern: str) -> list[Tensor]:
     try:
         finds = re.compile(pattern).search
     except re.error as error:
-        raise UsageError(f"--keep '{pattern}' is no regular expression", why=str(error)) from error
+        raise UsageError(f"--keep-nodes '{pattern}' is no regular expression", why=str(error)) from error
     found = [tensor for tensor in graph.inputs if finds(tensor.name)]
     for node in graph.nodes:
         whole = any(finds(name) for name in (node.name, *_operands(node)))

@@ -20,12 +20,16 @@ class GroupRanking:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A criterion's verdict on every group of one analysed graph; the ``droppable`` may lose all their channels."""
+    """A criterion's verdict on every group of one analysed graph; the ``droppable`` may lose all their channels.
+
+    ``rows``: how many positions the statistics of a convolution were taken from, 0 for a few for every input.
+    """
 
     criterion: str
     channels: Channels
     groups: dict[str, GroupRanking]
     droppable: frozenset[str] = frozenset()
+    rows: int = 0
 
     def kept(self, removed: Mapping[str, int]) -> dict[str, Array]:
         """Return the class ids that stay when each group loses its first ``removed`` rounds."""

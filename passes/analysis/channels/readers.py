@@ -40,7 +40,7 @@ def readers(
     graph: Graph,
     channels: Channels,
     group: Group,
-    layers: dict[str, Linear],
+    layers: Mapping[str, Linear],
     moments: Mapping[str, InputMoments],
     weights: dict[str, Array],
 ) -> list[Reader]:

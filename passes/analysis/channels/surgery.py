@@ -99,9 +99,9 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
         kept_count(keep[blocks], 1, "a grouped operator")
     sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
     for node in graph.nodes:
-        rewrite = rewrites.get(node.op)
+        rewrite = rewrites.get(node.qualified)
         touched = any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
-        if rewrite is not None and touched and not node.domain:
+        if rewrite is not None and touched:
             rewrite(node, surgery)
     for name, array in sliced.items():
         if array is not tensors[name].array:

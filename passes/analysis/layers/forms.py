@@ -78,6 +78,7 @@ class Form(Protocol):
         """
 
 
+@runtime_checkable
 class Family(Protocol):
     """A kind of form."""
 

@@ -1,6 +1,6 @@
 """Mean and covariance of what every linear layer reads, streamed over the calibration data in bounded memory."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,7 +161,7 @@ class LazyMoments(Mapping[str, InputMoments]):
     ``key`` tells them from others of the same graph, samples and seed.
     """
 
-    def __init__(self, make: Callable[[], Mapping[str, InputMoments]], key: Hashable = ()) -> None:
+    def __init__(self, make: Callable[[], Mapping[str, InputMoments]], key: tuple[int, ...] = ()) -> None:
         self._make, self.key = make, key
         self._made: Mapping[str, InputMoments] | None = None
 

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from optimise_onnx.backends.hls.lowering import lower
-from optimise_onnx.backends.hls.reference import run
+from optimise_onnx.backends.hls.reference import run, run_tensors
+from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.demo import paths
 from optimise_onnx.ir.errors import LoweringError
+from optimise_onnx.ir.sizes import Sizes
 from tests.backends.hls.lowered import check, kinds, prepared
 from tests.zoo import ARCHITECTURES, ZOO
+from tests.zoo.builder import Builder
 from tests.zoo.grammar import networks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +32,22 @@ LOWERED_STRUCTURES = 87
 @pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - set(REFUSED)))
 def test_architectures(name: str) -> None:
     check(ARCHITECTURES[name]())
+
+
+def test_open_sizes_are_taken_where_somebody_said_them() -> None:
+    b = Builder("open")
+    graph = prepared(b.model(b.head(b.conv_relu(b.input("x", ["N", 2, "H", "W"]), 4), 3)))
+    with pytest.raises(LoweringError, match="open sizes"):
+        lower(graph)
+    graph.sizes = Sizes({"H": 6, "W": 8}, frozenset({"W"}))
+    with pytest.raises(LoweringError, match="open sizes .*--input-shape"):
+        lower(graph)
+    graph.sizes = Sizes({"H": 6, "W": 8})
+    network, feeds = lower(graph), np.random.default_rng(0).standard_normal((5, 2, 6, 8)).astype(np.float32)
+    assert network.layers[0].shape == (6, 8, 2)
+    wanted = OrtRunner(1).session(graph).run({"x": feeds})
+    for name, array in run_tensors(network, feeds).items():
+        np.testing.assert_allclose(array, wanted[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", REFUSED)

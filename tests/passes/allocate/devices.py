@@ -14,9 +14,11 @@ from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import Shape, concrete, input_sizes
 from optimise_onnx.ir.timing import Device, Timer
+from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers, spatial_sizes
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.manager import PassManager, apply
+from optimise_onnx.passes.plan import Decision
 
 TREAD = 4
 _SECOND = 1e9  # blocks of channels worked on in a second
@@ -97,7 +99,7 @@ class Staircase:
 
 
 def _layers_of(graph: Graph) -> tuple[dict[str, Linear], Mapping[str, Shape]]:
-    shapes = concrete(graph, input_sizes(graph, 1, 32))
+    shapes = concrete(graph, input_sizes(graph, 1))
     return linear_layers(graph, shapes), shapes
 
 
@@ -121,28 +123,37 @@ def share(device: Device, graph: Graph, original: Graph) -> float:
     return now / before
 
 
-def ranked(model: onnx.ModelProto, device: Device | None, count: int, families: str = "") -> tuple[Graph, Context]:
+def ranked(model: onnx.ModelProto, device: Device | None, count: int, forms: str = "") -> tuple[Graph, Context]:
     """Fold a model's constants, rank its channels on ``count`` samples or by weights, and offer layers forms."""
     graph = graph_of(model)
     data = Calibration.from_arrays(feeds(model, 1, count)) if count else None
-    shared = Context(OrtRunner(1), graph.copy(), data, device=device)
+    shared = Context(OrtRunner(1), graph.copy(), data, devices=None if device is None else lambda _: device)
     PassManager.parse("fold-constants,fold-batch-norm").run(graph, shared)
     shared.original = graph.copy()
-    offering = f",offer-forms{{families={families}}}" if families else ""
+    offering = f",offer-forms{{forms={forms}}}" if forms else ""
     PassManager.parse(f"select-channels{{criterion={'obs' if count else 'magnitude'}}}{offering}").run(graph, shared)
     return graph, shared
 
 
-def finished(graph: Graph, shared: Context, decisions: Mapping[str, Any] | None = None) -> Graph:
+def decided(graph: Graph, shared: Context, target: str, **options: Any) -> Context:
+    """Allocate; return a context with the decision. ``shared`` stays as it is, for other targets."""
+    own = replace(shared)
+    apply(Allocate(target, **options), graph, own)
+    return own
+
+
+def finished(graph: Graph, shared: Context, decision: Decision | None = None) -> Graph:
     """Return a copy on which what was decided is carried out."""
-    copy, own = graph.copy(), replace(shared, decisions={**shared.decisions, **(decisions or {})}, cached={})
-    steps = ["remove-channels", *(["decompose"] if own.decisions["forms"] else [])]
-    PassManager.parse(",".join([*steps, "reconstruct"])).run(copy, own)
+    plan = replace(shared.plan, decision=decision or shared.plan.decision)
+    copy, own = graph.copy(), replace(shared, plan=plan, _view=None)
+    steps = ["remove-channels", *(["decompose"] if plan.decision.forms is not None else [])]
+    PassManager.parse(",".join([*steps, "reconstruct"]), given=plan.facts).run(copy, own)
     return copy
 
 
-def kept(shared: Context, decisions: Mapping[str, Any] | None = None) -> dict[str, tuple[int, int]]:
+def kept(shared: Context, decision: Decision | None = None) -> dict[str, tuple[int, int]]:
     """Return the rounds that every ranked group keeps, and all it had, by name."""
-    ranking, removed = shared.decisions["ranking"], (decisions or shared.decisions)["removed"]
+    ranking, widths = shared.plan.ranking, (decision or shared.plan.decision).widths
+    assert ranking is not None and widths is not None
     groups = [group for group in ranking.channels.groups if group.name in ranking.groups]
-    return {group.name: (group.width - removed.get(group.name, 0), group.width) for group in groups}
+    return {group.name: (group.width - widths.get(group.name, 0), group.width) for group in groups}

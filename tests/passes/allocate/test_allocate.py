@@ -13,14 +13,15 @@ from zoo import ARCHITECTURES, ZOO, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
-from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.allocate import Allocate
-from optimise_onnx.passes.allocate.target import Target
+from optimise_onnx.passes.analysis.channels.groups import Group
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.manager import PassManager, apply
+from optimise_onnx.passes.plan import Plan
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
@@ -34,16 +35,23 @@ def shrunk(
     data: dict[str, Array] | None = None,
     select: SelectChannels | None = None,
     **options: Any,
-) -> tuple[float, Context]:
-    """Shrink a copy; return the cost reached over the budget, and the context."""
+) -> tuple[float, Plan]:
+    """Shrink a copy; return the cost reached over the budget, and the plan before the removal."""
     copy = graph.copy()
     shared = Context(OrtRunner(1), graph, None if data is None else Calibration.from_arrays(data))
-    (select or SelectChannels()).run(copy, shared)
-    Allocate(target, **options).run(copy, shared)
-    shared.decisions["widths"] = shared.decisions["removed"]
-    RemoveChannels().run(copy, shared)
+    apply(select or SelectChannels(), copy, shared)
+    apply(Allocate(target, **options), copy, shared)
+    plan = shared.plan
+    apply(RemoveChannels(), copy, shared)
     aim = Target.parse(target)
-    return aim.measure(total(cost(copy))) / aim.budget(aim.measure(total(cost(graph)))), shared
+    return aim.quantity.of(copy) / aim.budget(aim.quantity.of(graph)), plan
+
+
+def kept(plan: Plan) -> dict[str, tuple[int, Group]]:
+    """Return of every group how many rounds it keeps, and the group."""
+    assert plan.ranking is not None and plan.decision.widths is not None
+    groups, widths = plan.ranking.channels.groups, plan.decision.widths
+    return {group.name: (group.width - widths.get(group.name, 0), group) for group in groups}
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
@@ -98,34 +106,33 @@ def test_biases_that_reconstruction_adds_are_reckoned_with(kind: str) -> None:
         shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, 32)))
         PassManager.parse(f"select-channels,allocate{{target={target}}},remove-channels,reconstruct").run(copy, shared)
         aim = Target.parse(target)
-        assert 0.85 <= aim.measure(total(cost(copy))) / aim.budget(aim.measure(total(cost(graph)))) <= 1
+        assert 0.85 <= aim.quantity.of(copy) / aim.budget(aim.quantity.of(graph)) <= 1
 
 
 @pytest.mark.parametrize("name", ["resnet_projection", "resnext", "vit"])
 @pytest.mark.parametrize("align", [4, 8])
 def test_widths_are_multiples(name: str, align: int) -> None:
     graph = graph_of(ARCHITECTURES[name]())
-    reached, shared = shrunk(graph, "macs=0.6x", align=align)
+    reached, plan = shrunk(graph, "macs=0.6x", align=align)
     assert reached <= 1
-    for group in shared.decisions["ranking"].channels.groups:
-        kept = group.width - shared.decisions["widths"].get(group.name, 0)
-        assert kept == group.width or kept * len(group.cells) % (align // gcd(align, len(group.cells))) == 0
-        assert kept == group.width or kept % (align // gcd(align, len(group.cells))) == 0
+    for stays, group in kept(plan).values():
+        assert stays == group.width or stays * len(group.cells) % (align // gcd(align, len(group.cells))) == 0
+        assert stays == group.width or stays % (align // gcd(align, len(group.cells))) == 0
 
 
 def test_no_group_loses_more_than_its_share() -> None:
     graph = graph_of(ARCHITECTURES["resnet_projection"]())
-    _, shared = shrunk(graph, "macs=0.6x", max_ratio=0.3)
-    for group in shared.decisions["ranking"].channels.groups:
-        assert group.width - shared.decisions["widths"].get(group.name, 0) >= ceil(0.7 * group.width - 1e-9)
+    _, plan = shrunk(graph, "macs=0.6x", max_ratio=0.3)
+    for stays, group in kept(plan).values():
+        assert stays >= ceil(0.7 * group.width - 1e-9)
 
 
 def test_what_is_kept_loses_nothing() -> None:
     graph = graph_of(ARCHITECTURES["vgg_gap"]())
     first = next(node for node in graph.nodes if node.op == "Conv")
     held = SelectChannels(keep_nodes=f"^{re.escape(first.name)}$")
-    reached, shared = shrunk(graph, "macs=0.6x", select=held)
-    assert reached <= 1 and first.outputs[0].name not in shared.decisions["widths"]
+    reached, plan = shrunk(graph, "macs=0.6x", select=held)
+    assert reached <= 1 and first.outputs[0].name not in (plan.decision.widths or {})
     with pytest.raises(TargetNotMetError):
         shrunk(graph, "macs=0.9x", select=SelectChannels(keep_types="Conv|Gemm"))
 
@@ -145,8 +152,8 @@ def test_what_can_be_reached_is_said(options: dict[str, Any]) -> None:
 
 def test_a_target_that_is_met_already_removes_nothing() -> None:
     graph = graph_of(ARCHITECTURES["mlp"]())
-    reached, shared = shrunk(graph, "params=1x")
-    assert reached == 1 and shared.decisions["widths"] == {}
+    reached, plan = shrunk(graph, "params=1x")
+    assert reached == 1 and plan.decision.widths == {}
 
 
 @pytest.mark.parametrize("options", [{"align": -1}, {"align": 0}, {"max_ratio": 1.5}, {"samples": 0}])
@@ -157,8 +164,8 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
 
 def test_allocating_needs_a_ranking() -> None:
     graph = graph_of(ARCHITECTURES["mlp"]())
-    with pytest.raises(UsageError, match="needs ranked channels"):
-        Allocate().run(graph, Context(OrtRunner(1), graph))
+    with pytest.raises(UsageError, match=r"allocate needs a ranking of the channels \(put select-channels"):
+        apply(Allocate(), graph, Context(OrtRunner(1), graph))
 
 
 def test_the_insensitive_group_pays() -> None:
@@ -168,8 +175,8 @@ def test_the_insensitive_group_pays() -> None:
     left, right = (b.gemm(b.relu(b.gemm(x, 32)), 16) for _ in range(2))
     whisper = b.mul(right, b.const(np.full(16, 0.01, np.float32)))
     model = b.model(b.gemm(b.relu(b.add(left, whisper)), 5))
-    _, shared = shrunk(graph_of(model), "macs=0.8x", feeds(model, 0, 256))
-    lost = shared.decisions["widths"]
+    _, plan = shrunk(graph_of(model), "macs=0.8x", feeds(model, 0, 256))
+    lost = plan.decision.widths or {}
     assert lost.get("gemm_2_out", 0) > 3 * lost.get("gemm_0_out", 0)
 
 
@@ -178,5 +185,5 @@ def test_the_same_decision_twice() -> None:
     for _ in range(2):
         shared = digits.context(64)
         digits.run("select-channels,allocate{target=macs=0.5x}", shared)
-        found.append(shared.decisions["removed"])
-    assert found[0] == found[1]
+        found.append(shared.plan.decision.widths)
+    assert found[0] and found[0] == found[1]

@@ -13,22 +13,24 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes, sensitivities
 from optimise_onnx.passes.allocate.problem import Problem, Widths
-from optimise_onnx.passes.allocate.target import Target
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.plan import Decision, Plan
 from tests.passes.decompose.passing import calibrated, network, run
 
 
-def task_of(name: str, families: str = "all", samples: int = 32) -> tuple[Problem, Context]:
+def task_of(name: str, forms: str = "all", samples: int = 32) -> tuple[Problem, Context, Substitutes]:
     """Rank a network and offer it forms."""
     graph, shared = calibrated(ZOO[name]() if name in ZOO else network(name), samples)
     graph = run("fold-constants,fold-batch-norm", graph, shared)
-    run(f"select-channels,offer-forms{{families={families}}}", graph, shared)
-    ranking, widths = shared.decisions["ranking"], Widths(1, 1.0)
-    return Problem.of(
-        graph, ranking, shared.runner, Counted("macs"), 0.0, True, widths, shared.decisions["offers"]
-    ), shared
+    run(f"select-channels,offer-forms{{forms={forms}}}", graph, shared)
+    ranking, offers = shared.plan.ranking, shared.plan.offers
+    assert ranking is not None and offers is not None
+    task = Problem.of(graph, ranking, shared.runner, MACS, 0.0, True, Widths(1, 1.0), offers)
+    return task, shared, Substitutes(shared.moments(shared.view(graph)))
 
 
 @given(st.floats(-8, -1), st.floats(0.1, 1), st.floats(0.01, 100), st.floats(0.01, 100))
@@ -43,16 +45,14 @@ def test_what_was_measured_is_given_back(place: float, step: float, first: float
 
 
 def test_a_substitute_is_the_layer_that_is_written_later() -> None:
-    task, shared = task_of("residual")
-    substitutes = Substitutes(shared.decisions["moments"])
+    task, shared, substitutes = task_of("residual")
     for offer in task.offers:
-        form = offer.menu(Counted("macs"), offer.errors).forms[-1]
+        form = offer.menu(MACS, offer.errors).forms[-1]
         copies = [task.graph.copy(), task.graph.copy()]
         for copy in copies:  # the second time it is not fitted again
             substitutes.write(copy, offer.layer, form)
-        shared.decisions["forms"] = {offer.layer.node: form}
-        fitted = {key: shared.decisions[key] for key in ("moments", "forms")}
-        fresh = Context(shared.runner, task.graph, shared.calibration, decisions=fitted)
+        plan = Plan(decision=Decision(forms={offer.layer.node: form}))
+        fresh = Context(shared.runner, task.graph, shared.calibration, plan=plan)
         written = run("decompose", task.graph, fresh)
         inputs = feeds(network("residual"), 3, 4)
         assert distance(copies[0], written, inputs) < 2e-4
@@ -60,14 +60,13 @@ def test_a_substitute_is_the_layer_that_is_written_later() -> None:
 
 
 def test_sensitivities_are_what_the_judge_says() -> None:
-    task, shared = task_of("residual")
+    task, shared, substitutes = task_of("residual")
     found = sensitivities(task, shared, 8)
     examiner = judge(task.graph, shared.judging(8), shared.runner)
-    substitutes = Substitutes(shared.decisions["moments"])
     assert len(found) == len(task.offers) > 2
     parts = [(layer, part) for offer, layer in zip(task.offers, found, strict=True) for part in offer.apart()]
     for layer, part in parts:
-        menu, known = part.menu(Counted("macs"), part.errors), layer[part.families[0].name]
+        menu, known = part.menu(MACS, part.errors), layer[part.families[0].name]
         assert (np.diff(known.errors) > 0).all()
         for error, divergence in zip(known.errors, known.divergences, strict=True):
             copy = task.graph.copy()
@@ -77,8 +76,8 @@ def test_sensitivities_are_what_the_judge_says() -> None:
 
 def test_a_layer_of_which_no_form_saves_anything_keeps_its_own() -> None:
     """Where one place of the output reads the whole image, the first half of a pair runs at more places."""
-    task, shared = task_of("tiny", "stretch")
-    fast = [bool(offer.menu(Counted("macs"), offer.errors).forms) for offer in task.offers]
+    task, shared, _ = task_of("tiny", "stretch")
+    fast = [bool(offer.menu(MACS, offer.errors).forms) for offer in task.offers]
     assert not all(fast)
     found = sensitivities(task, shared, 8)
     assert [layer["stretch"].errors.size > 0 for layer in found] == fast
@@ -88,7 +87,7 @@ def test_allocation_goes_on_where_no_form_saves_anything() -> None:
     model = network("tiny")
     graph, shared = calibrated(model, 16)
     found = run(
-        "select-channels,offer-forms{families=stretch},allocate{target=macs=0.6x},remove-channels,decompose",
+        "select-channels,offer-forms{forms=stretch},allocate{target=macs=0.6x},remove-channels,decompose",
         graph,
         shared,
     )
@@ -126,9 +125,9 @@ def test_the_price_is_what_the_rewritten_graph_costs(name: str, kind: str, monke
     shared.original = graph
     target, priced = Target.parse(f"{kind}=0.6x"), Priced(monkeypatch)
     run("select-channels,offer-forms", graph, shared)
-    Allocate(target=str(target)).run(graph, shared)
+    apply(Allocate(target=str(target)), graph, shared)
     found = run("remove-channels,decompose,reconstruct", graph, shared)
-    real, budget = target.measure(total(cost(found))), target.budget(target.measure(total(cost(graph))))
+    real, budget = target.quantity.of(found), target.budget(target.quantity.of(graph))
     price = next(price for price in reversed(priced.prices) if price <= budget)
     assert real <= budget
     if kind == "macs":
@@ -140,4 +139,4 @@ def test_the_price_is_what_the_rewritten_graph_costs(name: str, kind: str, monke
 def test_offers_are_used_once() -> None:
     graph, shared = calibrated(network("residual"), 16)
     run("select-channels,offer-forms,allocate{target=macs=0.8x}", graph, shared)
-    assert "offers" not in shared.decisions
+    assert shared.plan.offers is None

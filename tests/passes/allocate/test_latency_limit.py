@@ -9,7 +9,8 @@ from zoo.builder import Builder
 
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.passes.allocate.allocate import Allocate
-from tests.passes.allocate.devices import Staircase, finished, flattering, kept, ranked, share
+from optimise_onnx.passes.manager import apply
+from tests.passes.allocate.devices import Staircase, decided, finished, flattering, kept, ranked, share
 
 NETWORKS = [("vgg_gap", 32), ("resnet_projection", 0), ("mobilenet_v2", 32), ("mlp", 0)]  # and how many samples
 
@@ -28,11 +29,11 @@ def test_the_pruned_network_is_in_time_at_edges_of_the_stairs(name: str, count: 
     """Though the forecast is off by a factor that differs with the width."""
     device = Staircase(pace=flattering)
     graph, shared = ranked(ZOO[name](), device, count)
-    Allocate("latency=0.5x").run(graph, shared)
+    shared = decided(graph, shared, "latency=0.5x")
     assert all(stays % 4 == 0 or stays == width for stays, width in kept(shared).values())
     reached = share(device, finished(graph, shared), shared.original)
     assert 0.44 < reached <= 0.5
-    figures = shared.decisions["figures"]
+    figures = shared.plan.decision.figures
     assert reached == pytest.approx(figures["latency_measured"])
     assert abs(figures["latency_predicted"] - reached) > 0.003
 
@@ -42,7 +43,7 @@ def test_without_measuring_the_forecast_would_miss() -> None:
     device, trusted = Staircase(pace=flattering), Staircase(pace=flattering)
     trusted.times = lambda graphs: [trusted.told(graph, flattering) for graph in graphs]  # type: ignore[method-assign]
     graph, shared = ranked(ZOO["vgg_gap"](), trusted, 32)
-    Allocate("latency=0.5x").run(graph, shared)
+    shared = decided(graph, shared, "latency=0.5x")
     assert share(device, finished(graph, shared), shared.original) > 0.5
 
 
@@ -54,7 +55,7 @@ def test_layers_that_the_device_does_not_tell_are_not_free(op: str) -> None:
     names = {node.name for node in graph.nodes if node.op == op}
     every = device.layers(graph)
     device.layers = lambda _: {name: every[name] for name in names}  # type: ignore[method-assign]
-    Allocate("latency=0.5x").run(graph, shared)
+    shared = decided(graph, shared, "latency=0.5x")
     assert 0.44 < share(device, finished(graph, shared), shared.original) <= 0.5
     assert all(stays % 4 == 0 for stays, _ in kept(shared).values())
 
@@ -63,16 +64,16 @@ def test_milliseconds() -> None:
     device = Staircase()
     graph, shared = ranked(ZOO["vgg_gap"](), device, 0)
     limit = 0.6 * device.times([graph])[0]
-    Allocate(f"latency={1e3 * limit}ms").run(graph, shared)
+    shared = decided(graph, shared, f"latency={1e3 * limit}ms")
     assert 0.9 * limit < device.times([finished(graph, shared)])[0] <= limit
 
 
 @pytest.mark.parametrize("target", ["latency=1x", "latency=10000ms"])
 def test_what_is_in_time_already_stays_as_it_is(target: str) -> None:
     graph, shared = ranked(ZOO["mlp"](), Staircase(), 0)
-    outcome = Allocate(target).run(graph, shared)
+    outcome = apply(Allocate(target), graph, shared)
     assert outcome.notes == (f"{target} is met already",)
-    assert (shared.decisions["removed"], shared.decisions["alternatives"]) == ({}, ())
+    assert (shared.plan.decision.widths, shared.plan.alternatives) == ({}, ())
     assert finished(graph, shared).to_model() == graph.to_model()
 
 
@@ -82,53 +83,52 @@ def test_out_of_reach(name: str, count: int) -> None:
     device = Staircase(pace=flattering)
     graph, shared = ranked(ZOO[name](), device, count)
     with pytest.raises(TargetNotMetError, match="latency=0.01x cannot be reached") as caught:
-        Allocate("latency=0.01x").run(graph, shared)
+        decided(graph, shared, "latency=0.01x")
     said = re.search(r"takes ([\d.]+) of the original's time", str(caught.value.why))
     assert said is not None
-    Allocate("latency=0.01x", partial=True).run(graph, shared)
+    shared = decided(graph, shared, "latency=0.01x", allow_partial=True)
     reached = share(device, finished(graph, shared), shared.original)
     assert reached == pytest.approx(float(said[1]), abs=1e-3)
     assert 0.01 < reached < 0.3
-    assert len(shared.decisions["alternatives"]) == 1
+    assert len(shared.plan.alternatives) == 1
 
 
 def test_what_the_quickest_just_meets_is_met() -> None:
     device = Staircase()
     graph, shared = ranked(ZOO["mlp"](), device, 0)
-    Allocate("latency=0.01x", partial=True).run(graph, shared)
-    quickest = share(device, finished(graph, shared), shared.original)
-    shared.decisions.pop("alternatives")
-    Allocate(f"latency={1.01 * quickest}x").run(graph, shared)
-    assert share(device, finished(graph, shared), shared.original) == pytest.approx(quickest)
+    least = decided(graph, shared, "latency=0.01x", allow_partial=True)
+    quickest = share(device, finished(graph, least), shared.original)
+    met = decided(graph, shared, f"latency={1.01 * quickest}x")
+    assert share(device, finished(graph, met), shared.original) == pytest.approx(quickest)
 
 
 def test_no_device() -> None:
     graph, shared = ranked(ZOO["mlp"](), None, 0)
-    for wanted in (Allocate("latency=0.5x"), Allocate("macs=0.5x", align=0)):
+    for target, align in (("latency=0.5x", 1), ("macs=0.5x", 0)):
         with pytest.raises(UsageError, match="needs a device"):
-            wanted.run(graph, shared)
+            decided(graph, shared, target, align=align)
 
 
-@pytest.mark.parametrize("method", ["uniform", "bisect"])
-def test_other_methods_know_no_latency(method: str) -> None:
+@pytest.mark.parametrize("allocation", ["uniform", "bisect"])
+def test_other_allocations_know_no_latency(allocation: str) -> None:
     graph, shared = ranked(ZOO["mlp"](), Staircase(), 32)
-    with pytest.raises(UsageError, match=f"method={method} knows no latency"):
-        Allocate("latency=0.5x", method=method).run(graph, shared)
+    with pytest.raises(UsageError, match=f"allocation={allocation} knows no latency"):
+        decided(graph, shared, "latency=0.5x", allocation=allocation)
 
 
 def test_alternatives_are_in_time_each() -> None:
     device = Staircase(pace=flattering)
     graph, shared = ranked(ZOO["resnext"](), device, 32)
-    Allocate("latency=0.3x").run(graph, shared)
-    found = shared.decisions["alternatives"]
-    assert len(found) > 1 and len({str(sorted(one["removed"].items())) for one in found}) == len(found)
-    assert {key: shared.decisions[key] for key in found[0]} == found[0]
-    errors = [one["figures"]["error_predicted"] for one in found]
+    shared = decided(graph, shared, "latency=0.3x")
+    found = shared.plan.alternatives
+    assert len(found) > 1 and len({str(sorted((one.widths or {}).items())) for one in found}) == len(found)
+    assert shared.plan.decision == found[0]
+    errors = [one.figures["error_predicted"] for one in found]
     assert errors == sorted(errors)
     for one in found:
-        assert one.keys() == {"removed", "forms", "figures"} and one["forms"] == {}
+        assert one.forms is None
         reached = share(device, finished(graph, shared, one), shared.original)
-        assert reached == pytest.approx(one["figures"]["latency_measured"], rel=0.02)
+        assert reached == pytest.approx(one.figures["latency_measured"], rel=0.02)
         assert reached <= 0.3
     gone = [sum(not stays for stays, _ in kept(shared, one).values()) for one in found]
     assert max(gone) > min(gone)
@@ -136,34 +136,33 @@ def test_alternatives_are_in_time_each() -> None:
 
 def test_blocks_stay_where_they_may_not_go() -> None:
     graph, shared = ranked(ZOO["resnext"](), Staircase(pace=flattering), 32)
-    Allocate("latency=0.3x", branches=False).run(graph, shared)
-    (found,) = shared.decisions["alternatives"]
+    shared = decided(graph, shared, "latency=0.3x", branches=False)
+    (found,) = shared.plan.alternatives
     assert all(stays for stays, _ in kept(shared, found).values())
 
 
 def test_no_target_of_macs_does_better_in_the_same_time() -> None:
     device = Staircase()
     graph, shared = ranked(odd(), device, 64)
-    Allocate("latency=0.5x").run(graph, shared)
-    found = shared.decisions["figures"]["error_predicted"]
+    found = decided(graph, shared, "latency=0.5x").plan.decision.figures["error_predicted"]
     errors = []
     for part in range(30, 60, 2):
-        Allocate(f"macs=0.{part}x").run(graph, shared)
-        if share(device, finished(graph, shared), shared.original) <= 0.5:
-            errors.append(shared.decisions["figures"]["error_predicted"])
+        counted = decided(graph, shared, f"macs=0.{part}x")
+        if share(device, finished(graph, counted), shared.original) <= 0.5:
+            errors.append(counted.plan.decision.figures["error_predicted"])
     assert len(errors) > 3
     assert found < 0.9 * min(errors)
 
 
 def test_the_share_that_a_group_may_lose_holds() -> None:
     graph, shared = ranked(ZOO["vgg_gap"](), Staircase(), 0)
-    Allocate("latency=0.6x", max_ratio=0.5).run(graph, shared)
+    shared = decided(graph, shared, "latency=0.6x", max_ratio=0.5)
     assert all(stays >= width / 2 for stays, width in kept(shared).values())
 
 
 def test_align_gives_the_tread() -> None:
     graph, shared = ranked(ZOO["vgg_gap"](), Staircase(), 0)
-    Allocate("latency=0.6x", align=8).run(graph, shared)
+    shared = decided(graph, shared, "latency=0.6x", align=8)
     assert all(stays % 8 == 0 or stays in (4, width) for stays, width in kept(shared).values())
 
 
@@ -171,7 +170,7 @@ def test_align_gives_the_tread() -> None:
 def test_the_multiple_that_pays_is_halved_for_narrow_groups(tread: int) -> None:
     """Until four multiples fit."""
     graph, shared = ranked(ZOO["vgg_gap"](), Staircase(tread), 32)
-    Allocate("macs=0.5x", align=0).run(graph, shared)
+    shared = decided(graph, shared, "macs=0.5x", align=0)
     found = kept(shared).values()
     lost = [stays for stays, width in found if stays < width]
     assert len(lost) > 3 and (tread == 4) == all(stays % tread == 0 for stays in lost)

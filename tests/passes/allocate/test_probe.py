@@ -22,6 +22,8 @@ from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.analysis.channels.readers import readers
 from optimise_onnx.passes.analysis.statistics.judge import Judge, judge, run_all
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
@@ -56,9 +58,17 @@ def a_probe(model: onnx.ModelProto, samples: int = 64) -> tuple[Graph, Probe]:
     """Rank a model's channels and make a probe of it."""
     graph = graph_of(model)
     shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, samples)))
-    SelectChannels().run(graph, shared)
-    chosen = judge(graph, shared.judging(samples), OrtRunner(1))
-    return graph, Probe.of(graph, shared.decisions["ranking"], shared.decisions["moments"], chosen)
+    apply(SelectChannels(), graph, shared)
+    chosen, ranking = judge(graph, shared.judging(samples), OrtRunner(1)), shared.plan.ranking
+    assert ranking is not None
+    return graph, Probe.of(graph, ranking, shared.moments(shared.view(graph)), chosen)
+
+
+def without(graph: Graph, ranking: Ranking, removed: dict[str, int]) -> Graph:
+    """Remove so many rounds of each group from a copy."""
+    pruned, plan = graph.copy(), Plan(ranking=ranking, decision=Decision(removed))
+    apply(RemoveChannels(), pruned, Context(OrtRunner(1), graph, plan=plan))
+    return pruned
 
 
 def measured(probe: Probe, name: str, count: int) -> float:
@@ -97,9 +107,7 @@ def test_without_anything_to_edit_a_probe_is_removal() -> None:
     graph, probe = a_probe(b.model(b.conv_transpose(b.relu(y), 3)))
     ranking: Ranking = probe.ranking
     (first, *_) = ranking.channels.groups
-    shared = Context(OrtRunner(1), graph, decisions={"ranking": ranking, "removed": {first.name: 5}})
-    pruned = graph.copy()
-    RemoveChannels().run(pruned, shared)
+    pruned = without(graph, ranking, {first.name: 5})
     assert measured(probe, first.name, 5) == pytest.approx(probe.judge.of(pruned), rel=1e-3)
 
 
@@ -111,11 +119,7 @@ def test_making_up_for_channels_helps(name: str) -> None:
     for group in probe.ranking.channels.groups:
         if group.width < 4:
             continue
-        shared = Context(
-            OrtRunner(1), graph, decisions={"ranking": probe.ranking, "removed": {group.name: group.width // 2}}
-        )
-        pruned = graph.copy()
-        RemoveChannels().run(pruned, shared)
+        pruned = without(graph, probe.ranking, {group.name: group.width // 2})
         ratios.append(measured(probe, group.name, group.width // 2) / probe.judge.of(pruned))
     assert np.mean(np.log(ratios)) < 0
 

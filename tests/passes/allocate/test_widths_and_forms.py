@@ -17,7 +17,7 @@ from optimise_onnx.passes.allocate.cumulative import CumulativeProbe
 from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes
 from optimise_onnx.passes.allocate.problem import Problem, Widths
 from optimise_onnx.passes.allocate.widths_and_forms import JointSearch
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.analysis.layers.forms import Form
 from optimise_onnx.passes.analysis.layers.linear import Linear
 from optimise_onnx.passes.analysis.statistics.judge import Judge
@@ -51,9 +51,10 @@ def search(together: Callable[[list[str]], float], share: float = 0.5) -> JointS
     """Search a network in which every form does little harm alone."""
     graph, shared = calibrated(network("residual"), 16)
     run("select-channels,offer-forms", graph, shared)
-    ranking, offers = shared.decisions["ranking"], shared.decisions["offers"]
+    ranking, offers = shared.plan.ranking, shared.plan.offers
+    assert ranking is not None and offers is not None
     budget = share * total(cost(graph)).macs
-    task = Problem.of(graph, ranking, shared.runner, Counted("macs"), budget, True, Widths(1, 1.0), offers)
+    task = Problem.of(graph, ranking, shared.runner, MACS, budget, True, Widths(1, 1.0), offers)
     curves: list[Array] = [np.arange(group.width + 1.0) for group in task.groups]
     known = Sensitivity(np.array([0.1, 0.5]), np.array([0.001, 0.005]))
     layers = [{family.name: known for family in offer.families} for offer in offers]
@@ -136,7 +137,7 @@ def test_twice_is_the_same_and_starts_from_the_cache(tmp_path: Path, monkeypatch
         shared.cache = DiskCache(tmp_path) if cached else None
         shared.original = graph
         run(f"select-channels,offer-forms,allocate{{target=macs={target}x}}", graph, shared)
-        texts = {name: form.text for name, form in shared.decisions["forms"].items()}
+        texts = {name: form.text for name, form in (shared.plan.decision.forms or {}).items()}
         found = run("remove-channels,decompose,reconstruct", graph, shared)
         return found.to_model().SerializeToString(deterministic=True), texts
 

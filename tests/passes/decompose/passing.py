@@ -14,7 +14,7 @@ from optimise_onnx.ir.feeds import Calibration, batch_size
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context, Outcome
 from optimise_onnx.passes.decompose.decompose import Decompose
-from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.syntax import parse
 
 Array = NDArray[Any]
@@ -81,7 +81,7 @@ def calibrated(model: onnx.ModelProto, count: int, seed: int = 0) -> tuple[Graph
 def run(pipeline: str, graph: Graph, shared: Context) -> Graph:
     """Run passes on a copy; passes that change it and do not say so fail."""
     copy = graph.copy()
-    parsed = PassManager.parse(pipeline)
+    parsed = PassManager.parse(pipeline, given=shared.plan.facts)
     PassManager(parsed.passes, fingerprint=True).run(copy, shared)
     return copy
 
@@ -90,4 +90,4 @@ def decompose(text: str, graph: Graph, shared: Context) -> tuple[Graph, Outcome]
     """Run ``decompose`` with options on a copy; return that and what it says."""
     copy = graph.copy()
     (step,) = parse(f"decompose{{{text}}}" if text else "decompose", {"decompose": Decompose})
-    return copy, step.run(copy, shared)
+    return copy, apply(step, copy, shared)

@@ -51,7 +51,7 @@ def conv_case(
     x = b.input("x", ["N", inputs, *sizes])
     parameters = [b.weight([outputs, inputs, *kernel])] + ([b.vector(outputs)] if bias else [])
     graph = graph_of(b.model(b.relu(b.node("Conv", [x, *parameters], kernel_shape=kernel, **attributes))))
-    layer = next(iter(linear_layers(graph, concrete(graph, input_sizes(graph, 1, 32))).values()))
+    layer = next(iter(linear_layers(graph, concrete(graph, input_sizes(graph, 1))).values()))
     weight = layer.matrix(stored_weight(graph, graph.node(layer.node), layer))
     values = np.random.default_rng(0).standard_normal((2, inputs, *sizes)).astype(np.float32)
     return Case(graph, layer, weight, {"x": values})

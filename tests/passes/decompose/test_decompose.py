@@ -18,6 +18,8 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.layers.linear import Linear
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.decompose import decompose as module
+from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.select.select_channels import SelectChannels
 from tests.passes.decompose.passing import Array, calibrated, decompose, network, run, structured
 
@@ -33,7 +35,7 @@ def macs(graph: Graph) -> int:
 def test_a_layer_of_the_form_stays_the_same_layer(family: str, samples: int) -> None:
     model = structured(family)
     graph, shared = calibrated(model, samples)
-    found, outcome = decompose(f"families={family},energy=0.9999", graph, shared)
+    found, outcome = decompose(f"forms={family},energy=0.9999", graph, shared)
     assert outcome.changed
     assert macs(found) < 0.8 * macs(graph)
     assert distance(graph, found, feeds(model, 2, 3)) < 1e-4
@@ -43,8 +45,8 @@ def test_a_layer_of_the_form_stays_the_same_layer(family: str, samples: int) -> 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_layer_keeps_more_than_the_share(family: str, share: float) -> None:
     graph, shared = calibrated(structured("grouped"), 16)
-    found, _ = decompose(f"families={family},share={share}", graph, shared)
-    written = shared.decisions["written"]
+    found, _ = decompose(f"forms={family},share={share}", graph, shared)
+    written = shared.plan.written
     before, after = cost(graph), cost(found)
     rest = sum(each.macs for name, each in before.items() if name not in written)
     whole = sum(before[name].macs for name in written)
@@ -73,8 +75,8 @@ def test_the_bias_makes_the_mean_right(family: str) -> None:
     graph, shared = calibrated(model, 40)
     weight = next(node for node in graph.nodes if node.op == "Conv").inputs[1]
     graph.insert("Identity", [weight], [graph.variable("unread", np.float32)])
-    found, _ = decompose(f"families={family},share=0.5", graph, shared)
-    assert len(shared.decisions["written"]) == 1
+    found, _ = decompose(f"forms={family},share=0.5", graph, shared)
+    assert len(shared.plan.written) == 1
     seen = {name: values[:30] for name, values in feeds(model, 1, 40).items()}
     assert distance(graph, found, seen) > 0.05
     wanted, got = means(graph, seen), means(found, seen)
@@ -97,9 +99,9 @@ def test_slower_layers_stay_where_asked(only_faster: bool, monkeypatch: pytest.M
     graph, shared = calibrated(network("residual"), 32)
     names = [node.name for node in graph.nodes if node.op == "Conv"]
     monkeypatch.setattr(module, "Stopwatch", lambda *_: Slow(names[1:2]))
-    found, outcome = decompose(f"families=stretch,share=0.6,only_faster={str(only_faster).lower()}", graph, shared)
+    found, outcome = decompose(f"forms=stretch,share=0.6,only_faster={str(only_faster).lower()}", graph, shared)
     stay = names[1:2] if only_faster else []
-    assert set(names) - set(shared.decisions["written"]) == set(stay)
+    assert set(names) - set(shared.plan.written) == set(stay)
     assert outcome.figures == {"layers_rewritten": 3 - len(stay), "layers_slower": names[1:2]}
     fate = "stay as they are" if only_faster else "are rewritten for another backend"
     assert f"1 layers whose form is slower here {fate}" in outcome.notes
@@ -119,11 +121,11 @@ def test_where_all_are_slower_nothing_changes(monkeypatch: pytest.MonkeyPatch) -
 def test_the_middle_is_an_ordinary_group(name: str, samples: int) -> None:
     model = network(name)
     graph, shared = calibrated(model, samples)
-    split = run("decompose{families=stretch;low-rank,share=0.8}", graph, shared)
+    split = run("decompose{forms=stretch;low-rank,share=0.8}", graph, shared)
     middles = {tensor for tensor in split.tensors() if tensor.endswith("_middle")}
     found = run("select-channels,allocate{target=macs=0.5x,branches=false},remove-channels,reconstruct", split, shared)
     assert macs(found) <= 0.5 * macs(graph)
-    assert "written" not in shared.decisions
+    assert not shared.plan.written
     assert all(np.isfinite(array).all() for array in outputs(found, feeds(model, 2, 4)))
     before, after = split.tensors(), found.tensors()
     made = [(before[name].producer, after[name].producer) for name in middles if name in after]
@@ -149,7 +151,7 @@ def test_other_floats_are_rewritten_and_timed() -> None:
     first, second = (b.const(b.rng.standard_normal((size, 24)).astype(kind)) for size in (8, 24))
     y = b.node("MatMul", [b.relu(b.node("MatMul", [x, first])), second])
     graph, shared = calibrated(b.model(b.node("Cast", [y], to=1)), 16)
-    found, outcome = decompose("families=low-rank,share=0.7", graph, shared)
+    found, outcome = decompose("forms=low-rank,share=0.7", graph, shared)
     assert outcome.figures["layers_rewritten"] >= 1
     assert {t.array.dtype for t in found.constants()} == {np.dtype(kind)}
 
@@ -167,7 +169,7 @@ class Counting:
 
 def test_where_nothing_was_chosen_nothing_is_measured() -> None:
     graph, shared = calibrated(network("residual"), 16)
-    shared.runner, shared.decisions["forms"] = Counting(), {}
+    shared.runner, shared.plan = Counting(), Plan(decision=Decision(forms={}))
     found, outcome = decompose("", graph, shared)
     assert outcome.notes == ("every layer keeps its form",)
     assert not outcome.changed and found.to_model() == graph.to_model()
@@ -183,9 +185,9 @@ def test_without_data_forms_fit_the_weights_and_reconstruct_has_nothing_to_add()
 @pytest.mark.parametrize("ready", [True, False])
 def test_wrong_use_is_explained(ready: bool) -> None:
     graph = graph_of(network("residual"))
-    shared = Context(OrtRunner(1), graph, decisions={"forms": {}} if ready else {})
+    shared = Context(OrtRunner(1), graph, plan=Plan(decision=Decision(forms={} if ready else None)))
     with pytest.raises(UsageError, match="no family of forms is called 'kronecker'") as unknown:
-        decompose("families=kronecker", graph, shared)
+        decompose("forms=kronecker" + ("" if ready else ",share=0.5"), graph, shared)
     with pytest.raises(UsageError, match="only one") as both:
         decompose("share=0.5,energy=0.9", graph, shared)
     assert unknown.value.hint and both.value.hint
@@ -196,7 +198,7 @@ def test_wrong_use_is_explained(ready: bool) -> None:
 
 def test_nothing_decided_is_explained() -> None:
     graph, shared = calibrated(network("residual"), 16)
-    SelectChannels().run(graph, shared)
-    with pytest.raises(UsageError, match="nothing decided") as error:
+    apply(SelectChannels(), graph, shared)
+    with pytest.raises(UsageError, match="decompose needs forms that are decided") as error:
         decompose("", graph, shared)
-    assert error.value.hint and "allocate" in error.value.hint
+    assert error.value.hint == "put offer-forms and allocate before it"

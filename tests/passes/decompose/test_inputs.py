@@ -52,7 +52,7 @@ def test_each_group_keeps_its_own_rows() -> None:
 
 def test_once_forms_are_written_layers_are_measured_again() -> None:
     graph, shared = pruned("residual")
-    found = run("decompose{families=stretch,share=0.8}", graph, shared)
+    found = run("decompose{forms=stretch,share=0.8}", graph, shared)
     inputs = Inputs.of(found, shared)
     assert not inputs.rows
     assert all(inputs.moments(layer)[0].shape[1] == layer.fan_in for layer in inputs.layers.values())

@@ -46,13 +46,13 @@ class Session:
 def test_a_layer_and_its_form_run_alone_and_give_the_same(family: str) -> None:
     model = network("matmul") if family == "matmul" else structured(family)
     graph, shared = calibrated(model, 0)
-    text = "families=low-rank,share=0.99" if family == "matmul" else f"families={family},energy=0.9999"
+    text = "forms=low-rank,share=0.99" if family == "matmul" else f"forms={family},energy=0.9999"
     decompose(text, graph, shared)
-    written = shared.decisions["written"]
-    layers = linear_layers(graph, concrete(graph, input_sizes(graph, 1, 32)))
+    written = shared.plan.written
+    layers = linear_layers(graph, concrete(graph, input_sizes(graph, 1)))
     name, watched, alone = list(written)[-1], Watched(), graph.copy()
     written[name].fitted.write(alone, alone.node(name), layers[name])
-    watch = Stopwatch(watched, concrete(graph, input_sizes(graph, 1, 32)), np.random.default_rng(0))
+    watch = Stopwatch(watched, concrete(graph, input_sizes(graph, 1)), np.random.default_rng(0))
     assert 0.01 < watch.ratio(graph, alone, layers[name]) < 100
     before, after = watched.operators
     assert before == [graph.node(name).op]
@@ -71,7 +71,7 @@ def new_operators(before: Graph, after: Graph) -> list[str]:
 def test_a_form_with_more_work_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, _ = calibrated(structured("low-rank"), 0)
     monkeypatch.setattr(timing, "_SECONDS", 0.2)
-    shapes = concrete(graph, input_sizes(graph, 1, 32))
+    shapes = concrete(graph, input_sizes(graph, 1))
     watch = Stopwatch(OrtRunner(1), shapes, np.random.default_rng(0))
     layer = list(linear_layers(graph, shapes).values())[-1]
     dear = graph.copy()

@@ -72,7 +72,7 @@ def made(build: Callable[[Builder], str]) -> tuple[Graph, Chain, Derivatives, Ar
     b = Builder(build.__name__)
     model = b.model(build(b))
     graph = graph_of(model)
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    shapes = concrete(graph, input_sizes(graph, 3))
     layers = linear_layers(graph, shapes)
     chain = chain_from(graph, layers, shapes, next(iter(layers.values())))
     assert chain is not None
@@ -151,7 +151,7 @@ def sigmoid(b: Builder) -> str:
 def test_no_chain(build: Callable[[Builder], str]) -> None:
     b = Builder(build.__name__)
     graph = graph_of(b.model(build(b)))
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
+    shapes = concrete(graph, input_sizes(graph, 3))
     layers = linear_layers(graph, shapes)
     assert chain_from(graph, layers, shapes, next(iter(layers.values()))) is None
 
@@ -162,8 +162,8 @@ def split(build: Callable[[Builder], str], text: str) -> tuple[Graph, dict[str, 
     graph = graph_of(b.model(build(b)))
     shared = Context(OrtRunner(1), graph.copy())
     PassManager.parse(f"decompose{{{text}}}").run(graph, shared)
-    shapes = concrete(graph, input_sizes(graph, 3, 32))
-    inner = {node for name, form in shared.decisions["written"].items() for node in form.nodes if node != name}
+    shapes = concrete(graph, input_sizes(graph, 3))
+    inner = {node for name, form in shared.plan.written.items() for node in form.nodes if node != name}
     return graph, linear_layers(graph, shapes), shapes, inner
 
 
@@ -183,7 +183,7 @@ def deep(b: Builder) -> str:
 )
 def test_chains_pass_through_first_halves(build: Callable[[Builder], str], family: str, between: list[str]) -> None:
     """No tensor of the original says what a first half should give, so it is part of the way to the second one."""
-    graph, layers, shapes, inner = split(build, f"families={family},share=0.99")
+    graph, layers, shapes, inner = split(build, f"forms={family},share=0.99")
     start = next(layer for name, layer in layers.items() if name not in inner)
     chain = chain_from(graph, layers, shapes, start, inner)
     assert chain is not None

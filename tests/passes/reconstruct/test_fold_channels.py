@@ -20,6 +20,8 @@ from optimise_onnx.passes.analysis.channels.readers import Reader
 from optimise_onnx.passes.analysis.layers.linear import stored_weight
 from optimise_onnx.passes.analysis.layers.writing import stored_bias, write_bias, write_weight
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct.fold_channels import WAYS, FoldChannels, _Fold, folded
 from optimise_onnx.passes.reconstruct.substitution import choose_partners, survivor_shares
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
@@ -104,13 +106,13 @@ def test_cells_are_folded_apart_and_partial_readers_take_the_mean() -> None:
 
 
 def pruned(model: Any, seed: int = 0, keep: float = 0.5) -> tuple[Graph, Graph, Context]:
-    """The graph, a copy without a share of every group, and the decisions."""
+    """The graph, a copy without a share of every group, and the context with the plan after that."""
     graph = graph_of(model)
     shared = Context(OrtRunner(1), graph.copy(), Calibration.from_arrays(feeds(model, seed, 12)))
     shared.verify = False
     copy = graph.copy()
-    SelectChannels(criterion="activation", keep=keep).run(copy, shared)
-    RemoveChannels().run(copy, shared)
+    apply(SelectChannels(criterion="activation", keep=keep), copy, shared)
+    apply(RemoveChannels(), copy, shared)
     return graph, copy, shared
 
 
@@ -127,15 +129,17 @@ def test_the_pruned_graph_is_the_original_with_folded_weights(name: str, way: st
     """The new weights and biases, in the original's form, mean the same there when the removed rows are zero."""
     model = {**ZOO, **ARCHITECTURES}[name]()
     graph, copy, shared = pruned(model)
-    channels, keep = shared.decisions["ranking"].channels, shared.decisions["keep"]
-    fold = _Fold(copy, graph, channels, keep, shared.decisions["moments"])
+    reference, keep = shared.plan.reference, shared.plan.class_mask(copy)
+    assert reference is not None and keep is not None
+    channels, moments = reference.channels, shared.moments(reference)
+    fold = _Fold(copy, reference, keep, moments)
     written = fold.matrices(way)
     kept = {group.name: group.cells[keep[group.cells]] for group in channels.groups}
     rest = {end.node for end in channels.context.contractions} - written.keys()
     wanted = masked(graph, channels, kept, at=rest)
     for node, (old, new) in written.items():
         layer, place = fold.layers[node], wanted.node(node)
-        shift = np.einsum("gdm,gd->gm", old - new, shared.decisions["moments"][node].mean).ravel()
+        shift = np.einsum("gdm,gd->gm", old - new, moments[node].mean).ravel()
         like = stored_weight(graph, graph.node(node), layer)
         bias = stored_bias(wanted, place, layer) + shift
         write_weight(wanted, place, layer, layer.weight(new, like))
@@ -168,14 +172,13 @@ def test_copies_are_made_up_for_exactly(kind: str, way: str) -> None:
     calibration = Calibration.from_arrays(feeds(model, 0, 200))
     shared = Context(OrtRunner(1), graph.copy(), calibration)
     copy = graph.copy()
-    SelectChannels(keep=0.5).run(copy, shared)
-    ranking: Ranking = shared.decisions["ranking"]
-    (group,) = ranking.channels.groups
+    (group,) = shared.view(copy).channels.groups
     order = np.concatenate([group.cells[:, 1::2], group.cells[:, ::2]], 1).T
-    shared.decisions["ranking"] = Ranking("odd", ranking.channels, {group.name: GroupRanking(order, np.arange(9.0))})
-    RemoveChannels().run(copy, shared)
+    ranking = Ranking("odd", shared.view(copy).channels, {group.name: GroupRanking(order, np.arange(9.0))})
+    shared.plan = Plan(ranking=ranking, decision=Decision({group.name: 4}))
+    apply(RemoveChannels(), copy, shared)
     before = distance(graph, copy, feeds(model, 1))
-    assert FoldChannels(way).run(copy, shared).changed
+    assert apply(FoldChannels(way), copy, shared).changed
     assert distance(graph, copy, feeds(model, 1)) < 0.01 * before
 
 
@@ -190,9 +193,12 @@ def test_each_way_leaves_less_of_the_damage() -> None:
 def test_when_there_is_nothing_to_do() -> None:
     shared = digits.context(0)
     graph = digits.run("select-channels{keep=0.5},remove-channels", shared)
-    outcome = FoldChannels().run(graph, shared)
+    outcome = apply(FoldChannels(), graph, shared)
     assert not outcome.changed and "no calibration data" in outcome.notes[0]
-    outcome = FoldChannels().run(digits.network().copy(), digits.context())
-    assert not outcome.changed and "nothing was removed" in outcome.notes[0]
+    whole = digits.context(40)
+    graph = digits.run("select-channels{keep=1},remove-channels", whole)
+    assert not apply(FoldChannels(), graph, whole).changed
+    with pytest.raises(UsageError, match="fold-channels needs a graph from before a removal"):
+        apply(FoldChannels(), digits.network().copy(), digits.context())
     with pytest.raises(UsageError, match="cannot go into 'dust'"):
-        FoldChannels("dust").run(graph, shared)
+        apply(FoldChannels("dust"), graph, shared)

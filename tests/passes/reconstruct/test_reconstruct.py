@@ -12,6 +12,7 @@ from zoo import ARCHITECTURES, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
@@ -19,7 +20,8 @@ from optimise_onnx.passes.analysis.channels.ranking import GroupRanking, Ranking
 from optimise_onnx.passes.analysis.statistics import stepper
 from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.manager import PassManager, apply
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 
@@ -66,9 +68,9 @@ def without_odd(graph: Graph, calibration: Calibration | None) -> tuple[Graph, C
     first = channels.groups[0]
     order = np.concatenate([first.cells[:, 1::2], first.cells[:, ::2]], 1).T
     ranking = Ranking("odd", channels, {first.name: GroupRanking(order, np.arange(len(order) + 1.0))})
-    decisions = {"ranking": ranking, "removed": {first.name: first.width // 2}}
-    copy, shared = graph.copy(), Context(OrtRunner(1), graph, calibration, decisions=decisions)
-    assert RemoveChannels().run(copy, shared).changed
+    plan = Plan(ranking=ranking, decision=Decision({first.name: first.width // 2}))
+    copy, shared = graph.copy(), Context(OrtRunner(1), graph, calibration, plan=plan)
+    assert apply(RemoveChannels(), copy, shared).changed
     return copy, shared
 
 
@@ -78,7 +80,7 @@ def test_dependent_channels_are_recovered(kind: str) -> None:
     graph, unseen = graph_of(model), feeds(model, 1, 32)
     pruned, shared = without_odd(graph, Calibration.from_arrays(feeds(model, 0, 512)))
     assert distance(graph, pruned, unseen) > 0.05
-    assert Reconstruct(ridge=1e-6).run(pruned, shared).changed
+    assert apply(Reconstruct(ridge=1e-6), pruned, shared).changed
     assert distance(graph, pruned, unseen) < 2e-4
 
 
@@ -87,7 +89,7 @@ def test_codes_are_recovered_to_their_own_precision() -> None:
     graph, unseen = graph_of(model), feeds(model, 1, 32)
     pruned, shared = without_odd(graph, Calibration.from_arrays(feeds(model, 0, 256)))
     before = distance(graph, pruned, unseen)
-    Reconstruct().run(pruned, shared)
+    apply(Reconstruct(), pruned, shared)
     assert distance(graph, pruned, unseen) < min(0.02, before / 10)
     assert {t.array.dtype for t in pruned.constants()} >= {np.dtype(np.int8)}
 
@@ -97,7 +99,7 @@ def pruned_and_solved(pipeline: str, graph: Graph, shared: Context) -> tuple[Gra
     copy = graph.copy()
     PassManager.parse(pipeline).run(copy, shared)
     plain = copy.copy()
-    PassManager.parse("reconstruct").run(copy, shared)
+    apply(Reconstruct(), copy, shared)
     return plain, copy
 
 
@@ -158,7 +160,12 @@ def test_a_computed_addend_of_a_gemm_is_left_alone() -> None:
 
 
 def test_without_a_removal_there_is_nothing_to_do() -> None:
-    assert not Reconstruct().run(digits.network().copy(), digits.context()).changed
+    shared = digits.context(8)
+    graph = digits.run("select-channels{keep=1},remove-channels", shared)
+    assert apply(Reconstruct(), graph, shared).notes == ("nothing was removed, so nothing to reconstruct",)
+    assert graph.to_model() == digits.network().to_model()
+    with pytest.raises(UsageError, match="reconstruct needs a graph from before a removal"):
+        apply(Reconstruct(), digits.network().copy(), digits.context(8))
 
 
 def test_one_sample_is_enough_to_run() -> None:

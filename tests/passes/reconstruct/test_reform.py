@@ -114,7 +114,7 @@ def swept(model: onnx.ModelProto, pipeline: str, rounds: int = 0, count: int = 6
     """Decompose a network and sweep over it once; return it before and after."""
     graph, shared = calibrated(model, count)
     found = run(pipeline, graph, shared)
-    assert shared.decisions["written"] and shared.calibration is not None
+    assert shared.plan.written and shared.calibration is not None
     solved = found.copy()
     Sweep(solved, shared, shared.calibration, 1e-3, rounds, 3).solve()
     return found, solved, shared
@@ -125,9 +125,9 @@ def test_biases_are_right_after_the_sweep(family: str) -> None:
     b = Builder("means")
     x = b.relu(b.conv(b.input("x", ["N", 64, 4, 5]), 64))
     model = b.model(b.conv(x, 64))
-    _, solved, shared = swept(model, f"decompose{{families={family},share=0.5}}", count=40)
+    _, solved, shared = swept(model, f"decompose{{forms={family},share=0.5}}", count=40)
     inputs = feeds(model, 1, 40)
-    assert len(shared.decisions["written"]) == 2
+    assert len(shared.plan.written) == 2
     wanted, got = (outputs(graph, inputs)[0].mean((0, 2, 3)) for graph in (shared.original, solved))
     np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
 
@@ -147,7 +147,7 @@ def test_a_sweep_brings_the_outputs_nearer(kind: str, rounds: int) -> None:
 @pytest.mark.parametrize("kind", ["matmul", "biased_matmul"])
 def test_the_mean_of_a_product_with_an_addend_is_right(kind: str) -> None:
     model = network(kind)
-    _, solved, shared = swept(model, "decompose{families=low-rank,share=0.6}", count=64)
+    _, solved, shared = swept(model, "decompose{forms=low-rank,share=0.6}", count=64)
     inputs = feeds(model, 1, 64)
     wanted, got = (outputs(graph, inputs)[0].mean((0, 1)) for graph in (shared.original, solved))
     np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
@@ -160,7 +160,7 @@ def test_a_branch_makes_up_for_its_shortcut(family: str) -> None:
     x = b.input("x", ["N", 32, 5, 6])
     y = b.add(b.conv(b.relu(x), 32), b.conv(b.relu(x), 32))
     model = b.model(y)
-    found, solved, shared = swept(model, f"decompose{{families={family},share=0.6}}", count=256)
+    found, solved, shared = swept(model, f"decompose{{forms={family},share=0.6}}", count=256)
     unseen = feeds(model, 5, 64)
     apart = [distance(graph, shared.original, unseen) for graph in (found, solved)]
     assert apart[1] < 0.97 * apart[0]
@@ -180,6 +180,6 @@ def test_divergence_falls_on_random_networks(name: str) -> None:
 @pytest.mark.parametrize("family", [*sorted(FAMILIES), "all"])
 def test_divergence_falls_on_a_trained_network(family: str) -> None:
     shared = digits.context(256)
-    plain = digits.run(f"decompose{{families={family},share=0.4}}", shared)
+    plain = digits.run(f"decompose{{forms={family},share=0.4}}", shared)
     solved = digits.run("reconstruct", shared, plain.copy())
     assert digits.examiner().of(solved) < 0.7 * digits.examiner().of(plain)

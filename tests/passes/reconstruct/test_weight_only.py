@@ -13,7 +13,8 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.channels.ranking import GroupRanking, Ranking
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 
@@ -32,9 +33,14 @@ def at_random(graph: Graph, seed: int, share: float) -> tuple[Graph, Context]:
     channels, rng = analyse(graph), np.random.default_rng(seed)
     orders = {g.name: GroupRanking(rng.permutation(g.cells.T), np.arange(g.width + 1.0)) for g in channels.groups}
     removed = {group.name: int(share * group.width) for group in channels.groups}
-    decisions = {"ranking": Ranking("random", channels, orders), "removed": removed}
-    copy, shared = graph.copy(), Context(OrtRunner(1), graph, decisions=decisions)
-    RemoveChannels().run(copy, shared)
+    return without(graph, Ranking("random", channels, orders), removed)
+
+
+def without(graph: Graph, ranking: Ranking, removed: dict[str, int]) -> tuple[Graph, Context]:
+    """Remove so many rounds of each group from a copy."""
+    copy, plan = graph.copy(), Plan(ranking=ranking, decision=Decision(removed))
+    shared = Context(OrtRunner(1), graph, plan=plan)
+    apply(RemoveChannels(), copy, shared)
     return copy, shared
 
 
@@ -53,7 +59,7 @@ def test_a_wide_random_network_loses_less(activation: str, share: float) -> None
         graph = graph_of(model)
         pruned, shared = at_random(graph, seed, share)
         plain = error(graph, pruned, model)
-        outcome = Reconstruct().run(pruned, shared)
+        outcome = apply(Reconstruct(), pruned, shared)
         assert outcome.changed and "no calibration data: 3 layers" in outcome.notes[0]
         ratios.append(error(graph, pruned, model) / plain)
     assert max(ratios) < 0.8 and np.mean(ratios) < 0.6, ratios
@@ -79,13 +85,9 @@ def test_copies_are_made_up_for_exactly(kind: str) -> None:
     (group,) = channels.groups
     order = np.concatenate([group.cells[:, 1::2], group.cells[:, ::2]], 1).T
     ranking = Ranking("odd", channels, {group.name: GroupRanking(order, np.arange(9.0))})
-    pruned, shared = (
-        graph.copy(),
-        Context(OrtRunner(1), graph, decisions={"ranking": ranking, "removed": {group.name: 4}}),
-    )
-    RemoveChannels().run(pruned, shared)
+    pruned, shared = without(graph, ranking, {group.name: 4})
     before = distance(graph, pruned, feeds(model, 0))
-    Reconstruct().run(pruned, shared)
+    apply(Reconstruct(), pruned, shared)
     assert distance(graph, pruned, feeds(model, 0)) < 0.05 * before  # the ridge is a hundredth
 
 
@@ -96,12 +98,12 @@ def test_what_cannot_be_guessed_is_left_alone() -> None:
     codes = b.node("DequantizeLinear", [b.const(np.ones((4, 8, 1, 1), np.int8)), b.const(np.float32(0.1))])
     graph = graph_of(b.model(b.conv(x, 6, group=2), b.node("Conv", [x, codes])))
     pruned, shared = at_random(graph, 0, 0.5)
-    assert not Reconstruct().run(pruned, shared).changed
+    assert not apply(Reconstruct(), pruned, shared).changed
 
 
 def test_it_helps_the_trained_network() -> None:
     shared = digits.context(0)
     graph = digits.run("select-channels{keep=0.8},remove-channels", shared)
     plain = digits.examiner().of(graph)
-    PassManager.parse("reconstruct").run(graph, shared)
+    apply(Reconstruct(), graph, shared)
     assert digits.examiner().of(graph) < plain

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from optimise_onnx.passes.analysis.channels.readers import Reader
-from optimise_onnx.passes.select.criteria import CRITERIA, NEEDS_DATA
+from optimise_onnx.passes.select.criteria import CRITERIA
+from optimise_onnx.passes.select.evidence import COVARIANCE, NEEDS
 from tests.passes.select.support import Array, cases, random_reader, reader, samples, taps
 
+NEEDS_DATA = {name for name, criterion in CRITERIA.items() if COVARIANCE in criterion.needs}
 COMPENSATED = ("compensation", "interpolative", "lasso", "obs", "obs-swap", "pivoted-qr")
 
 
 def ranked(criterion: str, readers: list[Reader], form: tuple[int, int], seed: int = 0) -> tuple[Array, Array]:
     """Rank, and check that the result is a whole order of finite, never falling losses."""
-    order, curve = CRITERIA[criterion](readers, form, np.random.default_rng(seed))
+    order, curve = CRITERIA[criterion].score(readers, form, np.random.default_rng(seed))
     assert order.shape == form[::-1] and curve.shape == (form[1] + 1,)
     assert sorted(order.ravel().tolist()) == list(range(form[0] * form[1]))
     np.testing.assert_array_equal(np.sort(order // form[1], axis=1), np.tile(np.arange(form[0]), (form[1], 1)))
@@ -109,7 +111,8 @@ def test_a_copy_costs_nothing_to_remove(criterion: str) -> None:
 
 def test_the_names_are_those_of_the_table() -> None:
     assert {"magnitude", "magnitude-l1", "geometric-median", "random"} == CRITERIA.keys() - NEEDS_DATA
-    assert all(criterion.__doc__ for criterion in CRITERIA.values())
+    assert all(criterion.paper and criterion.needs <= NEEDS for criterion in CRITERIA.values())
+    assert all(criterion.name == name for name, criterion in CRITERIA.items())
 
 
 def distances(vectors: Any) -> list[float]:

@@ -13,6 +13,7 @@ from optimise_onnx.backends.ort import OrtRunner, OrtSession
 from optimise_onnx.ir.errors import UsageError, VerificationError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import apply
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
@@ -21,35 +22,43 @@ from optimise_onnx.passes.select.select_channels import SelectChannels
 def test_half_of_everything_goes(name: str) -> None:
     graph = graph_of(ARCHITECTURES[name]())
     shared = Context(OrtRunner(1), graph.copy())
-    SelectChannels(keep=0.5).run(graph, shared)
-    channels = shared.decisions["ranking"].channels
-    lost = sum(len(g.cells) * shared.decisions["removed"].get(g.name, 0) for g in channels.groups)
-    outcome = RemoveChannels().run(graph, shared)
+    apply(SelectChannels(keep=0.5), graph, shared)
+    ranking, widths = shared.plan.ranking, shared.plan.decision.widths
+    assert ranking is not None and widths is not None
+    lost = sum(len(group.cells) * widths.get(group.name, 0) for group in ranking.channels.groups)
+    outcome = apply(RemoveChannels(), graph, shared)
     assert outcome.changed and outcome.figures["channels_removed"] == lost
     assert outcome.figures["oracle_error"] < 1e-5
-    assert (~shared.decisions["keep"]).sum() == lost
+    keep = shared.plan.class_mask(graph)
+    assert keep is not None and (~keep).sum() == lost
 
 
 def test_nothing_decided_is_a_mistake() -> None:
     graph = graph_of(ZOO["mlp"]())
-    with pytest.raises(UsageError, match="nothing decided"):
-        RemoveChannels().run(graph, Context(OrtRunner(1), graph))
+    shared = Context(OrtRunner(1), graph)
+    with pytest.raises(UsageError, match="remove-channels needs a ranking of the channels"):
+        apply(RemoveChannels(), graph, shared)
+    apply(SelectChannels(), graph, shared)
+    with pytest.raises(UsageError, match="remove-channels needs widths that are decided") as caught:
+        apply(RemoveChannels(), graph, shared)
+    assert caught.value.hint == "put select-channels{keep=…} or allocate before it"
 
 
 def test_a_decision_is_carried_out_once() -> None:
     graph = graph_of(ZOO["mlp"]())
     shared = Context(OrtRunner(1), graph.copy())
-    SelectChannels(keep=0.5).run(graph, shared)
-    RemoveChannels().run(graph, shared)
-    with pytest.raises(UsageError, match="nothing decided"):
-        RemoveChannels().run(graph, shared)
+    apply(SelectChannels(keep=0.5), graph, shared)
+    apply(RemoveChannels(), graph, shared)
+    with pytest.raises(UsageError, match="remove-channels needs a ranking of the channels"):
+        apply(RemoveChannels(), graph, shared)
 
 
 def test_to_keep_everything_changes_nothing() -> None:
     graph = graph_of(ZOO["mlp"]())
     shared = Context(OrtRunner(1), graph.copy())
-    SelectChannels(keep=1.0).run(graph, shared)
-    assert not RemoveChannels().run(graph, shared).changed
+    apply(SelectChannels(keep=1.0), graph, shared)
+    assert not apply(RemoveChannels(), graph, shared).changed
+    assert shared.plan.decision.widths is None and not shared.plan.kept
 
 
 @dataclass(frozen=True)
@@ -70,16 +79,16 @@ def test_the_oracle_fails_when_removing_is_not_masking() -> None:
     graph = graph_of(ZOO["mlp"]())
     for scale, fails in ((1.0, False), (1.01, True), (np.nan, True)):
         copy, shared = graph.copy(), Context(Biased(scale), graph)
-        SelectChannels(keep=0.5).run(copy, shared)
+        apply(SelectChannels(keep=0.5), copy, shared)
         if fails:
             with pytest.raises(VerificationError, match="differs from the masked one"):
-                RemoveChannels().run(copy, shared)
+                apply(RemoveChannels(), copy, shared)
         else:
-            RemoveChannels().run(copy, shared)
+            apply(RemoveChannels(), copy, shared)
 
 
 def test_the_oracle_can_be_left_out() -> None:
     shared = digits.context(0)
     shared.verify = False
     graph = digits.run("select-channels{keep=0.5}", shared)
-    assert RemoveChannels().run(graph, shared).figures["oracle_error"] is None
+    assert apply(RemoveChannels(), graph, shared).figures["oracle_error"] is None

@@ -16,15 +16,16 @@ from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.channels.protected import meant
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import apply
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
 
 def ranked(graph: Graph, select: SelectChannels) -> Ranking:
     """Run the pass without data and return what it decided."""
     shared = Context(OrtRunner(1), graph)
-    assert not select.run(graph, shared).changed
-    ranking: Ranking = shared.decisions["ranking"]
-    return ranking
+    assert not apply(select, graph, shared).changed
+    assert shared.plan.ranking is not None
+    return shared.plan.ranking
 
 
 def chain() -> Graph:
@@ -110,15 +111,15 @@ def test_a_share_decides_widths(keep: float, width: int, lost: int) -> None:
     b = Builder("one")
     graph = graph_of(b.model(b.conv(b.conv(b.input("x", ["N", 3, 6, 6]), width), 5)))
     shared = Context(OrtRunner(1), graph)
-    SelectChannels(keep=keep).run(graph, shared)
-    assert shared.decisions["removed"] == {"conv_0_out": lost}
+    apply(SelectChannels(keep=keep), graph, shared)
+    assert shared.plan.decision.widths == {"conv_0_out": lost}
 
 
 def test_without_data_magnitude_takes_over() -> None:
     shared = digits.context(0)
     digits.run("select-channels", shared)
-    assert shared.decisions["ranking"].criterion == "magnitude"
-    outcome = SelectChannels(keep_nodes="/2/").run(digits.network(), shared)
+    assert shared.plan.ranking is not None and shared.plan.ranking.criterion == "magnitude"
+    outcome = apply(SelectChannels(keep_nodes="/2/"), digits.network(), shared)
     assert any("kept as asked" in note for note in outcome.notes)
 
 
@@ -127,7 +128,8 @@ def test_the_same_data_and_seed_rank_the_same() -> None:
     for seed in (0, 0):
         shared = digits.context(64, seed)
         digits.run("select-channels", shared)
-        found.append(shared.decisions["ranking"].groups)
+        assert shared.plan.ranking is not None
+        found.append(shared.plan.ranking.groups)
     for name, ranking in found[0].items():
         np.testing.assert_array_equal(ranking.order, found[1][name].order)
         np.testing.assert_array_equal(ranking.curve, found[1][name].curve)

@@ -8,7 +8,6 @@ import pytest
 
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.analysis.channels.readers import Reader, readers
-from optimise_onnx.passes.analysis.layers.linear import linear_layers
 from optimise_onnx.passes.analysis.statistics.compensation import compensated
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.select.criteria import CRITERIA
@@ -32,10 +31,10 @@ def compensated_loss(reading: list[Reader], stays: Array) -> float:
 def measured() -> tuple[dict[str, list[Reader]], dict[str, tuple[int, int]]]:
     """The readers of every group, and its cells and width."""
     shared = digits.context()
-    digits.run("select-channels{criterion=magnitude}", shared)
-    channels, moments = shared.decisions["ranking"].channels, shared.decisions["moments"]
-    layers, weights = linear_layers(digits.network(), channels.context.shapes), {}
-    found = {g.name: readers(digits.network(), channels, g, layers, moments, weights) for g in channels.groups}
+    view = shared.view(digits.network())
+    channels, moments = view.channels, shared.moments(view)
+    weights: dict[str, Array] = {}
+    found = {g.name: readers(view.graph, channels, g, view.layers, moments, weights) for g in channels.groups}
     return found, {g.name: g.cells.shape for g in channels.groups}
 
 
@@ -44,7 +43,7 @@ def halved(criterion: str) -> Array:
     reading, forms = measured()
     losses = []
     for name, form in forms.items():
-        order, curve = CRITERIA[criterion](reading[name], form, np.random.default_rng(0))
+        order, curve = CRITERIA[criterion].score(reading[name], form, np.random.default_rng(0))
         assert np.isfinite(curve).all()
         gone = order[: form[1] // 2]
         losses.append(compensated_loss(reading[name], ~np.isin(np.arange(form[0] * form[1]), gone)))
@@ -85,7 +84,8 @@ def test_chance_differs_from_group_to_group_and_by_seed() -> None:
     for seed in (0, 0, 1):
         shared = digits.context(8, seed)
         digits.run("select-channels{criterion=random}", shared)
-        rankings.append(shared.decisions["ranking"])
+        assert shared.plan.ranking is not None
+        rankings.append(shared.plan.ranking)
     orders = [[(g.order - g.order.min()).ravel().tolist() for g in r.groups.values()] for r in rankings]
     assert orders[0] == orders[1] != orders[2]
     assert len({tuple(order) for order in orders[0]}) == len(orders[0])

@@ -1,13 +1,24 @@
-"""The literal table of rules: what an operator ties, and how its numbers are rewritten."""
+"""The literal table of rules: what an operator ties, and how its numbers are rewritten.
 
-from collections.abc import Callable
+An operator of another domain than the standard is called ``domain.Operator``; packages offer rules for such, and for
+standard operators that have none here.
+"""
+
+from typing import Protocol, runtime_checkable
 
 from .....ir.graph import Node
+from .....ir.registry import Registry
 from ..labels import Propagation
 from ..surgery import Rewrite
 from . import contraction, convolution, elementwise, indexing, joining, movement, normalisation, padding, unprunable
 
-Rule = Callable[[Propagation, Node], None]
+
+@runtime_checkable
+class Rule(Protocol):
+    """Says what a node ties, where atoms are born on it and where they end."""
+
+    def __call__(self, ctx: Propagation, node: Node, /) -> None: ...
+
 
 ELEMENTWISE = (
     "Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
@@ -37,7 +48,7 @@ OVER_TRAILING = (
 # Statistics of a normalisation and indices of a pooling have no rule.
 _ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
 
-RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise.elementwise),
     **dict.fromkeys(UNARY, elementwise.unary),
     **dict.fromkeys(POOLS, normalisation.pooling),
@@ -77,7 +88,7 @@ RULES: dict[str, Rule] = {
     "Upsample": movement.resize,
 }
 
-REWRITES: dict[str, Rewrite] = {
+_REWRITES: dict[str, Rewrite] = {
     "Conv": convolution.resize_group,
     "ConvTranspose": convolution.resize_group,
     "Expand": movement.resize_shape,
@@ -90,16 +101,25 @@ REWRITES: dict[str, Rewrite] = {
 }
 
 
+RULES: Registry[Rule] = Registry("operator rule", "optimise_onnx.rules", _RULES, kind=Rule)
+REWRITES: Registry[Rewrite] = Registry("rewriting rule", "optimise_onnx.rewrites", _REWRITES)
+
+
+def has_rule(node: Node) -> bool:
+    """Whether the table has a rule for a node."""
+    return node.qualified in RULES and not node.has_subgraphs
+
+
 def propagate(ctx: Propagation, node: Node) -> None:
-    """Apply the node's rule; without one, or inside another domain, its operands stay whole."""
+    """Apply the node's rule; without one its operands stay whole."""
     ctx.read.clear()
     ctx.demanded.clear()
-    if node.op not in RULES or node.domain or node.has_subgraphs:
+    if not has_rule(node):
         unprunable.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
         unprunable.whole(ctx, node, "its shapes are unknown")
-    elif node.op in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
+    elif node.qualified in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
         unprunable.whole(ctx, node, "its further outputs change with every channel")
     else:
-        RULES[node.op](ctx, node)
+        RULES[node.qualified](ctx, node)
     unprunable.rest(ctx, node)

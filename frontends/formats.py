@@ -1,0 +1,70 @@
+"""The front ends by name: each turns models of one kind into ONNX."""
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from ..ir.errors import InvalidModelError, OptimiseOnnxError
+from ..ir.registry import Registry
+from .scripts import said
+
+
+@runtime_checkable
+class FrontEnd(Protocol):
+    """Reads models of one kind. It imports the library that it needs in ``load``, not before."""
+
+    def reads(self, source: object) -> bool:
+        """Whether a path, bytes or an object in memory is such a model: by its suffix, first bytes or type."""
+
+    def load(self, source: object) -> onnx.ModelProto:
+        """Return the model. What this raises is reported as an unreadable model."""
+
+
+class Onnx:
+    """Files of any other name are taken for ONNX files as well."""
+
+    def reads(self, source: object) -> bool:
+        """Whether it is a model, bytes, or a file called ``.onnx``."""
+        return isinstance(source, onnx.ModelProto | bytes) or str(source).endswith(".onnx")
+
+    def load(self, source: object) -> onnx.ModelProto:
+        """Parse without checking. Raises InvalidModelError."""
+        if isinstance(source, onnx.ModelProto):
+            return source
+        try:
+            if isinstance(source, bytes):
+                return onnx.load_model_from_string(source)
+            path = Path(str(source))
+            if not path.is_file():
+                raise InvalidModelError(f"cannot read '{path}'", why="no such file")
+            return onnx.load(path)
+        except DecodeError as error:
+            why = "it is not an ONNX file, or is cut short"
+            raise InvalidModelError(f"cannot read {called(source)}", why=why) from error
+        except (OSError, onnx.checker.ValidationError) as error:
+            raise InvalidModelError(f"cannot read {called(source)}", why=str(error).splitlines()[0]) from error
+
+
+ONNX = Onnx()
+FRONT_ENDS: Registry[FrontEnd] = Registry("front end", "optimise_onnx.front_ends", {"onnx": ONNX}, kind=FrontEnd)
+
+
+def read(source: object) -> onnx.ModelProto:
+    """Read a model with the first front end that takes it, ours for ONNX before those of other packages, by name.
+
+    Raises InvalidModelError, and UsageError for a front end that cannot be imported.
+    """
+    name = next((name for name in FRONT_ENDS if FRONT_ENDS[name].reads(source)), "onnx")
+    try:
+        return FRONT_ENDS[name].load(source)
+    except OptimiseOnnxError:
+        raise
+    except Exception as error:  # whatever another package's reader meets
+        raise InvalidModelError(f"the front end '{name}' cannot read {called(source)}", why=said(error)) from error
+
+
+def called(source: object) -> str:
+    """Say what a source is called in messages."""
+    return f"'{source}'" if isinstance(source, str | Path) else "the model"

@@ -1,0 +1,60 @@
+"""Plans carried out to the end, each on a copy of the graph, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ...ir.graph import Graph
+from ...ir.timing import Comparison, Device
+from ..analysis.statistics.judge import Judge, judge
+from ..base import Context, Pass
+from ..observers import Record
+from ..plan import Plan
+
+_SAMPLES = 128
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan carried out: the graph, the plan afterwards, and what each pass did."""
+
+    graph: Graph
+    plan: Plan
+    records: tuple[Record, ...]
+
+    def compared(self, device: Device, original: Graph) -> Comparison:
+        """Hold it against the original where it is meant to run."""
+        return device.compare(original, self.graph)
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Carries plans out by the passes in ``finish``. ``graph`` is what plans decide about; it stays as it is."""
+
+    graph: Graph
+    context: Context
+    finish: Sequence[Pass]
+
+    def best(self, plan: Plan) -> Candidate:
+        """Carry out every alternative of a plan, and return the one whose outputs diverge least from the original's.
+
+        They are judged on samples that no statistic has seen; without calibration data the first one is carried out.
+        Raises what the passes raise.
+        """
+        choices = plan.alternatives or (plan.decision,)
+        if len(choices) < 2 or self.context.calibration is None:
+            return self.carried_out(replace(plan, decision=choices[0], alternatives=()))
+        judged = self._judge()
+        found = [self.carried_out(replace(plan, decision=one, alternatives=())) for one in choices]
+        return min(found, key=lambda candidate: judged.of(candidate.graph))
+
+    def carried_out(self, plan: Plan) -> Candidate:
+        """Run the passes on a copy of the graph."""
+        tried = self.graph.copy()
+        own = replace(self.context, plan=plan, _view=None)
+        records = self.context.nested(self.finish, tried, own)
+        return Candidate(tried, own.plan, tuple(records))
+
+    def _judge(self) -> Judge:
+        return judge(self.context.original, self.context.judging(_SAMPLES), self.context.runner)

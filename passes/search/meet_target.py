@@ -1,0 +1,134 @@
+"""``meet-target``: choose, carry out, measure, and choose again where the target is missed or the model is slower."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.graph import Graph
+from ...ir.quantity import LATENCY
+from ...ir.timing import Comparison, Device
+from ..analysis.costs.target import Target
+from ..base import Context, Outcome, Pass
+from .candidates import Candidate, Evaluator
+
+
+@dataclass(frozen=True)
+class MeetTarget:
+    """Meet the target of the ``allocate`` that ends ``propose``; each plan is carried out by the passes in ``finish``.
+
+    Several plans that ``allocate`` cannot tell apart are all carried out, and the one stays that follows the original
+    best. A quantity that a device measures is measured again in the end: where it is missed by more than noise,
+    ``allocate`` is asked for as much less, once. With ``guard`` a model that is slower than the original gives way to
+    one whose widths are multiples of what pays on the device, or of half or a quarter of that.
+    """
+
+    propose: str
+    finish: str
+    guard: bool = True
+    name: ClassVar[str] = "meet-target"
+    provides: ClassVar[frozenset[str]] = frozenset({"reference"})
+    preserves: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    @property
+    def nested(self) -> str:
+        """The passes that it runs, as one pipeline."""
+        return f"{self.propose},{self.finish}"
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        """Rewrite the graph, unless it meets the target already. Raises TargetNotMetError, and what passes raise."""
+        *before, last = context.parse(self.propose)
+        if not hasattr(last, "target"):
+            raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
+        target = Target.parse(last.target)
+        if target.met(context.original, graph):
+            return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
+        base, prepared = graph.copy(), replace(context, _view=None)
+        records = context.nested(before, base, prepared)
+        finish = context.parse(self.finish)
+        attempts = _Attempts(target, last, base, prepared, Evaluator(base, prepared, finish))
+        found, note = attempts.measured() if target.measured else attempts.guarded() if self.guard else attempts.first()
+        graph.become(found.graph)
+        figures = {"predicted": found.plan.decision.figures.get("latency_predicted")}
+        return Outcome(True, note, figures, found.plan, inner=(*records, *found.records))
+
+
+@dataclass(frozen=True)
+class _Attempts:
+    """One target, and the graph that ``allocate`` decides about, prepared for it."""
+
+    target: Target
+    allocate: Any
+    graph: Graph
+    context: Context
+    evaluator: Evaluator
+
+    @cached_property
+    def device(self) -> Device:
+        return self.context.device((self.target.quantity if self.target.measured else LATENCY).name)
+
+    def first(self) -> tuple[Candidate, tuple[str, ...]]:
+        """Carry out what is decided, whatever it takes."""
+        return self._carried_out(self.allocate), ()
+
+    def measured(self) -> tuple[Candidate, tuple[str, ...]]:
+        """Measure what came of a plan; where it misses the target, ask for less in proportion, once."""
+        found = self._carried_out(self.allocate)
+        seen = found.compared(self.device, self.context.original)
+        if not self._missed(seen):
+            return found, ()
+        less = self.target.tightened(seen.after / self.target.budget(seen.before))
+        again = self._carried_out(replace(self.allocate, target=str(less)))
+        now = again.compared(self.device, self.context.original)
+        found, seen = min((found, seen), (again, now), key=lambda pair: pair[1].ratio.middle)
+        if self._missed(seen) and not self.allocate.allow_partial:
+            raise self._unmet(seen)
+        return found, (f"measured to miss {self.target}, so {less} was asked for",)
+
+    def guarded(self) -> tuple[Candidate, tuple[str, ...]]:
+        """Return a model that is not slower than the original by more than noise."""
+        found = self._carried_out(self.allocate)
+        seen = found.compared(self.device, self.context.original)
+        if not _slower(seen):
+            return found, ()
+        for align, snapped in self._snapped():
+            if not _slower(snapped.compared(self.device, self.context.original)):
+                return snapped, (f"slower than the original at other widths, so these are multiples of {align}",)
+        if self.allocate.allow_partial:
+            return found, ("slower than the original",)
+        low, middle, high = seen.ratio
+        raise TargetNotMetError(
+            "the smaller model is not faster",
+            why=f"it takes {middle:.3f} of the original's time here ({low:.3f} to {high:.3f}), at other widths too",
+            hint="--target latency=0.8x spends accuracy on time; --no-guard writes it all the same",
+        )
+
+    def _snapped(self) -> Iterator[tuple[int, Candidate]]:
+        multiple = self.device.multiple()
+        for align in sorted({multiple, multiple // 2, multiple // 4} - {0, 1, self.allocate.align}, reverse=True):
+            try:
+                yield align, self._carried_out(replace(self.allocate, align=align))
+            except TargetNotMetError:
+                continue
+
+    def _carried_out(self, allocate: Pass) -> Candidate:
+        own = replace(self.context)
+        records = self.context.nested([allocate], self.graph, own)
+        found = self.evaluator.best(own.plan)
+        return replace(found, records=(*records, *found.records))
+
+    def _unmet(self, seen: Comparison) -> TargetNotMetError:
+        said, limit = f"{seen.ratio.middle:.3f}", self.target.budget(seen.before) / seen.before
+        why = f"it was measured to take {said} of the original's, the limit is {limit:.3f}"
+        return TargetNotMetError(f"the target {self.target} was not met", why=why, hint="--allow-partial writes it")
+
+    def _missed(self, seen: Comparison) -> bool:
+        return seen.before * seen.ratio.low > self.target.budget(seen.before) * self.target.quantity.noise
+
+
+def _slower(seen: Comparison) -> bool:
+    """Whether the model takes longer than the original, beyond noise."""
+    return seen.differs and seen.ratio.middle > 1

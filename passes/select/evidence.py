@@ -1,0 +1,167 @@
+"""What can be asked about a group of channels before some of them go. Nothing is computed before it is asked for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...ir.errors import UsageError
+from ...ir.feeds import Calibration, batch_size
+from ...ir.graph import Array, Graph
+from ..analysis.channels.groups import Channels, Group
+from ..analysis.channels.masking import masked
+from ..analysis.channels.readers import Reader, readers, units_of
+from ..analysis.statistics.activations import Activations
+from ..analysis.statistics.input_moments import InputMoments
+from ..analysis.statistics.judge import Judge, judge
+from ..analysis.view import View
+from ..base import Context
+
+WEIGHTS, COVARIANCE, SAMPLES = "weights", "covariance", "samples"
+GRADIENTS, GATES, LABELS = "gradients", "gates", "labels"
+MEASURED = frozenset({COVARIANCE, SAMPLES})
+"""What calibration data give."""
+PROVIDED = frozenset({GRADIENTS, GATES, LABELS})
+"""What neither a model nor unlabelled samples hold: it lies in ``Context.provided`` under its name."""
+NEEDS = frozenset({WEIGHTS}) | MEASURED | PROVIDED
+
+_MOST_JUDGING = 128
+
+
+class Gradients(Protocol):
+    """Derivatives of a loss by a factor of 1 on every unit of a group, sample by sample."""
+
+    @property
+    def key(self) -> str:
+        """Tell them from others of the same graph, samples and seed."""
+
+    def batches(self, graph: Graph, channels: Channels, group: Group, samples: Calibration) -> Iterator[Array]:
+        """Yield them batch by batch, (samples of the batch, units), units numbered as in ``group.cells.ravel()``."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A graph with its analyses, and what is measured on it once for all groups. ``moments``: by node name."""
+
+    view: View
+    context: Context
+    moments: Mapping[str, InputMoments]
+    weights: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph, which must not be changed."""
+        return self.view.graph
+
+    @property
+    def channels(self) -> Channels:
+        """Its groups of coupled channels."""
+        return self.view.channels
+
+    @cached_property
+    def samples(self) -> Calibration:
+        """Samples to take statistics from. Raises UsageError without calibration data."""
+        if self.context.calibration is None:
+            raise UsageError("this criterion asks for samples, and there are none", hint="give --data")
+        return self.context.fitting()
+
+    @cached_property
+    def activations(self) -> Activations:
+        """The inner tensors on the samples, in bounded memory."""
+        return Activations(self.graph, list(self.samples.batches(batch_size(self.graph, 64))), self.context.runner)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The graph's outputs on samples that statistics are not taken from."""
+        _ = self.samples
+        return judge(self.graph, self.context.judging(_MOST_JUDGING), self.context.runner)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known, or can be found out, about one group. ``needs``: what its criterion has said that it reads.
+
+    A *unit* is one channel of the group, numbered as in ``group.cells.ravel()``: those of the first cell first. Of
+    every cell equally many stay.
+    """
+
+    study: Study
+    group: Group
+    rng: np.random.Generator
+    needs: frozenset[str]
+
+    @property
+    def form(self) -> tuple[int, int]:
+        """How many cells, and how many units each has."""
+        cells, width = self.group.cells.shape
+        return cells, width
+
+    @cached_property
+    def readers(self) -> list[Reader]:
+        """The layers that sum over the group's channels, as matrices, with moments where ``covariance`` is needed."""
+        study = self.study
+        moments = study.moments if COVARIANCE in self.needs else {}
+        return readers(study.graph, study.channels, self.group, study.view.layers, moments, study.weights)
+
+    @property
+    def samples(self) -> Calibration:
+        """The samples to take statistics from. Raises UsageError without calibration data."""
+        return self.study.samples
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the tensors in which the group's readers read its channels."""
+        found = (
+            self.study.graph.node(end.node).inputs[end.operand].name
+            for end in self.study.channels.context.contractions
+            if np.isin(end.labels.atoms, self.group.cells).any()
+        )
+        return tuple(dict.fromkeys(found))
+
+    def units(self, tensor: str) -> Array:
+        """Return which unit every entry of a tensor belongs to, -1 for none; the array broadcasts to its shape."""
+        return units_of(self.study.channels, self.group)[self.study.channels.context.labels[tensor].atoms]
+
+    def activations(self) -> Iterator[dict[str, Array]]:
+        """Yield the values of :attr:`tensors` on the samples, batch by batch. Raises UsageError without data."""
+        pieces = self.study.activations.pieces(self.tensors)
+        for values in zip(*pieces.values(), strict=True):
+            yield dict(zip(pieces, values, strict=True))
+
+    def divergence(self, stays: Array) -> float:
+        """Return how far the outputs of the whole network move when the other units are zeroed where they are read.
+
+        ``stays`` (units,) bool. As :func:`optimise_onnx.passes.analysis.statistics.divergence.divergence`, summed over
+        outputs, on samples that statistics are not taken from; one run of the network behind the group. Raises
+        UsageError without data.
+        """
+        study = self.study
+        kept = {self.group.name: self.group.cells.ravel()[np.asarray(stays, bool)]}
+        return study.judge.of(masked(study.graph, study.channels, kept))
+
+    def gradients(self) -> Iterator[Array]:
+        """Yield derivatives of the loss by a factor on every unit, (samples of a batch, units) at a time.
+
+        Raises UsageError where none are provided.
+        """
+        given: Gradients = self._provided(GRADIENTS)
+        return given.batches(self.study.graph, self.study.channels, self.group, self.samples)
+
+    @property
+    def labels(self) -> Array:
+        """The labels of the samples, one each. Raises UsageError where none are provided."""
+        values: Array = self._provided(LABELS)
+        return values[: self.samples.samples]
+
+    @property
+    def gates(self) -> Array:
+        """Factors that training has put on the units, (units,). Raises UsageError where none are provided."""
+        gates: Mapping[str, Array] = self._provided(GATES)
+        return gates[self.group.name]
+
+    def _provided(self, need: str) -> Any:
+        if need not in self.study.context.provided:
+            raise UsageError(f"this criterion asks for {need}, and none are provided")
+        return self.study.context.provided[need]

@@ -1,0 +1,192 @@
+"""``meet-target`` on a device whose time is arithmetic and whose final measurements can be made to come out worse."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from zoo import ZOO
+
+from optimise_onnx.ir.errors import TargetNotMetError, UsageError
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.timing import Comparison, Interval
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.observers import Record
+from tests.passes.allocate.devices import Staircase, ranked, share
+
+FINISH = "remove-channels,reconstruct"
+
+
+@dataclass
+class Moody(Staircase):
+    """A staircase that says of models held against the original, one after the other, that they take ``moods`` times
+    as long as they do, and is sure to a share of ``spread``. ``compared`` holds what it said.
+    """
+
+    moods: Sequence[float] = ()
+    spread: float = 0.0
+    compared: list[float] = field(default_factory=list)
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Measure two models, the second one in a mood."""
+        mood = self.moods[len(self.compared)] if len(self.compared) < len(self.moods) else 1.0
+        middle = mood * share(self, after, before)
+        self.compared.append(middle)
+        return Comparison(
+            self.times([before])[0], Interval(middle * (1 - self.spread), middle, middle * (1 + self.spread))
+        )
+
+
+def met(
+    device: Moody | None, target: str, options: str = "", name: str = "vgg_gap", guard: bool = True, count: int = 0
+) -> tuple[Graph, Context, Record, list[Record]]:
+    """Meet a target; return the graph, the context, what the pass says, and what those say that it has run."""
+    graph, shared = ranked(ZOO[name](), device, count)
+    criterion = "obs" if count else "magnitude"
+    propose = f"select-channels{{criterion={criterion}}},allocate{{target={target}{options}}}"
+    text = f'meet-target{{propose="{propose}",finish="{FINISH}",guard={str(guard).lower()}}}'
+    *inner, record = PassManager.parse(text).run(graph, shared)
+    return graph, shared, record, inner
+
+
+def widths(graph: Graph) -> list[int]:
+    """Output channels of all convolutions."""
+    return [node.inputs[1].array.shape[0] for node in graph.nodes if node.op == "Conv"]
+
+
+def asked(inner: Sequence[Record]) -> list[str]:
+    """The texts of all ``allocate`` that led to the result."""
+    return [record.text for record in inner if record.name == "allocate"]
+
+
+def test_what_meets_the_target_is_measured_once() -> None:
+    device = Moody()
+    graph, shared, record, inner = met(device, "latency=0.5x")
+    assert share(device, graph, shared.original) <= 0.5
+    assert device.compared == [pytest.approx(share(device, graph, shared.original))]
+    assert [each.name for each in inner] == ["select-channels", "allocate", *FINISH.split(",")]
+    assert record.changed and record.notes == ()
+    assert record.figures["predicted"] == pytest.approx(device.compared[0], rel=0.1)
+    assert shared.plan.reference is not None and shared.plan.decision.widths is None
+
+
+@pytest.mark.parametrize("count", [0, 16])
+def test_where_the_first_attempt_misses_as_much_less_is_asked_for_once(count: int) -> None:
+    device = Moody(moods=[1.25])
+    graph, shared, record, inner = met(device, "latency=0.5x", count=count)
+    first, second = device.compared
+    less = 0.5 * 0.5 / first
+    assert second == pytest.approx(share(device, graph, shared.original)) and second <= less < 0.45
+    (text,) = asked(inner)
+    assert float(text.split("latency=")[1].split("x")[0]) == pytest.approx(less)
+    (note,) = record.notes
+    assert "measured to miss latency=0.5x, so latency=0.4" in note and "was asked for" in note
+
+
+@pytest.mark.parametrize("moods", [[1.3, 1.8], [1.8, 1.9]])
+def test_missed_twice_is_missed_and_the_quicker_one_is_kept_where_less_is_allowed(moods: list[float]) -> None:
+    device = Moody(moods=moods)
+    graph, shared = ranked(ZOO["vgg_gap"](), device, 0)
+    before = graph.to_model()
+    propose = "select-channels{criterion=magnitude},allocate{target=latency=0.5x}"
+    with pytest.raises(TargetNotMetError, match="latency=0.5x was not met: it was measured to take 0") as caught:
+        PassManager.parse(f'meet-target{{propose="{propose}",finish="{FINISH}"}}').run(graph, shared)
+    assert caught.value.hint == "--allow-partial writes it" and len(device.compared) == 2
+    assert f"{min(device.compared):.3f} of the original's, the limit is 0.500" in str(caught.value.why)
+    assert graph.to_model() == before
+    quickest = min(device.compared)
+    device = Moody(moods=moods)
+    graph, shared, _, inner = met(device, "latency=0.5x", ",allow-partial=true")
+    place = device.compared.index(quickest)
+    assert share(device, graph, shared.original) == pytest.approx(quickest / moods[place])
+    assert ("target=latency=0.5x" in asked(inner)[0]) == (place == 0)
+
+
+def test_what_is_missed_by_no_more_than_noise_is_met() -> None:
+    device = Moody(moods=[1.1], spread=0.2)
+    _, _, record, _ = met(device, "latency=0.5x")
+    assert 0.5 < device.compared[0] < 0.6 and len(device.compared) == 1 and record.notes == ()
+
+
+def test_a_slower_model_gives_way_to_aligned_widths() -> None:
+    device = Moody(moods=[3.0])
+    plain, _, _, _ = met(Moody(), "macs=0.6x")
+    assert any(width % 4 for width in widths(plain))
+    graph, _, record, inner = met(device, "macs=0.6x")
+    assert all(width % 4 == 0 for width in widths(graph)) and len(device.compared) == 2
+    assert record.notes == ("slower than the original at other widths, so these are multiples of 4",)
+    assert ["align=4" in text for text in asked(inner)] == [True]
+
+
+def test_halves_of_what_pays_are_tried_where_multiples_of_it_are_slower_too() -> None:
+    device = Moody(moods=[3.0, 3.0])
+    graph, _, record, _ = met(device, "macs=0.6x")
+    assert all(width % 2 == 0 for width in widths(graph)) and len(device.compared) == 3
+    assert record.notes[0].endswith("multiples of 2")
+
+
+def test_aligned_widths_that_miss_the_target_are_passed_over() -> None:
+    device = Moody(tread=64, moods=[3.0])
+    graph, _, record, _ = met(device, "macs=0.6x")
+    assert len(device.compared) == 2 and record.notes[0].endswith(("multiples of 32", "multiples of 16"))
+    assert all(width % 16 == 0 for width in widths(graph))
+
+
+def test_slower_at_all_widths_is_refused_unless_less_is_allowed() -> None:
+    with pytest.raises(TargetNotMetError, match="the smaller model is not faster") as caught:
+        met(Moody(moods=[9.0] * 9), "macs=0.6x")
+    assert "--no-guard" in str(caught.value.hint)
+    plain, _, _, _ = met(Moody(), "macs=0.6x")
+    graph, _, record, _ = met(Moody(moods=[9.0] * 9), "macs=0.6x", ",allow-partial=true")
+    assert record.notes == ("slower than the original",) and graph.to_model() == plain.to_model()
+
+
+def test_a_little_slower_is_not_slower() -> None:
+    device = Moody()
+    graph, shared, _, _ = met(device, "macs=0.6x")
+    even = Moody(moods=[1.005 / device.compared[0]])
+    assert met(even, "macs=0.6x")[0].to_model() == graph.to_model() and len(even.compared) == 1
+    unsure = Moody(moods=[1.2 / device.compared[0]], spread=0.3)
+    assert met(unsure, "macs=0.6x")[0].to_model() == graph.to_model() and len(unsure.compared) == 1
+
+
+def test_without_the_guard_nothing_is_measured() -> None:
+    device = Moody(moods=[9.0])
+    graph, _, record, _ = met(device, "macs=0.6x", guard=False)
+    assert device.compared == [] and record.notes == () and record.changed
+    assert met(None, "macs=0.6x", guard=False)[0].to_model() == graph.to_model()
+
+
+def test_guard_and_latency_need_a_device() -> None:
+    for target in ("macs=0.6x", "latency=0.6x"):
+        with pytest.raises(UsageError, match="latency needs a device"):
+            met(None, target)
+
+
+@pytest.mark.parametrize("target", ["macs=1x", "params=100%"])
+def test_a_target_that_is_met_already_changes_nothing_and_goes_on(target: str) -> None:
+    device = Moody()
+    graph, shared = ranked(ZOO["vgg_gap"](), device, 0)
+    before = graph.to_model()
+    text = f'meet-target{{propose="select-channels,allocate{{target={target}}}",finish="{FINISH}"}},reconstruct'
+    met_already, nothing = PassManager.parse(text).run(graph, shared)
+    assert met_already.notes == (f"{target.replace('100%', '1x')} is met already",) and device.asked == []
+    assert nothing.notes == ("nothing was removed, so nothing to reconstruct",)
+    assert graph.to_model() == before
+
+
+def test_only_what_knows_a_target_proposes() -> None:
+    graph, shared = ranked(ZOO["vgg_gap"](), Moody(), 0)
+    text = f'meet-target{{propose="select-channels{{keep=0.5}}",finish="{FINISH}"}}'
+    with pytest.raises(UsageError, match="proposes nothing: select-channels knows no target") as caught:
+        PassManager.parse(text).run(graph, shared)
+    assert caught.value.hint == "let allocate end it"
+
+
+def test_of_several_plans_the_one_that_follows_the_original_best_stays() -> None:
+    """Whole blocks gone, or only widths: all in time, and each carried out."""
+    device = Moody()
+    graph, shared, _, inner = met(device, "latency=0.3x", name="resnext", count=32)
+    assert share(device, graph, shared.original) <= 0.3 and len(device.compared) == 1
+    assert [record.name for record in inner] == ["select-channels", "allocate", *FINISH.split(",")]
+    assert shared.plan.alternatives == ()

@@ -1,0 +1,94 @@
+"""Choose the sizes of a model's inputs: as the user says, else as the samples have them, else by trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..ir.errors import CalibrationError, InvalidModelError, UsageError
+from ..ir.feeds import Calibration, batch_size, random_feeds
+from ..ir.graph import Graph
+from ..ir.runner import Runner
+from ..ir.shapes import declared, input_sizes, tried
+from ..ir.sizes import SIDES, Sizes, Statement, agreed, check, named, open_dims
+
+InputShapes = Mapping[str, Sequence[int]] | Sequence[str]
+"""Whole shapes by input name, or texts like ``x:1,3,224,224``; 1 for the batch where the model leaves it open."""
+
+_TEXT = re.compile(r"(?P<name>.+):(?P<dims>-?\d+(?:,-?\d+)*)")
+_EXAMPLE = 224
+
+
+def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, samples: Calibration | None = None) -> Graph:
+    """Return a copy that carries the size of every open dimension: the one given, that of the samples, the one that
+    the graph carries unless it was tried, or the first of a few at which the model runs.
+
+    Raises UsageError for a given shape that contradicts the model, the samples or another one, CalibrationError for
+    samples in which one symbol has two sizes.
+    """
+    copy, dims = graph.copy(), declared(graph)
+    said = _statements(given or ())
+    for statement in said:
+        check(dims, statement)
+    seen = [] if samples is None else _seen(graph, samples)
+    agreed(dims, seen, CalibrationError)
+    known = {**(graph.sizes or Sizes()).said, **agreed(dims, [*said, *seen], UsageError)}
+    copy.sizes = _tried(copy, runner, known)
+    return copy
+
+
+def notes(graph: Graph) -> tuple[str, ...]:
+    """Say of every input whose sizes were tried what they are, and how to give others."""
+    found, dims = [], declared(graph)
+    sizes = graph.sizes or Sizes()
+    for name, own in named(dims).items():
+        names = [dim for dim in own if isinstance(dim, str) and dim in sizes.tried]
+        if not names:
+            continue
+        shape = input_sizes(graph, 1)[name]
+        other = [max(_EXAMPLE, 2 * size) if dim in names else size for dim, size in zip(own, shape, strict=True)]
+        found.append(
+            f"input '{name}' fixes no size of {' and '.join(dict.fromkeys(names))} and there are no samples: "
+            f"taken as {'x'.join(map(str, shape))}; give --input-shape {_text(name, other)} to take another"
+        )
+    return tuple(found)
+
+
+def _statements(given: InputShapes) -> list[Statement]:
+    pairs = given.items() if isinstance(given, Mapping) else map(_parsed, given)
+    return [Statement(f"input shape {_text(name, shape)}", name, tuple(shape)) for name, shape in pairs]
+
+
+def _parsed(text: str) -> tuple[str, Sequence[int]]:
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise UsageError(f"'{text}' is no input shape", hint="write the input's name and all numbers: x:1,3,224,224")
+    return match["name"], [int(size) for size in match["dims"].split(",")]
+
+
+def _text(name: str, shape: Sequence[int]) -> str:
+    return f"{name}:{','.join(map(str, shape))}"
+
+
+def _seen(graph: Graph, samples: Calibration) -> list[Statement]:
+    feeds = next(samples.batches(batch_size(graph, 1)), {})
+    shapes = {name: feeds[name].shape for name in declared(graph) if name in feeds}
+    return [Statement(f"the sample of '{n}' {list(shape[1:])}", n, shape) for n, shape in shapes.items()]
+
+
+def _tried(graph: Graph, runner: Runner, known: Mapping[str, int]) -> Sizes:
+    """Add one size for all dimensions that are not known: the first at which the model runs, else by inference."""
+    missing = [dim for dim in open_dims(declared(graph)) if dim not in known]
+    if not missing:
+        return Sizes(known)
+    session = runner.session(graph)
+    for side in SIDES:
+        graph.sizes = Sizes({**known, **dict.fromkeys(missing, side)}, frozenset(missing))
+        try:
+            session.run(random_feeds(graph, np.random.default_rng(0), 1))
+        except InvalidModelError:
+            continue
+        return graph.sizes
+    return tried(graph, known)
