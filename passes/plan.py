@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..ir.graph import Array
+from ..ir.graph import Array, Graph
 from .analysis.channels.origins import Origins, class_mask, composed, expresses
 from .analysis.channels.ranking import Ranking
 from .analysis.layers.forms import Form, Offer, Written
@@ -97,9 +97,11 @@ class Plan:
             return self
         return replace(self, reference=view.frozen(), kept={}, rows=self.ranking.rows if self.ranking else 0)
 
-    def class_mask(self) -> Array | None:
-        """Return one bool a class id of the reference: whether it is left; None where no such choice says that."""
+    def class_mask(self, graph: Graph) -> Array | None:
+        """Return one bool a class id of the reference: whether it is left in ``graph``, which the plan describes; None
+        where no such choice says that.
+        """
         assert self.reference is not None
         channels = self.reference.channels
         keep = class_mask(channels, self.kept)
-        return keep if expresses(channels, keep, self.kept) else None
+        return keep if expresses(channels, keep, self.kept, graph.tensors()) else None

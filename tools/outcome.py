@@ -12,7 +12,7 @@ from ..ir.graph import Graph
 from ..ir.quantity import LATENCY
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
-from ..ir.timing import Latency, latency
+from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import analyse
 from . import evaluation, sizing
 from .compression import Executed
@@ -59,7 +59,7 @@ def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation
     runner = OrtRunner(settings.threads, spinning=True)
     rng = np.random.default_rng(settings.seed)
     feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
-    return latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
+    return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
 
 
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:

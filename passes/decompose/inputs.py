@@ -36,7 +36,7 @@ class Inputs:
             return Inputs(layers, shapes, {}, {})
         plan = context.plan
         if plan.reference is not None and not plan.written:
-            keep = plan.class_mask()
+            keep = plan.class_mask(graph)
             if keep is not None:
                 return Inputs(layers, shapes, context.moments(plan.reference, plan.rows), _rows(plan.reference, keep))
         chosen = list(layers.values())

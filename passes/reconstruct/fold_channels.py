@@ -42,7 +42,7 @@ class FoldChannels:
         assert plan.reference is not None  # the manager has checked what the pass needs
         if context.calibration is None:
             return Outcome(False, ("no calibration data: nothing folded",))
-        moments, keep = context.moments(plan.reference, plan.rows), plan.class_mask()
+        moments, keep = context.moments(plan.reference, plan.rows), plan.class_mask(graph)
         if keep is None:
             return Outcome(False, ("channels are gone that the original's groups cannot tell apart: nothing folded",))
         fold = _Fold(graph, plan.reference, keep, moments)

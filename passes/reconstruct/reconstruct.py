@@ -65,7 +65,7 @@ class Reconstruct:
 
 
 def _from_weights(graph: Graph, context: Context) -> Outcome:
-    reference, keep = context.plan.reference, context.plan.class_mask()
+    reference, keep = context.plan.reference, context.plan.class_mask(graph)
     if reference is None or keep is None:
         note = "no calibration data, and channels are gone that the original's groups cannot tell apart"
         return Outcome(False, (f"{note}: nothing repaired",))

@@ -45,18 +45,14 @@ def test_a_choice_is_never_lost(text: str, fact: str, maker: str, breaker: str) 
     assert way == f"put {carrier} between {maker} and {breaker}, or {breaker} before {maker}"
 
 
+RANKING = "ranking of the channels"
 LOST_RANKINGS = [
-    ("select-channels,sample-inputs,allocate", "allocate", "ranking of the channels", "sample-inputs"),
-    (
-        "select-channels,fold-batch-norm,remove-channels",
-        "remove-channels",
-        "ranking of the channels",
-        "fold-batch-norm",
-    ),
-    ("select-channels,fold-batch-norm,allocate", "allocate", "ranking of the channels", "fold-batch-norm"),
-    ("select-channels,decompose{share=0.5},offer-forms", "offer-forms", "ranking of the channels", "decompose"),
-    (f"{KEEP},remove-channels,allocate", "allocate", "ranking of the channels", "remove-channels"),
-    (f"{KEEP},remove-channels,offer-forms", "offer-forms", "ranking of the channels", "remove-channels"),
+    ("select-channels,sample-inputs,allocate", "allocate", RANKING, "sample-inputs"),
+    ("select-channels,fold-batch-norm,remove-channels", "remove-channels", RANKING, "fold-batch-norm"),
+    ("select-channels,fold-batch-norm,allocate", "allocate", RANKING, "fold-batch-norm"),
+    ("select-channels,decompose{share=0.5},offer-forms", "offer-forms", RANKING, "decompose"),
+    (f"{KEEP},remove-channels,allocate", "allocate", RANKING, "remove-channels"),
+    (f"{KEEP},remove-channels,offer-forms", "offer-forms", RANKING, "remove-channels"),
 ]
 
 

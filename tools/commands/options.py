@@ -19,6 +19,10 @@ Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
+Why = Annotated[
+    str | None,
+    typer.Option(metavar="TENSOR", help="Say only what couples and pins the channels of this tensor or node."),
+]
 Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
 
 Data = Annotated[

@@ -6,7 +6,7 @@ their names: a pass that keeps a name keeps its values, but for channels that it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +96,8 @@ def composed(earlier: Origins, later: Origins, known: Mapping[str, Shape] | None
 def class_mask(channels: Channels, left: Origins) -> Array:
     """Return one bool a class id of the reference: whether any of its indices is left in every tensor that it lies in.
 
-    One unit stays of a group that is gone entirely, so that shapes and slices of whatever is left can be read off it.
+    One unit stays of a group that is gone with all of some tensor, so that shapes and slices of whatever is left can be
+    read off it.
     """
     keep = np.ones(channels.context.registry_size(), bool)
     for name, origin in left.items():
@@ -106,19 +107,20 @@ def class_mask(channels: Channels, left: Origins) -> Array:
         form = [max(a, b) for a, b in zip(labels.atoms.shape, origin.places.shape, strict=True)]
         form[origin.axis] = labels.atoms.shape[origin.axis]
         keep[np.setdiff1d(labels.atoms, origin.restrict(np.broadcast_to(labels.atoms, form)))] = False
+    emptied = np.concatenate([np.empty(0, np.int64), *(floor for floor in channels.floors if not keep[floor].any())])
     for group in channels.groups:
-        if not keep[group.cells].any():
+        if not keep[group.cells].any() and np.isin(group.cells, emptied).any():
             keep[group.cells[:, 0]] = True
     return keep
 
 
-def expresses(channels: Channels, keep: Array, left: Origins) -> bool:
-    """Whether removing the classes not in ``keep`` leaves just what ``left`` says, in all tensors that still exist."""
+def expresses(channels: Channels, keep: Array, left: Origins, there: Container[str]) -> bool:
+    """Whether removing the classes not in ``keep`` leaves just what ``left`` says, in all tensors still ``there``."""
     wanted = origins(channels, keep)
     return all(
         _alike(left.get(name), wanted.get(name))
         for name in left.keys() | wanted.keys()
-        if (origin := left.get(name)) is None or origin.count
+        if name in there and ((origin := left.get(name)) is None or origin.count)
     )
 
 

@@ -129,7 +129,7 @@ def test_the_pruned_graph_is_the_original_with_folded_weights(name: str, way: st
     """The new weights and biases, in the original's form, mean the same there when the removed rows are zero."""
     model = {**ZOO, **ARCHITECTURES}[name]()
     graph, copy, shared = pruned(model)
-    reference, keep = shared.plan.reference, shared.plan.class_mask()
+    reference, keep = shared.plan.reference, shared.plan.class_mask(copy)
     assert reference is not None and keep is not None
     channels, moments = reference.channels, shared.moments(reference)
     fold = _Fold(copy, reference, keep, moments)

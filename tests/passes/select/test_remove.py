@@ -29,7 +29,7 @@ def test_half_of_everything_goes(name: str) -> None:
     outcome = apply(RemoveChannels(), graph, shared)
     assert outcome.changed and outcome.figures["channels_removed"] == lost
     assert outcome.figures["oracle_error"] < 1e-5
-    keep = shared.plan.class_mask()
+    keep = shared.plan.class_mask(graph)
     assert keep is not None and (~keep).sum() == lost
 
 
