@@ -4,7 +4,7 @@
 one), d = inputs times taps, channel-major.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,10 @@ class Linear:
     def taps(self) -> int:
         """How many positions of an input channel one output reads."""
         return int(np.prod(self.geometry.kernel)) if self.geometry is not None else 1
+
+    def positions(self, sizes: Sequence[int]) -> int:
+        """How many output positions an input of these spatial sizes gives; 1 for a product."""
+        return self.geometry.positions(sizes) if self.geometry is not None else 1
 
     def rows(self, x: Array, positions: Array | None = None) -> Array:
         """Lay out inputs as (g, rows, d), at sampled output positions for a convolution."""
