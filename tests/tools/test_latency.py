@@ -16,7 +16,7 @@ from optimise_onnx.tools.report import Aim
 from .conftest import Run
 from .test_commands import widths
 
-WHOLE = ("compress", "in.onnx", "-o", "out.onnx", "--report", "r.json")
+WHOLE = ("compress", "in.onnx", "-o", "out.onnx", "--report", "r.json", "--no-provenance")
 MACS = (*WHOLE, "--target", "macs=0.6x")
 Runs = Callable[..., Run]
 
