@@ -11,7 +11,7 @@ from ..analysis.channels.groups import Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.ranking import Ranking
 from ..analysis.channels.readers import Reader, readers
-from ..analysis.layers.linear import Linear, linear_layers, stored_weight
+from ..analysis.layers.linear import Linear, stored_weight
 from ..analysis.layers.writing import stored_bias, writable, write_bias, write_weight
 from ..analysis.statistics.compensation import compensated
 from ..analysis.statistics.input_moments import InputMoments
@@ -73,7 +73,7 @@ class Probe:
 
 def editable_layers(graph: Graph, ranking: Ranking) -> dict[str, Linear]:
     """Return the layers whose weights may be edited, by node name."""
-    layers = linear_layers(graph, ranking.channels.context.shapes)
+    layers = ranking.channels.layers
     return {n.name: layers[n.name] for n in graph.nodes if n.name in layers and writable(graph, n, layers[n.name])}
 
 

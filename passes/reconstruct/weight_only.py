@@ -2,7 +2,7 @@
 and folded into every reader. Interpolation as in CHaPR (arXiv 1908.03266); the guess from weights alone is ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import row_atoms
 from ..analysis.channels.surgery import Surgery, sliced_constant
-from ..analysis.layers.linear import Linear, linear_layers, stored_weight
+from ..analysis.layers.linear import Linear, stored_weight
 from .kernel import interpolation, linear_kernel, relu_kernel
 
 _RECTIFIERS = ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Swish")
@@ -33,7 +33,7 @@ class _Mixing:
 def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: float) -> int:
     """Rewrite the readers of every shortened group in ``graph``; return how many layers changed."""
     context = channels.context
-    layers = linear_layers(dense, context.shapes)
+    layers = channels.layers
     mixings = _mixings(dense, channels, layers, keep, ridge)
     surgery = Surgery(dense, context, keep)
     nodes, tensors = {node.name: node for node in dense.nodes}, graph.tensors()
@@ -55,7 +55,9 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
     return changed
 
 
-def _mixings(dense: Graph, channels: Channels, layers: dict[str, Linear], keep: Array, ridge: float) -> list[_Mixing]:
+def _mixings(
+    dense: Graph, channels: Channels, layers: Mapping[str, Linear], keep: Array, ridge: float
+) -> list[_Mixing]:
     """Guess every shortened cell's combination; cells whose producers are unknown are left out."""
     cells = [np.sort(cell) for group in channels.groups for cell in group.cells if not keep[cell].all()]
     kernels = _kernels(dense, channels, layers, cells)
@@ -66,7 +68,7 @@ def _mixings(dense: Graph, channels: Channels, layers: dict[str, Linear], keep: 
     ]
 
 
-def _kernels(dense: Graph, channels: Channels, layers: dict[str, Linear], cells: Sequence[Array]) -> list[Array]:
+def _kernels(dense: Graph, channels: Channels, layers: Mapping[str, Linear], cells: Sequence[Array]) -> list[Array]:
     """Sum each cell's second moments over the layers that make all of its channels; zeros where none does."""
     size = channels.context.registry_size()
     rectified = np.zeros(size, bool)

@@ -7,7 +7,7 @@ import numpy as np
 from ....ir.errors import PreconditionError
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
-from ..layers.linear import linear_layers, stored_weight, takes_bias
+from ..layers.linear import stored_weight, takes_bias
 from ..layers.writing import stored_bias, write_bias
 from .branches import Cut, constant_shape, cut
 from .groups import Channels
@@ -27,7 +27,7 @@ def branch_cut(graph: Graph, channels: Channels, kept: Mapping[str, Array]) -> C
 
 def mean_shifts(graph: Graph, channels: Channels, parts: Cut, means: Mapping[str, Array]) -> dict[str, Array]:
     """Return what the removed inputs add to each reader on average, ``W^T mean`` (g * m,); zeros without means."""
-    layers = linear_layers(graph, channels.context.shapes)
+    layers = channels.layers
     shifts = {}
     for name in parts.readers:
         layer = layers[name]
@@ -39,7 +39,7 @@ def mean_shifts(graph: Graph, channels: Channels, parts: Cut, means: Mapping[str
 
 def shift_readers(graph: Graph, channels: Channels, shifts: Mapping[str, Array], masked: Graph) -> None:
     """Add to the readers' biases in ``masked``, the analysed graph with zeros in place of what goes; in place."""
-    layers = linear_layers(graph, channels.context.shapes)
+    layers = channels.layers
     for name, shift in shifts.items():
         node, layer = masked.node(name), layers[name]
         write_bias(masked, node, layer, stored_bias(masked, node, layer) + shift)
@@ -83,7 +83,7 @@ def remove_branches(
 def _constants(graph: Graph, channels: Channels, keep: Array, shifts: Mapping[str, Array]) -> dict[str, Array]:
     """Return what each reader gives without its input, over the features that stay. A bias added later stays there."""
     context = channels.context
-    layers = linear_layers(graph, context.shapes)
+    layers = channels.layers
     values = {}
     for name, shift in shifts.items():
         node, layer = graph.node(name), layers[name]

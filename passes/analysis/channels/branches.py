@@ -13,7 +13,7 @@ import numpy as np
 from ....ir.arguments import permutation
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape
-from ..layers.linear import Linear, linear_layers, takes_bias
+from ..layers.linear import Linear, takes_bias
 from ..layers.writing import bias_place
 from .groups import Channels
 from .labels import Propagation
@@ -50,7 +50,7 @@ def cut(graph: Graph, channels: Channels, names: Collection[str]) -> Cut | None:
             return None
         if part.any():
             emptied.add(name)
-    walk = _Walk(graph, context, linear_layers(graph, context.shapes), emptied)
+    walk = _Walk(graph, context, channels.layers, emptied)
     if not all(walk.passes(node) for node in graph.nodes):
         return None
     return Cut(tuple(walk.readers), tuple(walk.constants))

@@ -7,8 +7,10 @@ takes one class out of every cell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from ....ir.errors import InvalidModelError
 from ....ir.graph import Array, Graph
 from ....ir.shapes import Shape, complete, concrete, input_sizes
+from ..layers.linear import Linear, linear_layers
 from .coupling import Place, coupling
 from .labels import Pin, Propagation
 from .rounds import interchangeable, settle
@@ -48,6 +51,11 @@ class Channels:
     pins: tuple[tuple[str, Pin], ...]
     context: Propagation
     floors: tuple[Array, ...]
+
+    @cached_property
+    def layers(self) -> Mapping[str, Linear]:
+        """The linear layers of the graph by node name; first asked for while it is as it was analysed."""
+        return linear_layers(self.context.graph, self.context.shapes)
 
     def coupling(self) -> nx.MultiGraph[Place]:
         """Say what ties channels to each other, node by node: see :func:`.coupling.coupling`."""

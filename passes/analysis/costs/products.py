@@ -10,7 +10,7 @@ from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape, concrete, input_sizes
 from ..channels.groups import Channels
 from ..channels.labels import Labels, rows
-from ..layers.linear import linear_layers, stored_weight
+from ..layers.linear import stored_weight
 from ..layers.writing import has_own_bias, writable
 
 _RECURRENT = ("GRU", "LSTM", "RNN")
@@ -111,7 +111,7 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: Counter) ->
 def bias_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     """Write what the biases cost that solving the layers anew would add, where one is missing or not a layer's own."""
     counter = Counter.of(channels)
-    layers = linear_layers(graph, channels.context.shapes)
+    layers = channels.layers
     found = []
     for node in graph.nodes if kind != "macs" else ():
         layer = layers.get(node.name)
