@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+from zoo import ZOO
 from zoo import feeds as random_feeds
 from zoo.builder import Builder
 
@@ -25,6 +27,14 @@ Kept = dict[str, Array]
 def graph_of(model: onnx.ModelProto) -> Graph:
     """Import a model as the front end does, without its checks."""
     return Graph.of(normalise(model)[0])
+
+
+@cache
+def known(name: str) -> tuple[onnx.ModelProto, Graph, Channels]:
+    """Return a model of the zoo, its graph and its channels, made once: for tests that change none of them."""
+    model = ZOO[name]()
+    graph = graph_of(model)
+    return model, graph, analyse(graph)
 
 
 def run(graph: Graph, feeds: Mapping[str, Array]) -> list[Array]:

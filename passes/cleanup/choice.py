@@ -9,7 +9,7 @@ from ...ir.graph import Array
 from ..analysis.channels.groups import Channels
 
 
-def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = None) -> Array:
+def choose(channels: Channels, sets: Array, needed: bool) -> Array:
     """Return which classes go: as many as the constraints of every group allow.
 
     Parameters
@@ -17,7 +17,6 @@ def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = 
     channels : the analysis.
     sets : int (class ids,), the set each class belongs to; -1 for classes that must stay.
     needed : whether one class of every set must stay.
-    worth : float (class ids,), the less a class is worth the sooner it goes; equal by default.
 
     Returns
     -------
@@ -29,7 +28,6 @@ def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = 
     Classes of one set that lie in the same blocks are interchangeable. How many of each such cell go is a small integer
     programme, solved exactly by HiGHS (Huangfu & Hall, Math. Program. Comput. 10, 2018); without blocks it is a count.
     """
-    order = np.zeros(len(sets)) if worth is None else worth
     gone = np.zeros(len(sets), bool)
     owner = np.full(len(sets), -1)
     for number, group in enumerate(channels.groups):
@@ -44,7 +42,7 @@ def choose(channels: Channels, sets: Array, needed: bool, worth: Array | None = 
         keep_one = [one for one, owners in concerned if number in owners and (gone[one] | (owner[one] == number)).all()]
         floors = [np.isin(members, one) for one in keep_one]
         for cell, count in _counts(members, sets[members], blocks, floors):
-            gone[cell[np.argsort(order[cell], kind="stable")][:count]] = True
+            gone[cell[:count]] = True
     return gone
 
 

@@ -39,17 +39,6 @@ def test_unequal_cells_lose_what_equal_counts_allow() -> None:
     assert choose(channels, sets, needed=False)[group.cells].sum(1).tolist() == [2] * len(group.cells)
 
 
-def test_what_is_worth_least_goes_first() -> None:
-    graph = graph_of(ZOO["mlp"]())
-    channels = analyse(graph)
-    cells = channels.groups[0].cells
-    sets = np.full(channels.context.registry_size(), -1)
-    sets[cells[0]] = 0
-    worth = -np.arange(len(sets)).astype(float)
-    gone = choose(channels, sets, needed=True, worth=worth)
-    assert np.flatnonzero(~gone[cells[0]]).tolist() == [0]
-
-
 def test_one_class_of_every_tensor_stays() -> None:
     graph = graph_of(ZOO["split_unequal"]())
     channels = analyse(graph)

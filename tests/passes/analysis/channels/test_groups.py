@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracle import checked, graph_of, half, shapes
+from oracle import checked, graph_of, half, known, shapes
 from zoo import ARCHITECTURES, ZOO
 from zoo.builder import Builder
 
@@ -133,8 +133,7 @@ def test_what_stays_is_pinned_with_a_reason(name: str, expected: str) -> None:
 
 def test_pins_name_a_node_an_operator_and_the_tensor_that_stays() -> None:
     for name in ZOO:
-        graph = graph_of(ZOO[name]())
-        found = analyse(graph)
+        _, graph, found = known(name)
         operators = {node.name: node.op for node in graph.nodes}
         for tensor, pin in found.pins:
             assert tensor in graph.tensors(), name

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from oracle import Kept, distance, graph_of, half, oracle_error, removed, run, some
+from oracle import Kept, distance, graph_of, half, known, oracle_error, removed, run, some
 from zoo import ARCHITECTURES, ZOO, feeds
 
 from optimise_onnx.backends.ort import OrtRunner
@@ -22,9 +22,8 @@ COMPUTED = {"shape_flatten", "shape_flatten_open", "slice_shape_end", "weight_tr
 @pytest.mark.parametrize("name", ZOO)
 def test_removing_equals_masking(name: str) -> None:
     """And the oracle can fail: what it compares with is another function than the original."""
-    model = ZOO[name]()
-    graph, inputs = graph_of(model), feeds(model, seed=0)
-    channels = analyse(graph)
+    model, graph, channels = known(name)
+    inputs = feeds(model, seed=0)
     for seed in range(3):
         kept = some(channels, np.random.default_rng(seed))
         assert oracle_error(graph, channels, kept, inputs) < TOLERANCE
@@ -47,15 +46,14 @@ def test_removing_equals_masking_after_folding(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_A_RULE | COMPUTED))
 def test_nothing_is_free_where_nothing_is_known(name: str) -> None:
-    assert all(group.width == 1 for group in analyse(graph_of(ZOO[name]())).groups)
+    assert all(group.width == 1 for group in known(name)[2].groups)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_wrong_mask_is_noticed(name: str) -> None:
     """Of one group, other channels are masked than are removed."""
-    model = ZOO[name]()
-    graph, inputs = graph_of(model), feeds(model, seed=0)
-    channels = analyse(graph)
+    model, graph, channels = known(name)
+    inputs = feeds(model, seed=0)
     kept = half(channels, np.random.default_rng(0))
     pruned = removed(graph, channels, kept)
     for group in channels.groups:
@@ -70,8 +68,7 @@ def _others(channels: Channels, kept: Kept, name: str) -> Kept:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_halving_every_group_leaves_a_quarter_of_the_parameters(name: str) -> None:
-    graph = graph_of(ZOO[name]())
-    channels = analyse(graph)
+    _, graph, channels = known(name)
     pruned = removed(graph, channels, half(channels, np.random.default_rng(0)))
     left = total(cost(pruned)).parameters / total(cost(graph)).parameters
     assert left <= (0.60 if name == "vit" else 0.30)
@@ -79,8 +76,7 @@ def test_halving_every_group_leaves_a_quarter_of_the_parameters(name: str) -> No
 
 def test_keeping_all_changes_nothing() -> None:
     for name in ARCHITECTURES:
-        graph = graph_of(ZOO[name]())
-        channels = analyse(graph)
+        _, graph, channels = known(name)
         whole = {group.name: group.cells.ravel() for group in channels.groups}
         assert removed(graph, channels, whole).to_model() == graph.to_model()
 

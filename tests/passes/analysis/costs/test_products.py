@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracle import graph_of
+from oracle import graph_of, known
 from zoo import ARCHITECTURES, ZOO
 from zoo.builder import Builder
 
@@ -32,8 +32,7 @@ def test_cost_of_random_widths() -> None:
 
 
 def check_costs(name: str) -> None:
-    graph = graph_of(ZOO[name]())
-    channels = analyse(graph)
+    _, graph, channels = known(name)
     kinds = [kind for kind in ("macs", "params", "bytes") if kind != "bytes" or name not in INDICES]
     products = {kind: cost_products(graph, channels, kind) for kind in kinds}
     rng = np.random.default_rng(0)
@@ -56,12 +55,11 @@ def check_costs(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
 def test_the_whole_network_costs_what_it_costs(name: str) -> None:
-    graph = graph_of(ARCHITECTURES[name]())
-    channels = analyse(graph)
+    _, graph, channels = known(name)
     everything = np.array([group.width for group in channels.groups], float)
-    known = total(cost(graph))
-    assert evaluate(cost_products(graph, channels, "macs"), everything) == pytest.approx(known.macs)
-    assert evaluate(cost_products(graph, channels, "params"), everything) == pytest.approx(known.parameters)
+    whole = total(cost(graph))
+    assert evaluate(cost_products(graph, channels, "macs"), everything) == pytest.approx(whole.macs)
+    assert evaluate(cost_products(graph, channels, "params"), everything) == pytest.approx(whole.parameters)
 
 
 def test_what_no_output_needs_costs_nothing() -> None:
