@@ -17,11 +17,11 @@ from criteria import accuracy
 from networks import CIFAR, Array, images
 
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.backends.ort.stopwatch import latency
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.ir.timing import latency
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.manager import PassManager

@@ -21,9 +21,9 @@ from networks import cifar, outputs
 
 import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.backends.ort.stopwatch import latency
 from optimise_onnx.ir.errors import TargetNotMetError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.ir.timing import latency
 
 STEPS = 6
 """Bisections of the share of MACs between 0.05 and 1."""

@@ -17,8 +17,7 @@ from light_networks import drawn
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from optimise_onnx.backends.latency.direct import interleaved
-from optimise_onnx.backends.latency.execution import Execution
+from optimise_onnx.backends.latency.execution import Execution, interleaved
 from optimise_onnx.backends.latency.predictor import Predictor
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from .feeds import Feeds
 from .graph import Array, Graph
+from .timing import Latency
 
 
 class Session(Protocol):
@@ -14,7 +16,10 @@ class Session(Protocol):
 
 
 class Runner(Protocol):
-    """Makes sessions. ``exact`` switches the backend's own graph optimisation off."""
+    """Makes sessions, and times them. ``exact`` switches the backend's own graph optimisation off."""
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> Session:
         """Prepare ``graph``; ``outputs`` names inner tensors to return instead of the declared outputs."""
+
+    def latency(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float) -> Latency:
+        """Time sessions, each on its feeds, in turns for about ``seconds``."""

@@ -1,28 +1,17 @@
-"""Latency of one or two models: interleaved runs, percentiles, and the ratio with its confidence interval."""
+"""How long models take: who says so, and the ratio of two times with its confidence interval."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import bdtr
 
-from .feeds import Feeds
 from .graph import Array, Graph
-from .runner import Session
-
-Clock = Callable[[], float]
 
 _LEVEL = 0.95
-_ROUNDS = (6, 10_000)  # of fewer than six values not even the extremes make a 95 % interval
-_WINDOW = 3
-_WARM_UP_RUNS = 10 * _WINDOW
-_WARM_UP_SHARE = 0.5
-_SETTLED = 0.02
 _PLACEMENT = 0.01  # where a model happens to lie in memory shifts its time: two loads of one model differ by up to this
 
 
@@ -58,10 +47,13 @@ class Comparison:
 
 
 class Timer(Protocol):
-    """Says how long graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
+    """Says what graphs take, wherever they are meant to run: predicted, measured, or asked of a device."""
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
-        """Return the seconds of one run of each. Raises InvalidModelError when one does not run there."""
+        """Return what one run of each takes, in the unit of the quantity that is asked for: seconds of a latency.
+
+        Raises InvalidModelError when one does not run there.
+        """
 
 
 class Device(Timer, Protocol):
@@ -75,7 +67,7 @@ class Device(Timer, Protocol):
         """Whether the time of the whole shows what a change of one layer is worth; else time goes by MACs."""
 
     def layers(self, graph: Graph) -> Mapping[str, float]:
-        """Return the seconds of each layer in a run of the whole, by node name; nothing where that cannot be told."""
+        """Return what each layer takes in a run of the whole, by node name; nothing where that cannot be told."""
 
     def compare(self, before: Graph, after: Graph) -> Comparison:
         """Measure two models side by side, the second one as a share of the first."""
@@ -104,33 +96,6 @@ class Latency:
         return self.ratio.low > 1 + _PLACEMENT or self.ratio.high < 1 - _PLACEMENT
 
 
-def latency(
-    sessions: Sequence[Session],
-    feeds: Sequence[Feeds],
-    seconds: float,
-    *,
-    most: int = _ROUNDS[1],
-    clock: Clock = time.perf_counter,
-) -> Latency:
-    """Time sessions in turns, each on its feeds, for about ``seconds`` but at least six and at most ``most`` rounds.
-
-    A round runs all models forwards, then backwards, and every second one begins with the last model: each is as often
-    first, and as often follows itself, as the others, and a slow moment of the machine hits all of them. So the ratio
-    is taken round by round, of the two runs together. The warm-up ends when no model gets faster any more, or has taken
-    half of ``seconds``. ``clock`` tells seconds.
-    """
-    timers = [partial(_milliseconds, session, given, clock) for session, given in zip(sessions, feeds, strict=True)]
-    warm_up = _warm_up(timers, clock, clock() + _WARM_UP_SHARE * seconds)
-    rounds: list[list[list[float]]] = []
-    end = clock() + seconds
-    while len(rounds) < _ROUNDS[0] or (clock() < end and len(rounds) < most):
-        rounds.append(_round(timers, len(rounds) % 2 == 1))
-    times = np.array(rounds)
-    p50, p95 = np.quantile(times, (0.5, 0.95), axis=(0, 1)).tolist()
-    together = times.sum(axis=1)
-    return Latency(tuple(p50), tuple(p95), median(together[:, -1] / together[:, 0]), len(rounds), warm_up)
-
-
 def median(values: Array) -> Interval:
     """Return the median of independent values, shape (n,), with its exact interval: two of the sorted values.
 
@@ -146,30 +111,3 @@ def median(values: Array) -> Interval:
         raise ValueError(f"{count} values are too few for a {_LEVEL:.0%} interval")
     ordered = np.sort(values)
     return Interval(float(ordered[cut - 1]), float(np.median(ordered)), float(ordered[-cut]))
-
-
-def _warm_up(timers: Sequence[Callable[[], float]], clock: Clock, end: float) -> int:
-    """Run in turns until no model's median gets faster from window to window, and return how often each ran."""
-    last = np.full(len(timers), np.inf)
-    runs = 0
-    while runs < _WARM_UP_RUNS:
-        now = np.median([[timer() for timer in timers] for _ in range(_WINDOW)], axis=0)
-        runs += _WINDOW
-        if (now >= (1 - _SETTLED) * last).all() or clock() >= end:
-            break
-        last = now
-    return runs
-
-
-def _round(timers: Sequence[Callable[[], float]], backwards: bool) -> list[list[float]]:
-    """Return the milliseconds of each model on the way there and on the way back."""
-    step = -1 if backwards else 1
-    there = [timer() for timer in timers[::step]]
-    back = [timer() for timer in timers[::-step]]
-    return [there[::step], back[::-step]]
-
-
-def _milliseconds(session: Session, feeds: Feeds, clock: Clock) -> float:
-    start = clock()
-    session.run(feeds)
-    return (clock() - start) * 1e3

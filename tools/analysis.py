@@ -10,6 +10,7 @@ from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
 from ..passes.analysis.channels.groups import Channels, analyse
+from ..passes.analysis.channels.why import Why, explain
 from .compression import baseline
 from .report import PinLine, pin_lines
 from .sizing import notes
@@ -38,6 +39,10 @@ class Analysis:
     def notes(self) -> tuple[str, ...]:
         """At which sizes costs count, where nobody gave them."""
         return notes(self.graph)
+
+    def why(self, name: str) -> Why:
+        """Explain what couples and pins the channels of a tensor, or of what a node makes. Raises UsageError."""
+        return explain(self.channels, name)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.ort import OrtRunner
-from ..backends.profile import profile
+from ..backends.ort.profiler import profile
 from ..ir.errors import UsageError
 from ..ir.feeds import fixed_batches
 from ..ir.graph import Graph
-from ..ir.timing import Latency, latency
+from ..ir.timing import Latency
 from . import api, evaluation
 from .profile import Profile
 from .sizing import InputShapes, notes, sized
@@ -66,7 +66,7 @@ def bench(
     size = _batch(paths, graphs, batch)
     sessions = [runner.session(graph) for graph in graphs]
     feeds = [evaluation.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
-    found = latency(sessions, feeds, seconds)
+    found = runner.latency(sessions, feeds, seconds)
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None
     said = dict.fromkeys(note for graph in graphs for note in notes(graph))
     return Bench(tuple(map(str, paths)), threads, size, found, nodes, tuple(said))

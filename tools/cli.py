@@ -14,6 +14,7 @@ from .commands.compress import compress
 from .commands.demo import demo
 from .commands.hls import hls
 from .commands.passes import passes
+from .commands.recipes import recipes
 from .commands.run import run
 from .commands.verify import verify
 from .terminal import Terminal
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make trained ONNX networks smaller and faster.",
 )
-for command in (compress, analyse, verify, bench, hls, demo, run, passes):
+for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes):
     app.command()(command)
 
 

@@ -9,15 +9,15 @@ from ..ir.cost import cost, total
 from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
+from ..ir.quantity import LATENCY
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
-from ..ir.timing import Latency, latency
+from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import analyse
-from ..passes.search.meet_target import NOISE
 from . import evaluation, sizing
 from .compression import Executed
 from .measure import Metric, measure
-from .report import OnDevice, Report, pin_lines
+from .report import Aim, Report, pin_lines
 from .settings import Settings
 
 _SECONDS = 1.0
@@ -50,7 +50,7 @@ def report(
         records=executed.records,
         input_shapes=input_sizes(original, 1),
         notes=sizing.notes(original),
-        device=_on_device(executed, settings, times),
+        aim=_aim(executed, settings, times),
     )
 
 
@@ -59,35 +59,29 @@ def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation
     runner = OrtRunner(settings.threads, spinning=True)
     rng = np.random.default_rng(settings.seed)
     feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
-    return latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
+    return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
 
 
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
-    """Say how the target is missed; None where it is met. A time is missed when it is so by more than noise."""
-    target = settings.target
-    if found.device is not None:
-        limit, reached = target.budget(found.device.before), found.device.after
-        if found.device.least <= limit * NOISE:
-            return None
-        why = f"it takes {found.device.said(reached)}, the limit is {found.device.said(limit)}"
-    else:
-        before, after = target.measure(found.before), target.measure(found.after)
-        limit = target.budget(before)
-        if after <= limit:
-            return None
-        why = f"{target.kind} came to {after} ({after / max(before, 1):.3f}x), the limit is {limit:.0f}"
+    """Say how the target is missed; None where it is met. What is measured is missed when it is so beyond noise."""
+    target, aim = settings.target, found.aim
+    limit = target.budget(aim.before)
+    if aim.least <= limit * target.quantity.noise:
+        return None
+    why = f"it takes {aim.quantity.said(aim.after)}, the limit is {aim.quantity.said(limit)}"
     hint = "" if settings.allow_partial else "--allow-partial writes the best found"
     return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
-def _on_device(executed: Executed, settings: Settings, here: Latency) -> OnDevice | None:
-    """Measure for a target of latency where it counts: on this machine that has been done."""
-    kind = settings.target.kind
-    if not settings.target.measured:
-        return None
+def _aim(executed: Executed, settings: Settings, here: Latency) -> Aim:
+    """Count or measure what the target limits, where it counts: on this machine that has been done."""
+    target, graphs = settings.target, [executed.start, executed.graph]
+    if target.meter is not None:
+        before, after = (target.meter.of(graph) for graph in graphs)
+        return Aim(target.quantity, before, after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
-    if kind == "latency" and settings.here:
+    if target.quantity == LATENCY and settings.here:
         before = here.p50[0] / 1e3
-        return OnDevice(kind, before, before * here.ratio.middle, before * here.ratio.low, predicted)
-    before, after = executed.device(kind).times([executed.start, executed.graph])
-    return OnDevice(kind, before, after, after, predicted)
+        return Aim(LATENCY, before, before * here.ratio.middle, before * here.ratio.low, predicted)
+    before, after = executed.device(target.quantity.name).times(graphs)
+    return Aim(target.quantity, before, after, after, predicted)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..backends.profile import NodeTime
+from ..backends.ort.profiler import NodeTime
 
 Times = Sequence[NodeTime]
 

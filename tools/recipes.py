@@ -9,35 +9,91 @@ from typing import Any
 from ..ir.errors import UsageError
 from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
+from ..passes.search.meet_target import MeetTarget
 from ..passes.syntax import join, parse
 from .settings import Settings
+
+DEFAULT = "least-squares"
+_STANDS_IN = "The paper trains in the end; reconstruct stands in for that."
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """``pipeline`` in which the options of a call take the place of what passes have by default; ``paper`` is where the
-    procedure comes from, and ``differs`` what is ours, and why.
+    """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it.
+
+    ``paper`` is where the procedure comes from, and ``differs`` what is ours, and why.
     """
 
-    pipeline: str
     paper: str
+    propose: str
+    finish: str
     differs: str
+    before: str = ""
+
+    @property
+    def pipeline(self) -> str:
+        """All of it as one pipeline."""
+        first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
+        return f"{first},require-rules,{join([MeetTarget(self.propose, self.finish)])}"
 
 
-def _meeting(propose: str, finish: str, guard: bool = True) -> str:
-    inner = join(parse(f'meet-target{{propose="{propose}",finish="{finish}"}}', known_passes()))
-    return f"{FIRST},{EXACT},require-rules,{inner if guard else inner[:-1] + ',guard=false}'}"
-
-
-DEFAULT = "least-squares"
 RECIPES: Mapping[str, Recipe] = {
     DEFAULT: Recipe(
-        _meeting(
-            "sample-inputs,select-channels,offer-forms,allocate",
-            "remove-channels,decompose,reconstruct,drop-samplers",
-        ),
-        paper="",
-        differs="what compress does where no recipe is named",
+        paper="ours; the parts are in docs/methods.md",
+        propose="sample-inputs,select-channels,offer-forms,allocate",
+        finish="remove-channels,decompose,reconstruct,drop-samplers",
+        differs="What compress does where no recipe is named. Samplers and forms are left out unless asked for.",
+    ),
+    "afcp": Recipe(
+        paper="Huang, Chen, Li, Claesen et al., AFCP, IEEE TCAD 2022, doi 10.1109/TCAD.2021.3093835",
+        propose="sample-inputs,select-channels{criterion=zero-or-similar},allocate",
+        finish="remove-channels,fold-channels{into=partner},reconstruct,drop-samplers",
+        differs="Zero-out or similar is decided in closed form instead of by trained gates; give a target of "
+        f"latency for the hardware predictor. {_STANDS_IN}",
+    ),
+    "anwar2017": Recipe(
+        paper="Anwar, Hwang, Sung, Structured pruning of deep CNNs, ACM JETC 13(3) 2017, arXiv 1512.08571",
+        propose="select-channels,offer-forms{forms=grouped;strided},allocate",
+        finish="remove-channels,decompose{forms=grouped;strided},reconstruct",
+        differs="Feature maps, kernels and strided taps compete in one allocation by measured error, where the "
+        f"paper goes from coarse to fine and lets a particle filter judge. {_STANDS_IN}",
+    ),
+    "cap": Recipe(
+        paper="Xie, Fu, Tian, Zhou, Chen, CaP, arXiv 2108.13728",
+        propose="select-channels{criterion=compensation},allocate{allocation=bisect}",
+        finish="remove-channels,reconstruct{rounds=0}",
+        differs="The search is judged by divergence from the original instead of accuracy, groups of coupled "
+        "channels go as one, and compensation sees the inputs of the pruned network; rows are not rescaled to their "
+        "old variance.",
+    ),
+    "chapr": Recipe(
+        paper="Zhang, Davoodi, Hu, CHaPR, COINS 2020, arXiv 1908.03266",
+        propose="sample-inputs,select-channels{criterion=pivoted-qr},allocate{allocation=uniform}",
+        finish="remove-channels,reconstruct{rounds=0},drop-samplers",
+        differs="One keep ratio for all layers, for the abstract names none; pivots come from the Gram matrix of the "
+        f"channels' contributions. {_STANDS_IN}",
+    ),
+    "decouple-stretch": Recipe(
+        paper="Chen, Lin, Liu, Xia, Li, Decouple and Stretch, IPCCC 2018, doi 10.1109/PCCC.2018.8711260",
+        before="decompose{forms=stretch,energy=0.999}",
+        propose="select-channels,allocate",
+        finish="remove-channels,reconstruct",
+        differs="Ranks keep 99.9 % of the variance of each layer's output, fitted to what it reads; the full "
+        f"text was not found, so how the paper splits a filter is not known. {_STANDS_IN}",
+    ),
+    "he2017": Recipe(
+        paper="He, Zhang, Sun, Channel pruning for accelerating very deep neural networks, ICCV 2017",
+        propose="sample-inputs,select-channels{criterion=lasso},allocate{allocation=uniform}",
+        finish="remove-channels,reconstruct{rounds=0},drop-samplers",
+        differs="One keep ratio for all layers instead of ratios set by hand, coordinate descent on the Gram "
+        "matrix instead of sampled rows, a ridge by cross-validation, and coupled channels go as one.",
+    ),
+    "ucp": Recipe(
+        paper="Chang, Lu, Xue, Wei, Wei, UCP, arXiv 2010.01251",
+        propose="select-channels{criterion=magnitude-l1},allocate{allocation=uniform}",
+        finish="remove-channels,reconstruct",
+        differs="Channels are ranked by the L1 norm of filters, as the paper does for the first layer of a "
+        f"block, for its trained gates are not there; the insides of blocks are cut before the stream. {_STANDS_IN}",
     ),
 }
 
@@ -47,31 +103,29 @@ def pipeline(settings: Settings) -> str:
     name = settings.recipe or DEFAULT
     if name not in RECIPES:
         raise UsageError(f"there is no recipe '{name}'", hint=f"one of {', '.join(sorted(RECIPES))}")
-    told = settings.asked()
-    steps = _told(parse(RECIPES[name].pipeline, known_passes()), told, fixed=name != DEFAULT)
-    return join(steps)
+    steps = parse(RECIPES[name].pipeline, known_passes())
+    return join(_told(steps, settings.asked(), fixed=name != DEFAULT))
 
 
 def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[Pass]:
-    """Give passes the options they have a name for; leave out those that nothing asks for, unless a recipe is fixed."""
+    """Give passes the options they have a name for; of our own recipe, leave out those that nobody asks for."""
     found = []
     for step in steps:
-        if not fixed and not _wanted(step.name, told):
+        if not _wanted(step.name, told, fixed):
             continue
         own = {f.name for f in fields(step)}  # type: ignore[arg-type]
         given: dict[str, Any] = {name: value for name, value in told.items() if name in own}
-        for text in ("propose", "finish"):
-            if text in own:
-                inner = parse(getattr(step, text), known_passes())
-                given[text] = join(_told(inner, told, fixed))
+        for inner in own & {"propose", "finish"}:
+            given[inner] = join(_told(parse(getattr(step, inner), known_passes()), told, fixed))
         found.append(replace(step, **given))  # type: ignore[type-var]
     return found
 
 
-def _wanted(name: str, told: Mapping[str, Any]) -> bool:
-    """Whether a pass of our own recipe is asked for."""
-    if name in ("sample-inputs", "drop-samplers"):
+def _wanted(name: str, told: Mapping[str, Any], fixed: bool) -> bool:
+    if name == "require-rules":
+        return bool(told.get("strict"))
+    if not fixed and name in ("sample-inputs", "drop-samplers"):
         return bool(told.get("sampler"))
-    if name in ("offer-forms", "decompose"):
+    if not fixed and name in ("offer-forms", "decompose"):
         return bool(told.get("forms"))
-    return name != "require-rules" or bool(told.get("strict"))
+    return True

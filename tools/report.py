@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..ir.cost import Cost
+from ..ir.quantity import Quantity
 from ..ir.sizes import Shape
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import Channels
@@ -28,33 +29,33 @@ class PinLine:
 
 
 @dataclass(frozen=True)
-class OnDevice:
-    """Both models where the target counts: in seconds, for hardware in cycles or multipliers as ``kind`` says.
+class Aim:
+    """Both models in the quantity that the target limits, in its unit.
 
     ``least``: the end of the interval that the smaller model's figure is known to; ``predicted``: the share of the
-    original's that was expected of it.
+    original's that was expected of it, where a device measures.
     """
 
-    kind: str
+    quantity: Quantity
     before: float
     after: float
     least: float
-    predicted: float | None
+    predicted: float | None = None
 
-    def said(self, value: float) -> str:
-        """Write a figure with its unit."""
-        if self.kind == "latency":
-            return f"{value * 1e3:.3g} ms"
-        return f"{value:,.0f} {'cycles' if self.kind == 'hls-latency' else 'multipliers'}"
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        told = {name: getattr(self, name) for name in ("before", "after", "least", "predicted")}
+        return {"quantity": self.quantity.name, "unit": self.quantity.unit, **told}
 
 
 @dataclass(frozen=True)
 class Report:
-    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``device`` is given for
-    targets of latency. ``input_shapes``: at which all is counted; ``notes`` say so where nobody gave them.
+    """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``input_shapes``: at which
+    all is counted; ``notes`` say so where nobody gave them.
     """
 
     target: str
+    aim: Aim
     before: Cost
     after: Cost
     fidelity: Fidelity
@@ -65,13 +66,13 @@ class Report:
     records: tuple[Record, ...]
     input_shapes: dict[str, Shape]
     notes: tuple[str, ...]
-    device: OnDevice | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
         fidelity = self.fidelity
         return {
             "target": self.target,
+            "aim": self.aim.to_json(),
             "input_shapes": {name: list(shape) for name, shape in self.input_shapes.items()},
             "notes": list(self.notes),
             "before": asdict(self.before),
@@ -85,7 +86,6 @@ class Report:
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": asdict(self.latency),
-            "on_device": self.device and asdict(self.device),
             "calibration_samples": self.calibration,
             "data_free": self.calibration == 0,
             "seed": self.seed,

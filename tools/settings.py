@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..ir.errors import UsageError
+from ..ir.quantity import LATENCY
 
 if TYPE_CHECKING:
     from ..passes.analysis.costs.target import Target
@@ -143,7 +144,7 @@ class Settings(Running):
             "keep_nodes": "|".join(f"(?:{pattern})" for pattern in self.keep_nodes),
             "keep_types": "|".join(self.keep_types),
             "forms": tuple(self.forms),
-            "only_faster": self.target.kind == "latency" and self.here,
+            "only_faster": self.target.quantity == LATENCY and self.here,
         }
         return {name: value for name, value in told.items() if value not in (None, "", ())}
 

@@ -8,7 +8,9 @@ from rich import box
 from rich.table import Table
 
 from ..ir.cost import Cost, total
+from ..ir.quantity import scaled
 from ..ir.timing import Latency
+from ..passes.analysis.costs.sums import BYTES, MACS, PARAMS
 from .analysis import Analysis
 from .bench import Bench
 from .profile import Line, Profile
@@ -17,6 +19,8 @@ from .report import PinLine, Report
 _SHOWN_OUTPUTS = 4
 _SHOWN_LAYERS = 12
 _LETTERS = "AB"
+_COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B"))
+_COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
     *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
     *("p50", "p95", "nodes of A", "nodes of B", "A in µs", "B in µs", "of A", "B / A"),
@@ -26,19 +30,17 @@ _NUMERIC = {
 def before_after(report: Report) -> Table:
     """Show costs, latency, agreement and metric of the model before and after."""
     table = _table("", "before", "after", "after / before")
-    for label, field, unit in (
-        ("MACs", "macs", ""),
-        ("parameters", "parameters", ""),
-        ("bytes of weights", "bytes", "B"),
-    ):
+    for label, field, unit in _COSTS:
         was, now = getattr(report.before, field), getattr(report.after, field)
-        table.add_row(label, short(was) + unit, short(now) + unit, share(now, was))
+        table.add_row(label, scaled(was) + unit, scaled(now) + unit, share(now, was))
     was_ms, now_ms = report.latency.p50
     table.add_row("latency here", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(report.latency))
-    aim = report.device
-    if aim is not None:
+    aim = report.aim
+    said = aim.quantity.said
+    if aim.quantity not in _COUNTED:
         predicted = "" if aim.predicted is None else f" (predicted {aim.predicted:.3f})"
-        table.add_row("aimed at", aim.said(aim.before), aim.said(aim.after), share(aim.after, aim.before) + predicted)
+        ratio = share(aim.after, aim.before) + predicted
+        table.add_row(f"{aim.quantity.name}, aimed at", said(aim.before), said(aim.after), ratio)
     for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
         if found.same is not None:
             table.add_row(f"agreement of '{name}'", "", percent(found.same), "")
@@ -133,14 +135,6 @@ def plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def short(number: float) -> str:
-    """Write a count with three digits or more and a unit: 125.5 M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= limit:
-            return f"{number / limit:.4g} {unit}"
-    return f"{number:g} "
-
-
 def share(now: float, was: float) -> str:
     """Write a ratio, empty when there was nothing."""
     return f"{now / was:.3f}" if was else ""
@@ -163,7 +157,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _figures(own: Cost) -> tuple[str, str, str]:
-    macs, parameters, size = (short(number).strip() for number in (own.macs, own.parameters, own.bytes))
+    macs, parameters, size = (scaled(number).strip() for number in (own.macs, own.parameters, own.bytes))
     return macs, parameters, size
 
 

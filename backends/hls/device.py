@@ -1,40 +1,44 @@
 """The analytic cost of a streaming design as a device: what its cycles, or its multipliers, are for a graph."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Self
 
 from ...ir.graph import Graph
+from ...ir.quantity import Quantity
 from ...ir.timing import Comparison, Timer
 from .cost.compare import operating_point
 from .cost.tradeoff import latency_cycles, least_multipliers, speed, total_multipliers
 from .lowering import lower
+from .network import Network
 
 _MULTIPLE = 4  # counts with many divisors have many reuse factors
 
-Quantity = Literal["hls-latency", "hls-multipliers"]
-
 
 @dataclass(frozen=True)
-class Streaming:
-    """Counts, instead of seconds, the cycles from a sample to its result with ``multipliers`` to share among layers,
-    or the multipliers at an ``interval`` in cycles between samples.
+class Streaming(ABC):
+    """Counts, instead of seconds, what a design takes with ``multipliers`` to share among layers, or with an
+    ``interval`` in cycles between samples.
     """
 
-    quantity: Quantity
     multipliers: int
     interval: int
 
-    @staticmethod
-    def of(original: Graph, quantity: Quantity) -> "Streaming":
+    @classmethod
+    def of(cls, original: Graph, _quantity: Quantity) -> Self:
         """Take the multipliers and the interval of a graph's default design. Raises LoweringError."""
         network = lower(original)
         point = operating_point(network)
-        return Streaming(quantity, total_multipliers(network, point), speed(network, point).interval)
+        return cls(total_multipliers(network, point), speed(network, point).interval)
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
         """Return each graph's cycles or multipliers. Raises LoweringError for what is not lowered."""
-        return [float(self._of(graph)) for graph in graphs]
+        return [float(self.count(lower(graph))) for graph in graphs]
+
+    @abstractmethod
+    def count(self, network: Network) -> int:
+        """Count one network's."""
 
     def multiple(self) -> int:
         """Return the multiple of channels whose designs balance well."""
@@ -57,8 +61,20 @@ class Streaming:
         """Return itself: it runs nothing."""
         return self
 
-    def _of(self, graph: Graph) -> int:
-        network = lower(graph)
-        if self.quantity == "hls-latency":
-            return latency_cycles(network, self.multipliers).latency
+
+@dataclass(frozen=True)
+class Cycles(Streaming):
+    """Counts the cycles from a sample to its result at the original's multipliers."""
+
+    def count(self, network: Network) -> int:
+        """Count one network's."""
+        return latency_cycles(network, self.multipliers).latency
+
+
+@dataclass(frozen=True)
+class Multipliers(Streaming):
+    """Counts the multipliers that keep the original's interval."""
+
+    def count(self, network: Network) -> int:
+        """Count one network's."""
         return least_multipliers(network, self.interval)

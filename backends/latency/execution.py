@@ -4,13 +4,21 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import gettempdir
 
+import numpy as np
 import onnxruntime
 
+from ...ir.feeds import random_feeds
+from ...ir.graph import Graph
+from ..ort.sessions import OrtRunner
+from ..ort.stopwatch import quantiles
+
 _FLAGS = ("asimd", "avx", "avx2", "fma", "sse4_1", "sve")
+_SECONDS = 0.25  # a network
 _FAMILIES = ("amx", "avx512", "avx_vnni", "sve", "i8mm", "bf16")
 
 
@@ -22,24 +30,30 @@ class Execution:
     batch: int = 1
     provider: str = "CPUExecutionProvider"
 
-    def options(self, *, optimise: bool = True, profile: bool = False) -> onnxruntime.SessionOptions:
-        """Return what sessions are made with: idle threads wait busily within a run, as where nothing else is set."""
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = self.threads
-        # Threads that spin on between runs would take the cores from the next session to run.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        if not optimise:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        if profile:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(gettempdir()) / f"optimise-onnx-{os.getpid()}-{id(options)}")
-        return options
+    def runner(self, record: Path | None = None) -> OrtRunner:
+        """Return what makes sessions: idle threads wait busily within a run, as where nothing else is set."""
+        return OrtRunner(self.threads, True, record, self.provider)
 
     def identity(self) -> dict[str, str]:
         """Return everything that measured times depend on besides what is measured."""
         fields = {name: str(value) for name, value in asdict(self).items()}
         return machine() | {"onnxruntime": onnxruntime.__version__} | fields
+
+
+def interleaved(
+    graphs: Sequence[Graph], target: Execution, budget: float = _SECONDS, quantile: float = 0.5
+) -> list[float]:
+    """Return a quantile of each graph's seconds on random inputs, in turns for about ``budget`` seconds each.
+
+    Raises InvalidModelError when onnxruntime refuses one.
+    """
+    rng = np.random.default_rng(0)
+    feeds = [random_feeds(graph, rng, target.batch) for graph in graphs]
+    sessions = [target.runner().session(graph) for graph in graphs]
+    for session, given in zip(sessions, feeds, strict=True):
+        session.run(given)  # a refusal shows here
+    runs = [partial(session.inner.run, None, given) for session, given in zip(sessions, feeds, strict=True)]
+    return quantiles(runs, budget, quantile)
 
 
 def machine() -> dict[str, str]:

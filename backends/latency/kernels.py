@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
 import onnx.helper
-import onnxruntime
 from numpy.typing import DTypeLike
 
+from ...ir.errors import InvalidModelError
 from ...ir.graph import Array
-from ..ort import REFUSALS, hand_over
+from ..ort.profiler import Event, Events, by_node, events, seconds
+from ..ort.sessions import declare_external
 from .execution import Execution
-from .profile import Event, Events, events, seconds
 from .units import NodeSpec, Operand, Unit, form_of
 
 _WARM_UP, _RUNS = 2, 6
@@ -49,26 +51,24 @@ class Kernels:
         """Return events of the runs after the first ones. What is refused is halved until the culprits stand alone."""
         try:
             rows = self._run(list(forms.values()))
-        except (*REFUSALS, ValueError):
+        except (InvalidModelError, ValueError):
             if len(forms) == 1:
                 return {}
             items = list(forms.items())
             half = len(items) // 2
             return self._measured(dict(items[:half])) | self._measured(dict(items[half:]))
-        return {unit: rows[f"unit{i}"][_WARM_UP:] for i, unit in enumerate(forms) if f"unit{i}" in rows}
+        places = {unit: (f"unit{i}", form.op) for i, (unit, form) in enumerate(forms.items())}
+        return {unit: rows[place][_WARM_UP:] for unit, place in places.items() if place in rows}
 
     def _run(self, forms: Sequence[NodeSpec]) -> Events:
         bench = _Bench(self)
         for place, form in enumerate(forms):
             bench.add(place, form)
-        options = self._target.options(optimise=False, profile=True)
-        hand_over(options, bench.weights)
-        session = onnxruntime.InferenceSession(
-            bench.model().SerializeToString(), options, providers=[self._target.provider]
-        )
-        for _ in range(_WARM_UP + _RUNS):
-            session.run(None, bench.feeds)
-        return events(session)
+        with TemporaryDirectory() as folder:
+            session = self._target.runner(Path(folder)).load(bench.model(), bench.weights, exact=True)
+            for _ in range(_WARM_UP + _RUNS):
+                session.run(bench.feeds)
+            return by_node(events(session))
 
     def weights(self, shape: tuple[int, ...]) -> Array:
         """Return the next values of one buffer, so that a session reads as much memory as the network does."""
@@ -113,7 +113,9 @@ class _Bench:
             return f"in{name}"
         if dtype == np.float32 and prod(operand.shape) > 256:
             self.weights[f"w{name}"] = self._kernels.weights(operand.shape)
-            self._declared.append(_external(f"w{name}", operand.shape))
+            declared = onnx.TensorProto(name=f"w{name}", data_type=onnx.TensorProto.FLOAT)
+            declare_external(declared, self.weights[f"w{name}"])
+            self._declared.append(declared)
         else:
             values = np.full(operand.shape, 0.5).astype(dtype)
             self._small.append(onnx.numpy_helper.from_array(values, f"w{name}"))
@@ -135,14 +137,6 @@ class _Bench:
 def _copier(dtype: DTypeLike) -> str:
     """Choose the operator of the copies. Identity copies large tensors past the caches, as no layer writes them."""
     return "Relu" if np.dtype(dtype) == np.float32 else "Identity"
-
-
-def _external(name: str, shape: tuple[int, ...]) -> onnx.TensorProto:
-    tensor = onnx.TensorProto(name=name, dims=shape, data_type=onnx.TensorProto.FLOAT)
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in (("location", "memory"), ("offset", "0"), ("length", str(4 * prod(shape)))):
-        tensor.external_data.add(key=key, value=value)
-    return tensor
 
 
 def _chunks(forms: dict[Unit, NodeSpec]) -> Iterator[list[Unit]]:

@@ -8,12 +8,11 @@ import numpy as np
 
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
-from ...ir.timing import Comparison, Timer, latency
+from ...ir.timing import Comparison, Timer
 from ..ort import OrtRunner
-from ..profile import profile
+from ..ort.profiler import profile
 from .alignment import alignment, convolutions
-from .direct import interleaved
-from .execution import Execution
+from .execution import Execution, interleaved
 from .predictor import Predictor
 
 _SECONDS = 0.5
@@ -48,7 +47,7 @@ class LocalDevice:
     def layers(self, graph: Graph) -> Mapping[str, float]:
         """Return the seconds of each layer, with what onnxruntime fuses into it, under its profiler."""
         feeds = random_feeds(graph, np.random.default_rng(0), self.target.batch)
-        times = profile([graph], [feeds], OrtRunner(self.target.threads, True), _SECONDS)[0]
+        times = profile([graph], [feeds], self.target.runner(), _SECONDS)[0]
         found: dict[str, float] = {}
         for time in times:
             found[time.layer] = found.get(time.layer, 0.0) + time.microseconds * _MICROSECOND
@@ -59,7 +58,7 @@ class LocalDevice:
         """Time both in turns for a second, on random inputs."""
         feeds = random_feeds(before, np.random.default_rng(0), self.target.batch)
         runner = OrtRunner(self.target.threads, True)
-        found = latency([runner.session(before), runner.session(after)], [feeds, feeds], _COMPARED)
+        found = runner.latency([runner.session(before), runner.session(after)], [feeds, feeds], _COMPARED)
         return Comparison(found.p50[0] * _MILLISECOND, found.ratio)
 
     def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:

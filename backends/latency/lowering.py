@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.helper
-import onnxruntime
 
-from ...ir.errors import InvalidModelError
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
-from ..ort import REFUSALS, hand_over, without_large
+from ..ort.profiler import Events, by_node, events, seconds
+from ..ort.sessions import OPTIMISED, without_large
 from .execution import Execution
-from .profile import Events, events, seconds
 from .units import BLOCKED, NodeSpec, Operand, Unit, unit_of
 
 _TYPES = {"float": "float32", "double": "float64"}
@@ -60,27 +58,18 @@ def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, f
 
 def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        options = target.options(profile=True)
-        options.optimized_model_filepath = str(path)
-        for name, value in (("file_name", "weights"), ("min_size_in_bytes", "64")):
-            options.add_session_config_entry(f"session.optimized_model_external_initializers_{name}", value)
-        hand_over(options, large)
-        try:
-            session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[target.provider])
-            for _ in range(runs):
-                session.run(None, feeds)
-        except REFUSALS as error:
-            raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
-        optimised = onnx.load(path, load_external_data=False)
-        return list(_read(optimised, events(session)))
+        session = target.runner(Path(folder)).load(model, large)
+        for _ in range(runs):
+            session.run(feeds)
+        optimised = onnx.load(Path(folder, OPTIMISED), load_external_data=False)
+        return list(_read(optimised, by_node(events(session))))
 
 
 def _read(model: onnx.ModelProto, found: Events) -> Iterator[tuple[NodeSpec, float]]:
     """Pair the nodes of the optimised graph with their events; a node without one took no time."""
     stored = {tensor.name: _constant(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
-        rows = found.get(node.name)
+        rows = found.get((node.name, node.op_type))
         if rows:
             types = rows[-1]["args"]["input_type_shape"]
             attributes = {a.name: _plain(onnx.helper.get_attribute_value(a)) for a in node.attribute}

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ...ir.graph import Graph
 from .correction import corrected, features, fitted
-from .direct import interleaved
-from .execution import Execution, key
+from .execution import Execution, interleaved, key
 from .kernels import Kernels
 from .lowering import block_size, lowered
 from .staircase import Widths, first_widths, next_widths

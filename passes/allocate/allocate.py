@@ -59,7 +59,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Allocate:
-    """Meet ``target``. Latency is what the context's device says.
+    """Meet ``target``. What is measured is what the context's device says.
 
     ``allocation``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
     within a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
@@ -154,7 +154,9 @@ class Allocate:
     ) -> "list[Decided]":
         """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
         if self.allocation != "global":
-            raise UsageError(f"allocation={self.allocation} knows no latency", hint="use allocation=global")
+            raise UsageError(
+                f"allocation={self.allocation} knows no {target.quantity.name}", hint="use allocation=global"
+            )
         limit = Limit.of(target, context, graph)
         if limit is None:
             return []
@@ -244,7 +246,8 @@ class Allocate:
         least = task.least()
         best = task.price(least)
         if best > task.budget and not self.allow_partial:
-            left = f"{best:,.0f} {task.meter.unit} are left; the target is {task.budget:,.0f}"
+            said = Target.parse(self.target).quantity.said
+            left = f"{said(best)} are left; the target is {said(task.budget)}"
             raise TargetNotMetError(
                 f"{self.target} cannot be reached",
                 why=f"with all channels gone that may go, {left}",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ...ir.graph import Array
 from .cost_model import Floats
-from .greedy import Menu, allocate
+from .greedy import Menu
 from .problem import Ints, Problem
 
 _ROUNDS = 4
@@ -62,7 +62,7 @@ def _jointly(task: Problem, curves: Sequence[Array], minimum: Ints, budget: floa
     while True:
         widths = enumerate(zip(curves, minimum.tolist(), strict=True))
         menus = [task.menu(number, curve, least) for number, (curve, least) in widths]
-        levels = allocate([*menus, *(Menu(menu.shares, menu.errors) for menu in task.menus)], task.cost, budget)
+        levels = task.allocate([*menus, *(Menu(menu.shares, menu.errors) for menu in task.menus)], budget)
         if levels is None:
             return None
         kept = task.choice(levels)

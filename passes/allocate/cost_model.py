@@ -6,11 +6,13 @@ another form keeps a share of that, one more variable. With variables ``v`` (V,)
     cost(v) = const + linear . v + v^T quadratic v + sum_s factor_s v[share_s] (left_s . v + a_s) (right_s . v + b_s).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from ..analysis.costs.products import Product
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,6 +32,13 @@ class Term:
     right: Floats | None = None
     right_const: float = 1.0
     share: int | None = None
+
+    @staticmethod
+    def of(product: Product, shares: Mapping[str, int]) -> "Term":
+        """Take over a product; ``shares``: the variable of each layer that has one, by node name."""
+        left, right = product.left, product.right
+        share = shares.get(product.layer)
+        return Term(product.factor, left.per_unit, left.fixed, right.per_unit, right.fixed, share)
 
 
 @dataclass(frozen=True)

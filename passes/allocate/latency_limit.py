@@ -37,7 +37,7 @@ class Limit:
     @staticmethod
     def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
         """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
-        device = context.device(target.kind)
+        device = context.device(target.quantity.name)
         before, now = device.times([context.original, graph])
         share = target.budget(before) / before
         if now <= share * before:
@@ -50,7 +50,8 @@ class Limit:
 
     def missed(self, best: float) -> TargetNotMetError:
         """Say what can be reached."""
-        why = f"the quickest that was found takes {best:.3f} of the original's time; the target is {self.share:.3f}"
+        name = self.target.quantity.name
+        why = f"the least {name} that was found is {best:.3f} of the original's; the target is {self.share:.3f}"
         hint = "--allow-partial writes that; `analyse` lists what is pinned and why"
         return TargetNotMetError(f"{self.target} cannot be reached", why=why, hint=hint)
 

@@ -12,10 +12,11 @@ from ...ir.runner import Runner
 from ...ir.shapes import concrete, input_sizes
 from ...ir.timing import Device
 from ..analysis.channels.ranking import Ranking
+from ..analysis.costs.sums import MACS
 from ..analysis.layers.forms import Form, Offer
 from ..analysis.layers.linear import linear_layers, stored_weight
 from .problem import Ints, Problem, without
-from .seconds import MACS, Seconds
+from .seconds import Seconds
 from .stages import residual_stream, stages
 from .staircase import Stairs, stairs, to_measure
 

@@ -20,11 +20,13 @@ from ..analysis.channels.groups import Group
 from ..analysis.channels.ranking import Ranking
 from ..analysis.costs.meters import Meter
 from ..analysis.costs.products import Product, evaluate
+from ..analysis.costs.steps import Steps
 from ..analysis.layers.forms import Form, FormMenu, Offer
 from ..analysis.layers.linear import linear_layers, spatial_sizes
 from .cost_model import CostModel as Model
 from .cost_model import Floats, Term
-from .greedy import Menu
+from .greedy import Menu, allocate
+from .largest import LargestStep, allocate_within
 from .rounding import Rung, climb
 from .staircase import Stairs
 
@@ -51,7 +53,7 @@ class Problem:
     meter: Meter
     budget: float
     later: tuple[Product, ...]
-    cost: Model
+    cost: Model | LargestStep
     minimum: Ints
     step: Ints
     offers: tuple[Offer, ...] = ()
@@ -74,10 +76,15 @@ class Problem:
         groups = ranking.channels.groups
         later = tuple(meter.later(graph, ranking.channels)) if solved else ()
         shares = {offer.layer.node: len(groups) + place for place, offer in enumerate(offers)}
-        terms = [_term(product, shares) for product in (*meter.products(graph, ranking.channels), *later)]
+        products = meter.products(graph, ranking.channels)
+        variables = len(groups) + len(offers)
+        model: Model | LargestStep
+        if isinstance(products, Steps):
+            model = LargestStep(products.beside(later))
+        else:
+            model = Model.of([Term.of(product, shares) for product in (*products, *later)], variables)
         minimum = [widths.minimum(group) if group.name in ranking.groups else group.width for group in groups]
         step = [widths.step(group) for group in groups]
-        model = Model.of(terms, len(groups) + len(offers))
         return Problem(graph, ranking, runner, meter, budget, later, model, np.array(minimum), np.array(step), offers)
 
     @property
@@ -111,6 +118,12 @@ class Problem:
             [stairs.level(k) for stairs, k in zip(self.stairs, kept.tolist(), strict=True)] if self.stairs else kept
         )
         return self.cost(np.append(levels, np.ones(self.cost.variables - len(kept))))
+
+    def allocate(self, menus: Sequence[Menu], budget: float) -> Floats | None:
+        """Choose a level of each of the menus within the model's budget, (V,); None where even the least are not."""
+        if isinstance(self.cost, LargestStep):
+            return allocate_within(menus, self.cost, budget)
+        return allocate(menus, self.cost, budget)
 
     def menu(self, number: int, curve: Floats, least: int) -> Menu:
         """Return what a group may keep, at least ``least`` rounds: levels as the model's cost counts them.
@@ -250,9 +263,3 @@ class Widths:
         while self.halved and _MULTIPLES * step > group.width and step > 1:
             step //= 2
         return min(step, group.width)
-
-
-def _term(product: Product, shares: Mapping[str, int]) -> Term:
-    left, right = product.left, product.right
-    share = shares.get(product.layer)
-    return Term(product.factor, left.per_unit, left.fixed, right.per_unit, right.fixed, share)

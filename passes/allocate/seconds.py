@@ -8,12 +8,10 @@ import numpy as np
 from ...ir.graph import Array, Graph
 from ...ir.timing import Timer
 from ..analysis.channels.groups import Channels
-from ..analysis.costs.meters import Counted
-from ..analysis.costs.products import Count, Product, cost_products
+from ..analysis.costs.products import Count, Product
+from ..analysis.costs.sums import MACS
 from ..analysis.layers.forms import Form
 from ..analysis.layers.linear import Linear
-
-MACS = Counted("macs")
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Seconds:
     rate: float
     rates: Mapping[str, float] = field(default_factory=dict)
     paces: Mapping[tuple[str, str], tuple[Array, Array]] = field(default_factory=dict)
-    unit: str = "seconds"
 
     def of(self, graph: Graph) -> float:
         """Time a whole graph."""
@@ -41,7 +38,7 @@ class Seconds:
         one = Count(1.0, np.zeros(len(everything)))
         found = [
             Product(each.factor * self._rate(each.layer), each.left, each.right, each.layer)
-            for each in cost_products(graph, channels, "macs")
+            for each in MACS.products(graph, channels)
         ]
         told = sum(each.factor * each.left.at(everything) * each.right.at(everything) for each in found)
         return [*found, Product(max(self.of(graph) - told, 0.0), one, one)]

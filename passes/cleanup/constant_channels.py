@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ir.arguments import padding, reduced_axes
+from ...ir.geometry import geometry
 from ...ir.graph import Array, Node
 from ...ir.shapes import Shape
 from ..analysis.channels.rules import normalisation
-from ..analysis.channels.rules.padding import pads
 from ..analysis.channels.rules.table import RULES
 from .affine import inference_norm
 from .constant_functions import FUNCTIONS
 from .facts import FactSweep, on_axis
 from .layer import Layer, layer_of
 from .movement import moved
-from .numbering import pad_value
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def constant_rows(matrix: Array, inputs: Array) -> Array:
 def _unpadded_average(node: Node, opset: int) -> bool:
     if node.op != "AveragePool" or node.attribute("ceil_mode", opset, 0):
         return False
-    padded = any(node.attribute("pads", opset) or []) or str(node.attribute("auto_pad", opset)) in _SAME
+    padded = geometry(node, opset, node.attribute("kernel_shape", opset)).may_pad
     return not padded or not node.attribute("count_include_pad", opset, 0)
 
 
@@ -143,19 +143,18 @@ def _dropout(sweep: ConstantChannels, node: Node) -> list[Constants]:
 
 def _pad(sweep: ConstantChannels, node: Node) -> list[Constants]:
     """Along channels the padding makes constants of its own; around them it must agree with the value."""
-    opset, extent = sweep.ctx.graph.opset, sweep.ctx.shape(node.inputs[0])
-    amounts, value = pads(node, opset, len(extent)), pad_value(node, opset)
-    if amounts is None or value is None or str(node.attribute("mode", opset, "constant")) != "constant":
+    extent = sweep.ctx.shape(node.inputs[0])
+    added = padding(node, sweep.ctx.graph.opset, len(extent))
+    if added is None or added.value is None or added.mode != "constant":
         return []
-    widths = list(zip(amounts[: len(extent)], amounts[len(extent) :], strict=True))
-    x = sweep.of(node.inputs[0])
-    literal = [axis for axis, width in enumerate(widths) if any(width) and (axis == 1 or x.shape[axis] > 1)]
-    if any(min(widths[axis]) < 0 for axis in literal):
+    value, x = added.value, sweep.of(node.inputs[0])
+    literal = [axis for axis in added.axes if axis == 1 or x.shape[axis] > 1]
+    if any(min(added.widths[axis]) < 0 for axis in literal):
         return []
-    if any(any(width) for axis, width in enumerate(widths) if axis not in literal):
+    if len(added.axes) > len(literal):
         x = Constants(np.where(x.values == value, value, np.nan))
-    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(widths)]
-    return [x.spread(extent, literal).map(lambda values: np.pad(values, spans, constant_values=value))]
+    widths = [width if axis in literal else (0, 0) for axis, width in enumerate(added.widths)]
+    return [x.spread(extent, literal).map(lambda values: np.pad(values, widths, constant_values=value))]
 
 
 def _resize(sweep: ConstantChannels, node: Node) -> list[Constants]:
@@ -167,7 +166,7 @@ def _resize(sweep: ConstantChannels, node: Node) -> list[Constants]:
 
 def _reduce(sweep: ConstantChannels, node: Node) -> list[Constants]:
     x = sweep.of(node.inputs[0])
-    axes = normalisation.reduced_axes(sweep.ctx, node, len(x.shape))
+    axes = reduced_axes(node, sweep.ctx.graph.opset, len(x.shape))
     if axes is None:
         return []
     x = x.collapse(axes) if node.op in ("ReduceMean", "ReduceMax", "ReduceMin") else x.collapse(axes).zeros()
@@ -178,7 +177,6 @@ def _reduce(sweep: ConstantChannels, node: Node) -> list[Constants]:
 
 
 _MEANS = {"GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
-_SAME = {"SAME_LOWER", "SAME_UPPER"}
 
 _SPECIAL: dict[str, Callable[[ConstantChannels, Node], list[Constants]]] = {
     "BatchNormalization": _batch_norm,

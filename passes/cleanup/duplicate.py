@@ -1,6 +1,6 @@
-"""``merge-duplicate-channels``: fold channels that are equal, or proportional, into one at the layers that read them.
+"""``merge-duplicate-channels``: fold channels that are equal into one at the layers that read them.
 
-If channel j is ``φ`` times channel i wherever a layer reads it, ``W_i x_i + W_j x_j = (W_i + φ W_j) x_i``.
+If channel j equals channel i wherever a layer reads it, ``W_i x_i + W_j x_j = (W_i + W_j) x_i``.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,12 @@ import numpy as np
 
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, analyse
-from ..analysis.channels.origins import Origin, Origins, composed, removed
+from ..analysis.channels.origins import Origins, composed, removed
 from ..base import Context, Outcome
 from ..order import EXACT
 from .choice import choose, kept
 from .ends import End, ends, no_classes
-from .layer import Layer
 from .numbering import Numbering
-from .rows import cluster, summed
-from .ungroup import repeated, ungroup
-
-_CHUNK_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -29,10 +24,8 @@ class MergeDuplicateChannels:
     """Fold duplicate channels into one at their consumers, and remove the others. Exact up to rounding.
 
     What is a duplicate is read off value numbers (see :mod:`.numbering`), where channels are read: whatever lies
-    between their producers and there, residual sums and concatenations too, is covered. Merging changes no value, and
-    rows that become equal by merging their inputs already have one number, so further rounds only find what a
-    smaller network's constraints leave room for. Grouped convolutions whose groups read the same values become
-    ordinary ones where that lets the network shrink further.
+    between their producers and there, residual sums and concatenations too, is covered. Rows that become equal when the
+    channels they read are merged are found in the next round.
     """
 
     name: ClassVar[str] = "merge-duplicate-channels"
@@ -40,47 +33,27 @@ class MergeDuplicateChannels:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: linear in the weights, a round."""
-        count, left = _merge_all(graph, context.view(graph).channels)
-        names = repeated(graph, Numbering(analyse(graph).context)) if count else []
-        if names:
-            trial = graph.copy()
-            ungroup(trial, names)
-            _merge_all(trial, analyse(trial))
-            if _size(trial) < _size(graph):
-                ungroup(graph, names)
-                more, later = _merge_all(graph, analyse(graph))
-                count, left = count + more, composed(left, later)
+        channels, count = context.view(graph).channels, 0
+        left: Origins = {}
+        while merged := _merge(graph, channels):
+            count, left = count + merged[0], composed(left, merged[1])
+            channels = analyse(graph)
         if not count:
             return Outcome(False)
         return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count}, left=left)
 
 
-def _size(graph: Graph) -> int:
-    return sum(tensor.array.size for tensor in graph.constants())
-
-
-def _merge_all(graph: Graph, channels: Channels) -> tuple[int, Origins]:
-    count, left = 0, dict[str, Origin | None]()
-    while True:
-        merged, later = _merge(graph, channels)
-        if not merged:
-            return count, left
-        count, left = count + merged, composed(left, later)
-        channels = analyse(graph)
-
-
-def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins]:
+def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins] | None:
     numbering = Numbering(channels.context)
     places = [_Place.of(end, numbering) for end in ends(graph, channels)]
-    sets, strength = _duplicates(channels, places)
-    gone = choose(channels, sets, needed=True, worth=strength)
+    sets = _duplicates(channels, places)
+    gone = choose(channels, sets, needed=True)
     if not gone.any():
-        return 0, {}
+        return None
     model = np.arange(len(gone))
     for one in np.unique(sets[gone]):
         members = np.flatnonzero(sets == one)
-        left = members[~gone[members]]
-        model[members[gone[members]]] = left[np.argmax(strength[left])]
+        model[members[gone[members]]] = members[~gone[members]][0]
     for place in places:
         _fold(channels, place, model)
     return int(gone.sum()), removed(graph, channels, kept(channels, gone))
@@ -88,18 +61,15 @@ def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins]:
 
 @dataclass(frozen=True)
 class _Place:
-    """An end of channels with the value number and factor of every input channel; none without a layer."""
+    """An end of channels with the value number of every input channel; none without a layer."""
 
     end: End
     numbers: Array
-    factors: Array
 
     @staticmethod
     def of(end: End, numbering: Numbering) -> "_Place":
-        if end.layer is None:
-            return _Place(end, np.zeros(0, np.int64), np.zeros(0))
-        found = numbering.along(end.layer.source, end.layer.axis_in)
-        return _Place(end, found.number, found.factor)
+        layer = end.layer
+        return _Place(end, np.zeros(0) if layer is None else numbering.along(layer.source, layer.axis_in).values)
 
     def occurrences(self) -> list[tuple[Array, Array]]:
         """Return (classes, their positions (classes, n)), for every number n of positions that a class has here."""
@@ -112,34 +82,31 @@ class _Place:
         return found
 
 
-def _duplicates(channels: Channels, places: Sequence[_Place]) -> tuple[Array, Array]:
-    """Return, for every class, the set of its duplicates, -1 without any; and the largest of its factors.
+def _duplicates(channels: Channels, places: Sequence[_Place]) -> Array:
+    """Return, for every class, the set of its duplicates, -1 without any.
 
     Two classes are duplicates if they end in the same layers, in the same groups, and the first, second, … place where
-    one ends has the number of the other's, with one ratio of factors within a layer.
+    one ends has the number of the other's.
     """
-    count = len(no_classes(channels))
-    signature, strength = np.zeros(count, np.int64), np.zeros(count)
     fixed = no_classes(channels)
+    signature = np.zeros(len(fixed), np.int64)
     for place in places:
         layer = place.end.layer
         if layer is None:
             fixed[place.end.labels.atoms.ravel()] = True
             continue
         block = np.arange(layer.inputs) // layer.matrix.shape[2]
-        here = np.zeros(count, np.int64)
+        here = np.zeros(len(fixed), np.int64)
         for classes, positions in place.occurrences():
-            factors = place.factors[positions]
             keys = np.concatenate([place.numbers[positions], block[positions]], 1)
-            here[classes] = cluster(keys, factors / factors[:, :1]) + here.max() + 1
-            strength[classes] = np.maximum(strength[classes], factors[:, 0])
+            here[classes] = np.unique(keys, axis=0, return_inverse=True)[1].ravel() + here.max() + 1
         signature = np.unique(np.stack([signature, here], 1), axis=0, return_inverse=True)[1].ravel()
     free = no_classes(channels)
     for group in channels.groups:
         free[group.cells] = True
     signature = np.where(free & ~fixed, signature, -1)
     alone = np.bincount(signature + 1)[signature + 1] == 1
-    return np.where(alone, -1, signature), strength
+    return np.where(alone, -1, signature)
 
 
 def _fold(channels: Channels, place: _Place, model: Array) -> None:
@@ -155,20 +122,22 @@ def _fold(channels: Channels, place: _Place, model: Array) -> None:
     if (target == np.arange(layer.inputs)).all():
         return
     old = layer.weight.name
-    weight = layer.set_matrix(_folded(layer, target, place.factors / place.factors[target]))
+    weight = layer.set_matrix(folded(layer.matrix, target))
     channels.context.slices.setdefault(weight.name, channels.context.slices[old])
 
 
-def _folded(layer: Layer, target: Array, ratio: Array) -> Array:
-    """Return the matrix with column c added, times ``ratio[c]``, to column ``target[c]`` of the same group."""
-    matrix = layer.matrix
-    groups, rows, columns, taps = matrix.shape
-    result = np.zeros(matrix.shape, matrix.dtype)
-    step = max(1, _CHUNK_BYTES // (8 * columns * taps))
-    for group in range(groups):
-        own = slice(group * columns, (group + 1) * columns)
-        places = target[own] - group * columns
-        for start in range(0, rows, step):
-            part = matrix[group, start : start + step]
-            result[group, start : start + step] = summed(part, places, ratio[own], columns)
+def folded(matrix: Array, target: Array) -> Array:
+    """Return weights (groups, rows, columns, taps) with column c added to column ``target[c]`` of the same group.
+
+    Columns count over all groups; those that are added to another become zero.
+    """
+    columns = matrix.shape[2]
+    result = matrix.copy()
+    gone = np.flatnonzero(target != np.arange(len(target)))
+    for one in np.unique(target[gone]).tolist():
+        group, place = divmod(one, columns)
+        members = np.flatnonzero(target == one) - group * columns
+        result[group, :, place] = matrix[group][:, members].astype(np.float64).sum(1)
+    groups, places = np.divmod(gone, columns)
+    result[groups, :, places] = 0
     return result

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from ...ir.geometry import geometry
 from ...ir.graph import Array, Graph, Node, Tensor
 
 
@@ -188,16 +189,11 @@ def layer_of(graph: Graph, node: Node) -> Layer | None:
     groups = int(node.attribute("group", opset, 1))
     axis = 1 - weight.array.ndim
     transposed = node.op == "ConvTranspose"
-    return Layer(graph, node, 0, axis, axis, groups, transposed, transposed or _padded(node, opset))
+    padded = geometry(node, opset, weight.array.shape[2:]).may_pad
+    return Layer(graph, node, 0, axis, axis, groups, transposed, transposed or padded)
 
 
 def _matmul(graph: Graph, node: Node, weight: Tensor, left: bool) -> Layer | None:
     if weight.array.ndim != 2:
         return None
     return Layer(graph, node, 1, -2, -2) if left else Layer(graph, node, 0, -1, -1, inputs_first=True)
-
-
-def _padded(node: Node, opset: int) -> bool:
-    if str(node.attribute("auto_pad", opset, "NOTSET")) in ("SAME_UPPER", "SAME_LOWER"):
-        return any(size > 1 for size in node.inputs[1].array.shape[2:])
-    return any(int(amount) for amount in node.attribute("pads", opset) or [])

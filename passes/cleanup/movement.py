@@ -6,10 +6,12 @@ from typing import Generic
 
 import numpy as np
 
+from ...ir.arguments import axis as axis_of
+from ...ir.arguments import permutation
+from ...ir.arguments import spans as spans_of
 from ...ir.graph import Array, Node
 from ...ir.shapes import Shape
 from ..analysis.channels.labels import Propagation
-from ..analysis.channels.rules.indexing import slices
 from ..analysis.channels.rules.movement import axis_blocks
 from .facts import F
 
@@ -24,9 +26,10 @@ class Move(Generic[F]):
     old: Sequence[Shape]
     new: Sequence[Shape]
 
-    def axis(self, default: int) -> int:
-        """Return the node's axis, counted from the front."""
-        return int(self.node.attribute("axis", self.ctx.graph.opset, default)) % len(self.old[0])
+    @property
+    def axis(self) -> int:
+        """The node's axis, counted from the front."""
+        return axis_of(self.node, self.ctx.graph.opset, len(self.old[0]))
 
 
 def moved(ctx: Propagation, node: Node, inputs: Sequence[F]) -> list[F]:
@@ -68,25 +71,21 @@ def _reshape(move: Move[F]) -> list[F]:
 
 
 def _transpose(move: Move[F]) -> list[F]:
-    rank = len(move.old[0])
-    perm = [int(axis) for axis in move.node.attribute("perm", move.ctx.graph.opset) or range(rank - 1, -1, -1)]
+    perm = permutation(move.node, move.ctx.graph.opset, len(move.old[0]))
     return [move.inputs[0].map(lambda array: array.transpose(perm))]
 
 
 def _slice(move: Move[F]) -> list[F]:
-    spans = slices(move.node, move.ctx.graph.opset)
+    facts, rank = move.inputs[0], len(move.old[0])
+    spans = spans_of(move.node, move.ctx.graph.opset, rank)
     if spans is None:
         return []
-    facts, rank = move.inputs[0], len(move.old[0])
-    taken = [slice(None)] * rank
-    for axis, span in spans.items():
-        if facts.shape[axis % rank] > 1:
-            taken[axis % rank] = span
+    taken = [spans.get(axis, slice(None)) if size > 1 else slice(None) for axis, size in enumerate(facts.shape)]
     return [facts.map(lambda array: array[tuple(taken)])]
 
 
 def _split(move: Move[F]) -> list[F]:
-    facts, axis = move.inputs[0], move.axis(0)
+    facts, axis = move.inputs[0], move.axis
     if facts.shape[axis] == 1:
         return [facts] * len(move.new)
     ends = np.cumsum([shape[axis] for shape in move.new]).tolist()
@@ -94,7 +93,7 @@ def _split(move: Move[F]) -> list[F]:
 
 
 def _concat(move: Move[F]) -> list[F]:
-    axis = move.axis(1)
+    axis = move.axis
     parts = [facts.spread(extent, [axis]) for facts, extent in zip(move.inputs, move.old, strict=True)]
     rank = len(move.old[0])
     varying = [a for a in range(rank) if a != axis and any(part.shape[a] > 1 for part in parts)]
@@ -103,7 +102,7 @@ def _concat(move: Move[F]) -> list[F]:
 
 
 def _gather(move: Move[F]) -> list[F]:
-    axis, indices = move.axis(0), move.node.inputs[1]
+    axis, indices = move.axis, move.node.inputs[1]
     facts, count = move.inputs[0], len(move.old[1])
     if facts.shape[axis] > 1 and indices.is_constant:
         return [facts.map(lambda array: np.take(array, indices.array, axis))]

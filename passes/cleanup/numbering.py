@@ -1,47 +1,125 @@
-"""Value numbers: channels of a tensor with one number are equal up to their positive factors, for every input.
+"""Value numbers: channels of a tensor with one number are equal for every input.
 
-As in a compiler's value numbering, two entries of a node's output get one number where its constants and the numbers of
-its inputs agree. A linear map first adds up the columns that read one number, so one sweep finds what would otherwise
-show only after merging layer by layer.
+As in a compiler's value numbering (Alpern, Wegman, Zadeck, "Detecting equality of variables in programs", POPL 1988),
+two entries of a node's output get one number where its constants, bit for bit, and the numbers of its inputs agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...ir.arguments import padding, reduced_axes
 from ...ir.graph import Array, Node
+from ...ir.shapes import Shape
 from ..analysis.channels.labels import Propagation
 from ..analysis.channels.rules import elementwise, normalisation
-from ..analysis.channels.rules.padding import pads
 from ..analysis.channels.rules.table import RULES
-from .affine import inference_norm
 from .facts import FactSweep, on_axis
 from .layer import Layer, layer_of
 from .movement import align, moved
-from .numbers import Counter, Numbers, opaque, product, scaled, total
-from .rows import group_rows
 
-_HOMOGENEOUS = {"Abs", "Identity", "LeakyRelu", "Neg", "Relu"}
-_ADDITIVE = {"Add", "Max", "Mean", "Min", "Sub", "Sum"}
-_HOMOGENEOUS_REDUCTIONS = {"ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"}
+
+@dataclass
+class Counter:
+    """Hands out numbers that no other tensor has."""
+
+    next: int = 0
+
+    def fresh(self, ids: Array) -> Array:
+        """Return new numbers, equal where ``ids`` are equal."""
+        _, dense = np.unique(ids, return_inverse=True)
+        numbers: Array = dense.reshape(ids.shape) + self.next
+        self.next += int(dense.max()) + 1 if dense.size else 0
+        return numbers
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers (int64) of one tensor. Along an axis of size 1, a number stands for a function of the index there."""
+
+    values: Array
+    counter: Counter = field(repr=False)
+
+    @property
+    def shape(self) -> Shape:
+        """Size of every axis."""
+        return tuple(self.values.shape)
+
+    def map(self, move: Callable[[Array], Array]) -> Numbers:
+        """Move the numbers."""
+        return replace(self, values=move(self.values))
+
+    def renewed(self) -> Numbers:
+        """Give every function a new number: what is made of it, or of other indices, is another function."""
+        return self.map(self.counter.fresh)
+
+    def spread(self, extent: Shape, axes: Sequence[int]) -> Numbers:
+        """Give every index of these axes a number of its own."""
+        values = self.values
+        for axis in axes:
+            if values.shape[axis] == 1 < extent[axis]:
+                values = values * extent[axis] + on_axis(np.arange(extent[axis]), axis, values.ndim)
+        return self if values is self.values else replace(self, values=values).renewed()
+
+    def collapse(self, axes: Sequence[int]) -> Numbers:
+        """Number whole slices: equal where all entries are."""
+        vary = [axis for axis in axes if self.shape[axis] > 1]
+        if not vary:
+            return self
+        kept = tuple(1 if axis in vary else size for axis, size in enumerate(self.shape))
+        rows = np.moveaxis(self.values, vary, range(-len(vary), 0)).reshape(int(np.prod(kept)), -1)
+        return replace(self, values=_equal_rows(rows).reshape(kept)).renewed()
+
+    def join(self, others: Sequence[Numbers], axis: int) -> Numbers:
+        """Put numbers end to end."""
+        return replace(self, values=np.concatenate([self.values, *(other.values for other in others)], axis))
+
+
+def _equal_rows(rows: Array) -> Array:
+    """Return one id a row of integers (rows, n), equal where the rows are."""
+    return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+
+
+def equal_rows(matrix: Array, numbers: Array, bias: Array) -> Array:
+    """Number the rows of a linear map, equal where the weights, the bias and what they read are the same.
+
+    Parameters
+    ----------
+    matrix : (groups, rows, columns, taps) weights, each group reading its own columns.
+    numbers : (groups · columns,) value number of every input channel.
+    bias : (groups · rows,).
+
+    Returns
+    -------
+    ids : int (groups · rows,), from 0.
+    """
+    table: dict[tuple[bytes, bytes, bytes], int] = {}
+    ids = []
+    for read, rows, shifts in zip(numbers.reshape(len(matrix), -1), matrix, bias.reshape(len(matrix), -1), strict=True):
+        start = read.tobytes()
+        keys = [(start, row.tobytes(), shift.tobytes()) for row, shift in zip(rows, shifts, strict=True)]
+        ids += [table.setdefault(key, len(table)) for key in keys]
+    return np.array(ids, np.int64)
 
 
 class Numbering(FactSweep[Numbers]):
-    """Value numbers of every tensor of a graph. Time: linear in the weights; memory: chunks of 64 MiB."""
+    """Value numbers of every tensor of a graph. Time: linear in the weights."""
 
     def __init__(self, ctx: Propagation) -> None:
         self._counter = Counter()
         super().__init__(ctx)
 
     def unknown(self, rank: int) -> Numbers:
-        """Return one base that depends on every index: no two channels are known to be alike."""
-        return Numbers.unknown(rank, self._counter)
+        """Return one function of every index: no two channels are known to be alike."""
+        return Numbers(np.zeros((1,) * rank, np.int64), self._counter).renewed()
 
     def stored(self, array: Array) -> Numbers:
-        """Return the bases 0, 1 and -1 and the magnitudes."""
-        return Numbers.stored(array, self._counter)
+        """Return one number a value."""
+        bits = np.asarray(array, order="C").view(f"u{array.itemsize}")
+        return Numbers(bits, self._counter).renewed()
 
     def rule(self, node: Node) -> Sequence[Numbers]:
         """Number a node's outputs, with numbers of their own."""
@@ -51,92 +129,56 @@ class Numbering(FactSweep[Numbers]):
         layer = layer_of(self.ctx.graph, node)
         if layer is not None:
             return [self._layer(layer)]
-        if node.op == "MatMul":
-            return self._matmul(node)
-        special = _SPECIAL.get(node.op)
-        if special is not None:
-            return special(self, node)
+        if node.op in _SPECIAL:
+            return _SPECIAL[node.op](self, node)
         rule = RULES.get(node.op)
         if rule is elementwise.elementwise:
-            return [self._elementwise(node)]
+            tensors = [tensor for tensor in node.inputs if tensor.name]
+            return [self.of_all([self.of(t) for t in tensors], [self.ctx.shape(t) for t in tensors])]
         if rule is elementwise.unary:
-            x = self.of(node.inputs[0])
-            return [x if node.op in _HOMOGENEOUS else opaque([x])]
+            return [self.of(node.inputs[0])]
         if rule is normalisation.pooling:
-            return [self.of(node.inputs[0]).collapse(range(2, len(self.ctx.shape(node.inputs[0]))))]
+            return [self._pooled(node)]
+        if rule is normalisation.per_channel:
+            return self._per_channel(node)
         if rule is normalisation.reduction:
             return self._reduction(node)
         return moved(self.ctx, node, [self.of(tensor) for tensor in node.inputs if tensor.name])
 
+    def of_all(self, parts: Sequence[Numbers], shapes: Sequence[Shape]) -> Numbers:
+        """Number any function of single entries of operands of these shapes: equal where all operands are."""
+        arrays = np.broadcast_arrays(*(part.values for part in align(parts, shapes)))
+        ids = _equal_rows(np.stack([array.ravel() for array in arrays], 1))
+        return Numbers(ids.reshape(arrays[0].shape), self._counter)
+
     def _layer(self, layer: Layer) -> Numbers:
-        """Number the rows of the weight. Output bases are functions of the position, as input bases are."""
+        """Number the rows of the weight."""
         rank = len(self.ctx.shape(layer.node.outputs[0]))
-        bias = layer.bias
-        if layer.node.op == "MatMul":
-            bias = np.zeros(layer.outputs)
-        if (
-            bias is None
-            or not layer.gain
-            or rank < -layer.axis_out
-            or len(self.ctx.shape(layer.source)) < -layer.axis_in
-        ):
+        bias = np.zeros(layer.outputs) if layer.node.op == "MatMul" else layer.bias
+        if bias is None or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
             return self.unknown(rank)
-        x = self.along(layer.source, layer.axis_in)
-        ids, scale = group_rows(layer.matrix, x.number, x.factor, bias / layer.gain)
-        found = Numbers(on_axis(ids, layer.axis_out, rank), on_axis(scale, layer.axis_out, rank), self._counter)
-        if layer.node.op != "MatMul":
-            return found
-        return product([found, self.of(layer.source).collapse([rank + layer.axis_in])])
+        ids = equal_rows(layer.matrix, self.along(layer.source, layer.axis_in).values, bias)
+        return Numbers(on_axis(ids, layer.axis_out, rank), self._counter)
 
-    def _matmul(self, node: Node) -> list[Numbers]:
-        """Of two activations: an entry depends on one row and one column."""
-        extents = [self.ctx.shape(tensor) for tensor in node.inputs]
-        if min(len(extent) for extent in extents) < 2:
+    def _pooled(self, node: Node) -> Numbers:
+        return self.of(node.inputs[0]).collapse(range(2, len(self.ctx.shape(node.inputs[0]))))
+
+    def _per_channel(self, node: Node) -> list[Numbers]:
+        shape = self.ctx.shape(node.inputs[0])
+        if len(shape) < 2 or not all(tensor.is_constant for tensor in node.inputs[1:]):
             return []
-        summed = [len(extents[0]) - 1, len(extents[1]) - 2]
-        parts = [self.of(tensor).collapse([axis]) for tensor, axis in zip(node.inputs, summed, strict=True)]
-        left = [tuple(1 if a == axis else n for a, n in enumerate(e)) for e, axis in zip(extents, summed, strict=True)]
-        return [product(align(parts, left))]
-
-    def _elementwise(self, node: Node) -> Numbers:
-        tensors = [tensor for tensor in node.inputs if tensor.name]
-        parts = align([self.of(tensor) for tensor in tensors], [self.ctx.shape(tensor) for tensor in tensors])
-        if any(tensor.is_constant and np.dtype(tensor.dtype).kind != "f" for tensor in tensors):
-            return opaque(parts)  # integers are divided with a remainder
-        if node.op in ("Mul", "Div"):
-            return product(parts, inverse=node.op == "Div")
-        if node.op in _ADDITIVE:
-            return total(parts)
-        return scaled(parts) if node.op == "PRelu" else opaque(parts)
+        parameters = [self.stored(on_axis(tensor.array, 1, len(shape))) for tensor in node.inputs[1:]]
+        return [self.of_all([self._pooled(node), *parameters], [shape] * len(node.inputs))]
 
     def _reduction(self, node: Node) -> list[Numbers]:
-        rank = len(self.ctx.shape(node.inputs[0]))
-        axes = normalisation.reduced_axes(self.ctx, node, rank)
+        axes = reduced_axes(node, self.ctx.graph.opset, len(self.ctx.shape(node.inputs[0])))
         if axes is None:
             return []
         x = self.of(node.inputs[0]).collapse(axes)
-        if not node.attribute("keepdims", self.ctx.graph.opset, 1):
-            left = [size for axis, size in enumerate(x.shape) if axis not in axes]
-            x = x.map(lambda array: array.reshape(left))
-        return [x if node.op in _HOMOGENEOUS_REDUCTIONS else opaque([x])]
-
-
-def _batch_norm(sweep: Numbering, node: Node) -> list[Numbers]:
-    known = inference_norm(sweep.ctx.graph, node)
-    shape = sweep.ctx.shape(node.inputs[0])
-    if known is None or len(shape) < 2:
-        return []
-    x = sweep.of(node.inputs[0]).spread(shape, [1])
-    scale, shift = (sweep.stored(on_axis(values, 1, len(shape))) for values in known)
-    return [total([product([x, scale]), shift])]
-
-
-def _instance_norm(sweep: Numbering, node: Node) -> list[Numbers]:
-    shape = sweep.ctx.shape(node.inputs[0])
-    if not all(tensor.is_constant for tensor in node.inputs[1:]):
-        return []
-    x = sweep.of(node.inputs[0]).collapse(range(2, len(shape))).spread(shape, [1])
-    return [opaque([x, *(sweep.stored(on_axis(tensor.array, 1, len(shape))) for tensor in node.inputs[1:])])]
+        if node.attribute("keepdims", self.ctx.graph.opset, 1):
+            return [x]
+        left = [size for axis, size in enumerate(x.shape) if axis not in axes]
+        return [x.map(lambda array: array.reshape(left))]
 
 
 def _dropout(sweep: Numbering, node: Node) -> list[Numbers]:
@@ -146,50 +188,29 @@ def _dropout(sweep: Numbering, node: Node) -> list[Numbers]:
 
 
 def _resize(sweep: Numbering, node: Node) -> list[Numbers]:
-    """Interpolation is linear; only a region of interest may bring in a constant from outside."""
     old, new = sweep.ctx.shape(node.inputs[0]), sweep.ctx.shape(node.outputs[0])
-    mode = str(node.attribute("coordinate_transformation_mode", sweep.ctx.graph.opset, "half_pixel"))
-    x = sweep.of(node.inputs[0]).collapse([axis for axis in range(len(old)) if old[axis] != new[axis]])
-    return [] if mode == "tf_crop_and_resize" else [x]
+    return [sweep.of(node.inputs[0]).collapse([axis for axis in range(len(old)) if old[axis] != new[axis]])]
 
 
 def _pad(sweep: Numbering, node: Node) -> list[Numbers]:
-    """Zeros scale with everything; another constant around a channel makes it more than its factor."""
-    opset, shape = sweep.ctx.graph.opset, sweep.ctx.shape(node.inputs[0])
-    amounts = pads(node, opset, len(shape))
-    value = pad_value(node, opset)
-    if amounts is None or value is None:
-        return []
-    x = sweep.of(node.inputs[0])
-    widths = list(zip(amounts[: len(shape)], amounts[len(shape) :], strict=True))
-    literal = [axis for axis, width in enumerate(widths) if any(width) and (axis == 1 or x.shape[axis] > 1)]
-    if any(min(widths[axis]) < 0 for axis in literal):
-        return []
-    constant = str(node.attribute("mode", opset, "constant")) == "constant"
-    if not constant:
-        return [] if literal else [x]
-    around = any(any(width) for axis, width in enumerate(widths) if axis not in literal)
-    x = opaque([x]) if around and value else x
-    spans = [width if axis in literal else (0, 0) for axis, width in enumerate(widths)]
-    border = sweep.stored(np.asarray(value))
-    x = x.spread(shape, literal)
-    number = np.pad(x.number, spans, constant_values=int(border.number))
-    return [Numbers(number, np.pad(x.factor, spans, constant_values=float(border.factor)), x.counter)]
+    added = padding(node, sweep.ctx.graph.opset, len(sweep.ctx.shape(node.inputs[0])))
+    return [] if added is None else [sweep.of(node.inputs[0]).collapse(added.axes)]
 
 
-def pad_value(node: Node, opset: int) -> float | None:
-    """Return what a Pad puts around its input, None when it is computed."""
-    if opset < 11:
-        return float(node.attribute("value", opset, 0.0))
-    if len(node.inputs) < 3 or not node.inputs[2].name:
-        return 0.0
-    return float(node.inputs[2].array.ravel()[0]) if node.inputs[2].is_constant else None
+def _matmul(sweep: Numbering, node: Node) -> list[Numbers]:
+    """Of two activations: an entry depends on one row and one column."""
+    shapes = [sweep.ctx.shape(tensor) for tensor in node.inputs]
+    if min(map(len, shapes)) < 2:
+        return []
+    summed = [len(shapes[0]) - 1, len(shapes[1]) - 2]
+    parts = [sweep.of(tensor).collapse([axis]) for tensor, axis in zip(node.inputs, summed, strict=True)]
+    left = [(*shape[:axis], 1, *shape[axis + 1 :]) for shape, axis in zip(shapes, summed, strict=True)]
+    return [sweep.of_all(parts, left)]
 
 
 _SPECIAL: dict[str, Callable[[Numbering, Node], list[Numbers]]] = {
-    "BatchNormalization": _batch_norm,
     "Dropout": _dropout,
-    "InstanceNormalization": _instance_norm,
+    "MatMul": _matmul,
     "Pad": _pad,
     "Resize": _resize,
     "Upsample": _resize,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...ir.arguments import padding
 from ...ir.graph import Graph, Node
 from ...ir.shapes import symbolic
-from ..analysis.channels.rules.padding import pads
 from ..base import Context, Outcome
 from ..order import EXACT
 
@@ -45,18 +45,12 @@ def _spatial_zeros(node: Node, opset: int, rank: int) -> list[int]:
     """Return how many zeros are added before and after each spatial axis; nothing for any other padding or node."""
     if node.op != "Pad" or node.domain or rank <= _CHANNEL_AXES:
         return []
-    if str(node.attribute("mode", opset, "constant")) != "constant" or not _zero(node, opset):
+    added = padding(node, opset, rank)
+    if added is None or added.mode != "constant" or added.value != 0:
         return []
-    amounts = pads(node, opset, rank)
-    if amounts is None or min(amounts) < 0 or any(amounts[a] or amounts[a + rank] for a in range(_CHANNEL_AXES)):
+    if min(map(min, added.widths)) < 0 or any(axis < _CHANNEL_AXES for axis in added.axes):
         return []
-    return [*amounts[_CHANNEL_AXES:rank], *amounts[rank + _CHANNEL_AXES :]]
-
-
-def _zero(node: Node, opset: int) -> bool:
-    if len(node.inputs) > 2 and node.inputs[2].name:  # noqa: PLR2004
-        return node.inputs[2].is_constant and not node.inputs[2].array.any()
-    return not node.attribute("value", opset, 0.0)
+    return [width[side] for side in (0, 1) for width in added.widths[_CHANNEL_AXES:]]
 
 
 def _pads_itself(reader: Node, pad: Node, opset: int) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnx.helper
 
-from ...ir.graph import Array, Dim, Graph, Node
+from ...ir.arguments import axes, axis, reshape_target, shape_span, spans
+from ...ir.graph import Array, Dim, Graph, Node, Tensor
 from . import dimension
 
 _SMALL = 1024
@@ -38,15 +39,17 @@ class _Call:
     node: Node
     opset: int
     shapes: Shapes
-    inputs: Sequence[Known | None]
+    found: Mapping[str, Known]
 
-    def ints(self, index: int, name: str) -> list[int] | None:
-        """Return an integer list given as an input or, in older opsets, as an attribute; None when not known."""
-        if index < len(self.inputs) and self.node.inputs[index].name:
-            value = self.inputs[index]
-            return [int(v) for v in value.entries.ravel()] if value is not None and value.complete else None
-        given = self.node.attribute(name, self.opset)
-        return None if given is None else [int(v) for v in given]
+    @property
+    def inputs(self) -> Sequence[Known | None]:
+        """What is known of every input."""
+        return [self.found.get(tensor.name) for tensor in self.node.inputs]
+
+    def read(self, tensor: Tensor) -> Array | None:
+        """Return the value of a tensor that is known completely."""
+        value = self.found.get(tensor.name)
+        return value.array() if value is not None and value.complete else None
 
     def whole(self, index: int) -> Known:
         """Return an input that must be complete; LookupError otherwise."""
@@ -74,7 +77,7 @@ def shape_values(graph: Graph, shapes: Shapes) -> dict[str, Known]:
             if tensor.is_constant and np.dtype(tensor.dtype).kind in "iub" and tensor.array.size <= _SMALL:
                 found.setdefault(tensor.name, known(tensor.array))
         if node.op in _RULES and not node.domain:
-            call = _Call(node, graph.opset, shapes, [found.get(tensor.name) for tensor in node.inputs])
+            call = _Call(node, graph.opset, shapes, found)
             try:
                 found[node.outputs[0].name] = _RULES[node.op](call)
             except LookupError:
@@ -103,9 +106,7 @@ def _dimensions(call: _Call) -> list[Dim]:
 
 
 def _shape(call: _Call) -> Known:
-    start = int(call.node.attribute("start", call.opset, 0))
-    end = call.node.attribute("end", call.opset)
-    return Known(_objects(_dimensions(call)[start : None if end is None else int(end)]), np.dtype(np.int64))
+    return Known(_objects(_dimensions(call)[shape_span(call.node, call.opset)]), np.dtype(np.int64))
 
 
 def _size(call: _Call) -> Known:
@@ -119,36 +120,24 @@ def _size(call: _Call) -> Known:
 
 def _gather(call: _Call) -> Known:
     data, indices = call.part(0), call.whole(1)
-    axis = int(call.node.attribute("axis", call.opset, 0))
-    taken = np.asarray(np.take(data.entries, indices.array().astype(np.int64), axis), object)
+    place = axis(call.node, call.opset, data.entries.ndim)
+    taken = np.asarray(np.take(data.entries, indices.array().astype(np.int64), place), object)
     return Known(taken, data.dtype)
 
 
 def _slice(call: _Call) -> Known:
     data = call.part(0)
-    starts, ends = call.ints(1, "starts"), call.ints(2, "ends")
-    if starts is None or ends is None:
+    rank = data.entries.ndim
+    taken = spans(call.node, call.opset, rank, call.read)
+    if taken is None:
         raise LookupError("bounds")
-    axes = call.ints(3, "axes") if _given(call, 3, "axes") else list(range(len(starts)))
-    steps = call.ints(4, "steps") if _given(call, 4, "steps") else [1] * len(starts)
-    if axes is None or steps is None:
-        raise LookupError("bounds")
-    spans = [slice(None)] * data.entries.ndim
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        stop = None if step < 0 and end < -(2**31) else end
-        spans[axis] = slice(start, stop, step)
-    return Known(data.entries[tuple(spans)], data.dtype)
-
-
-def _given(call: _Call, index: int, name: str) -> bool:
-    as_input = index < len(call.inputs) and bool(call.node.inputs[index].name)
-    return as_input or call.node.attribute(name, call.opset) is not None
+    return Known(data.entries[tuple(taken.get(place, slice(None)) for place in range(rank))], data.dtype)
 
 
 def _concat(call: _Call) -> Known:
-    axis = int(call.node.attribute("axis", call.opset, 0))
-    parts = [call.inputs[i] or _unknown(call, i) for i in range(len(call.inputs))]
-    return Known(np.concatenate([part.entries for part in parts], axis), parts[0].dtype)
+    parts = [value or _unknown(call, i) for i, value in enumerate(call.inputs)]
+    place = axis(call.node, call.opset, parts[0].entries.ndim)
+    return Known(np.concatenate([part.entries for part in parts], place), parts[0].dtype)
 
 
 def _unknown(call: _Call, index: int) -> Known:
@@ -160,23 +149,26 @@ def _unknown(call: _Call, index: int) -> Known:
 
 
 def _unsqueeze(call: _Call) -> Known:
-    data, axes = call.part(0), call.ints(1, "axes")
-    if axes is None:
-        raise LookupError("axes")
-    return Known(np.expand_dims(data.entries, tuple(axes)), data.dtype)
+    data = call.part(0)
+    return Known(np.expand_dims(data.entries, _axes(call)), data.dtype)
 
 
 def _squeeze(call: _Call) -> Known:
     data = call.part(0)
-    axes = call.ints(1, "axes") if _given(call, 1, "axes") else None
-    if axes is None and _given(call, 1, "axes"):
+    return Known(np.squeeze(data.entries, _axes(call) or None), data.dtype)
+
+
+def _axes(call: _Call) -> tuple[int, ...]:
+    named = axes(call.node, call.opset, call.read)
+    if named is None:
         raise LookupError("axes")
-    return Known(np.squeeze(data.entries, None if axes is None else tuple(axes)), data.dtype)
+    return tuple(named)
 
 
 def _reshape(call: _Call) -> Known:
-    data, target = call.part(0), call.whole(1).array().tolist()
-    if 0 in target:
+    data = call.part(0)
+    target = reshape_target(call.node, call.opset, data.entries.shape, call.read)
+    if target is None:
         raise LookupError("target")
     return Known(data.entries.reshape(target), data.dtype)
 

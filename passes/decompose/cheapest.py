@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Graph
-from ..analysis.costs.meters import Counted
+from ..analysis.costs.sums import MACS
 from ..analysis.layers.forms import Form, Offer
 from ..analysis.layers.linear import spatial_sizes, stored_weight
 from .families import chosen
@@ -26,7 +26,7 @@ def cheapest(graph: Graph, inputs: Inputs, families: Sequence[str], *, share: fl
         cov, _ = inputs.moments(layer)
         cross = cov @ layer.matrix(stored_weight(graph, graph.node(layer.node), layer))
         errors = np.concatenate([family.estimates(layer, cov, cross) for family in able])
-        menu = Offer(layer, spatial_sizes(layer, inputs.shapes), able, errors).menu(Counted("macs"), errors)
+        menu = Offer(layer, spatial_sizes(layer, inputs.shapes), able, errors).menu(MACS, errors)
         fits = np.flatnonzero(menu.shares[:-1] <= share if share else menu.errors[:-1] <= 1 - energy)
         if fits.size:
             found[layer.node] = menu.forms[int(fits[-1] if share else fits[0])]

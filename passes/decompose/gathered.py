@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import PreconditionError
+from ...ir.geometry import Geometry
 from ...ir.graph import Array, Graph, Node, Tensor
-from ..analysis.layers.linear import Geometry, Linear, stored_weight
+from ..analysis.layers.linear import Linear, stored_weight
 
 _SLICE_BY_INPUTS = 10
 _LAST = np.iinfo(np.int64).max

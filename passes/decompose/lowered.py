@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...ir.geometry import Geometry
 from ...ir.graph import Array, Graph, Node, Tensor
 from ..analysis.layers.forms import Form
-from ..analysis.layers.linear import Geometry, Linear
+from ..analysis.layers.linear import Linear
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import output_before, picked, set_attributes, sliced, weight_constants
 from .supports import Choice, choose, losses, solve_on

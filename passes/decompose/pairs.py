@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.geometry import Geometry
 from ...ir.graph import Array, Graph, Node
-from ..analysis.layers.linear import Geometry, Linear, stored_weight
+from ..analysis.layers.linear import Linear, stored_weight
 from .depthwise import rank_one
 from .low_rank_math import rank_grid, regression
 from .stretch_math import Factors, Stretched

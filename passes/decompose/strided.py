@@ -10,9 +10,10 @@ from math import prod
 
 import numpy as np
 
+from ...ir.geometry import Geometry
 from ...ir.graph import Array, Graph, Node
 from ..analysis.layers.forms import Form
-from ..analysis.layers.linear import Geometry, Linear
+from ..analysis.layers.linear import Linear
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import conv_attributes, cropped, output_before, picked, set_attributes, weight_constants
 from .supports import losses, solve_on

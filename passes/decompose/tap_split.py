@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
+from ...ir.geometry import Geometry
 from ...ir.graph import Array
-from ..analysis.layers.linear import Geometry
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from math import prod
 
 import numpy as np
 
+from ...ir.geometry import Geometry
 from ...ir.graph import Array
-from ..analysis.layers.linear import Geometry
 from ..analysis.statistics.moments import Floats, Ints
 from .supports import Choice, Mask, choose, explained
 

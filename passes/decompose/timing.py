@@ -7,7 +7,6 @@ import numpy as np
 from ...ir.graph import Graph
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
-from ...ir.timing import latency
 from ..analysis.layers.linear import Linear, stored_weight
 
 _SECONDS = 0.03
@@ -27,4 +26,4 @@ class Stopwatch:
         parts = [(before, {layer.node}), (after, new | {layer.node})]
         reads = {layer.input: [feeds[layer.input]]}
         sessions = [self._runner.session(graph.part(nodes, reads, [layer.output])) for graph, nodes in parts]
-        return latency(sessions, [feeds, feeds], _SECONDS).ratio[1]
+        return self._runner.latency(sessions, [feeds, feeds], _SECONDS).ratio[1]

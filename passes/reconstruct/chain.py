@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.graph import Graph, Node, Tensor
+from ...ir.arguments import clip_bounds
+from ...ir.graph import Graph, Node
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear, is_stored, stored_array
 from ..analysis.layers.writing import bias_place, writable
@@ -59,17 +60,7 @@ def limits(node: Node, opset: int) -> tuple[float, float] | None:
         return None
     if node.op == "Relu":
         return 0.0, np.inf
-    bounds = [-np.inf, np.inf]
-    for place, name in enumerate(("min", "max")):
-        given = node.inputs[place + 1] if len(node.inputs) > place + 1 and node.inputs[place + 1].name else None
-        if given is not None and not is_stored(given):
-            return None
-        bounds[place] = _scalar(given, opset) if given is not None else float(node.attributes.get(name, bounds[place]))
-    return bounds[0], bounds[1]
-
-
-def _scalar(tensor: Tensor, opset: int) -> float:
-    return float(np.ravel(stored_array(tensor, opset))[0])
+    return clip_bounds(node, opset, lambda tensor: stored_array(tensor, opset) if is_stored(tensor) else None)
 
 
 def _plain(layer: Linear, shapes: Mapping[str, Shape]) -> bool:

@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 
 from ...ir.errors import TargetNotMetError, UsageError
 from ...ir.graph import Graph
+from ...ir.quantity import LATENCY
 from ...ir.timing import Comparison, Device
 from ..analysis.costs.target import Target
 from ..base import Context, Outcome, Pass
 from .candidates import Candidate, Evaluator
-
-NOISE = 1.01  # two loads of one model may differ by as much
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class _Attempts:
 
     @cached_property
     def device(self) -> Device:
-        return self.context.device(self.target.kind if self.target.measured else "latency")
+        return self.context.device((self.target.quantity if self.target.measured else LATENCY).name)
 
     def first(self) -> tuple[Candidate, tuple[str, ...]]:
         """Carry out what is decided, whatever it takes."""
@@ -127,7 +126,7 @@ class _Attempts:
         return TargetNotMetError(f"the target {self.target} was not met", why=why, hint="--allow-partial writes it")
 
     def _missed(self, seen: Comparison) -> bool:
-        return seen.before * seen.ratio.low > self.target.budget(seen.before) * NOISE
+        return seen.before * seen.ratio.low > self.target.budget(seen.before) * self.target.quantity.noise
 
 
 def _slower(seen: Comparison) -> bool:

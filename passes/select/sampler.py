@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...ir.arguments import axis
 from ...ir.graph import Graph
 from ...ir.shapes import concrete, input_sizes
 from ..analysis.channels.groups import Channels
@@ -56,9 +57,8 @@ class DropSamplers:
         for node in graph.nodes:
             if node.op != "Gather" or graph.is_output(node.outputs[0]):
                 continue
-            if takes_all(
-                node.inputs[1], shapes.get(node.inputs[0].name, ()), int(node.attribute("axis", graph.opset, 0))
-            ):
+            shape = shapes.get(node.inputs[0].name, ())
+            if takes_all(node.inputs[1], shape, axis(node, graph.opset, len(shape))):
                 graph.replace_uses(node.outputs[0], node.inputs[0])
                 dropped += 1
         graph.clean()

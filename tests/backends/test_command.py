@@ -8,8 +8,7 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.backends.latency.command import Command
-from optimise_onnx.backends.latency.direct import interleaved
-from optimise_onnx.backends.latency.execution import Execution
+from optimise_onnx.backends.latency.execution import Execution, interleaved
 from optimise_onnx.backends.latency.local import LocalDevice
 from optimise_onnx.ir.errors import InvalidModelError, UsageError
 from optimise_onnx.ir.graph import Graph

@@ -88,6 +88,7 @@ def test_analyse_counts_and_explains() -> None:
     found = analyse(network())
     assert [group.width for group in found.channels.groups] == [8, 12, 16]
     assert [line.pin.op for line in found.pins] == ["Gemm"]
+    assert str(found.why("conv_0")).startswith("'conv_0_out' comes from Conv 'conv_0'")
     written = found.to_json()
     assert written["total"]["macs"] == 64 * 9 * (3 * 8 + 8 * 12 + 12 * 16) + 16 * 10
 

@@ -11,7 +11,7 @@ import pytest
 from zoo import ZOO
 
 from optimise_onnx.backends.ort import OrtRunner
-from optimise_onnx.backends.profile import NodeTime, node_times, profile
+from optimise_onnx.backends.ort.profiler import NodeTime, node_times, profile
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.feeds import random_feeds
 from optimise_onnx.ir.graph import Graph

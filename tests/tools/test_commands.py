@@ -103,6 +103,17 @@ def test_analyse_lists_groups_pins_and_costs(folder: Path, run: Callable[..., Ru
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "data.npz", "in.onnx"]
 
 
+def test_analyse_says_why_channels_are_coupled(folder: Path, run: Callable[..., Run]) -> None:
+    found = run("analyse", "in.onnx", "--why", "conv_1", "--json", "why.json")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("'conv_1_out' comes from Conv 'conv_1'\naxis 1, channels 0 to 11: free")
+    written = json.loads((folder / "why.json").read_text())
+    assert written["tensor"] == "conv_1_out" and written["parts"][0]["readers"][0]["node"] == "conv_2"
+    assert "pinned" in run("analyse", "in.onnx", "--why", "gemm_0").out
+    wrong = run("analyse", "in.onnx", "--why", "conv_1_outt")
+    assert (wrong.code, wrong.out) == (2, "") and "did you mean 'conv_1_out'" in wrong.error
+
+
 def test_verify_takes_data_of_its_inputs(run: Callable[..., Run]) -> None:
     assert run("verify", "in.onnx", "in.onnx").code == 0
     found = run("verify", "in.onnx", "in.onnx", "--data", "data.npz")

@@ -9,7 +9,6 @@ import pytest
 from optimise_onnx.ir.errors import CalibrationError, UsageError, VerificationError
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
-from optimise_onnx.tools import table
 from optimise_onnx.tools.compare import difference, differences
 from optimise_onnx.tools.evaluation import Samples
 from optimise_onnx.tools.measure import accuracy, measure
@@ -102,10 +101,3 @@ def test_differences_keep_the_worst_batch() -> None:
     assert (found.absolute, found.relative, found.within) == (4, 1, False)
     with pytest.raises(VerificationError, match="has shapes"):
         differences(scaled(1, 1), Scaled(np.ones((1, 4, 2))), samples(X), 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 "), (999, "999 "), (1234, "1.234 k"), (125_500_000, "125.5 M"), (4.1e9, "4.1 G")]
-)
-def test_counts_are_short(number: float, text: str) -> None:
-    assert table.short(number) == text

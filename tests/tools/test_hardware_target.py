@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from optimise_onnx.backends.hls.device import Streaming
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.tools.compression import baseline
 
 from .conftest import Run
@@ -22,10 +22,10 @@ def test_a_share_of_the_original(kind: str, unit: str, folder: Path, run: Callab
     found = run(*WHOLE, "--data", "data.npz", "--labels", "label", "--target", f"{kind}=0.7x")
     assert (found.code, found.err) == (0, "")
     assert "aimed at" in found.out and unit in found.out
-    told = json.loads((folder / "r.json").read_text())["on_device"]
+    told = json.loads((folder / "r.json").read_text())["aim"]
     before, after = (Graph.of(onnx.load(folder / name)) for name in ("in.onnx", "out.onnx"))
     folded = baseline(before, OrtRunner())
-    device = Streaming.of(folded, "hls-latency" if kind == "hls-latency" else "hls-multipliers")
+    device = Target.parse(f"{kind}=0.7x").quantity.device(folded)
     assert device.times([folded, after]) == [told["before"], told["after"]]
     assert told["after"] <= 0.7 * told["before"]
 

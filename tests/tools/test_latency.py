@@ -8,9 +8,10 @@ import onnx
 import pytest
 
 from optimise_onnx.backends.latency.local import LocalDevice
+from optimise_onnx.ir.quantity import LATENCY
 from optimise_onnx.passes.search import meet_target
 from optimise_onnx.tools import outcome
-from optimise_onnx.tools.report import OnDevice
+from optimise_onnx.tools.report import Aim
 
 from .conftest import Run
 from .test_commands import widths
@@ -29,7 +30,7 @@ def test_a_share_of_the_time(folder: Path, run: Runs, device: str, data: tuple[s
     found = run(*WHOLE, *data, "--target", "latency=0.6x", "--latency-command", device)
     assert (found.code, found.err) == (0, "")
     assert "aimed at" in found.out and "(predicted 0." in found.out
-    told = json.loads((folder / "r.json").read_text())["on_device"]
+    told = json.loads((folder / "r.json").read_text())["aim"]
     sizes = [(folder / name).stat().st_size / 1e6 for name in ("in.onnx", "out.onnx")]
     assert told["before"] == pytest.approx(sizes[0], rel=0.05)
     assert told["after"] == told["least"] == pytest.approx(sizes[1], rel=0.05)
@@ -58,7 +59,7 @@ def test_out_of_reach_writes_only_what_is_allowed(folder: Path, run: Runs, devic
     assert partial.code == 4 and "was not met" in partial.error
     before, after = (widths(folder / name) for name in ("in.onnx", "out.onnx"))
     assert sum(after.values()) < 0.2 * sum(before.values())
-    assert json.loads((folder / "r.json").read_text())["on_device"]["predicted"] < 0.6
+    assert json.loads((folder / "r.json").read_text())["aim"]["predicted"] < 0.6
 
 
 @pytest.mark.parametrize(("after", "least", "code"), [(0.59, 0.58, 0), (0.62, 0.604, 0), (0.62, 0.61, 4)])
@@ -66,7 +67,7 @@ def test_a_time_is_missed_by_more_than_noise(
     folder: Path, run: Runs, device: str, monkeypatch: pytest.MonkeyPatch, after: float, least: float, code: int
 ) -> None:
     """What is measured in the end counts, whatever the search has measured."""
-    monkeypatch.setattr(outcome, "_on_device", lambda *_: OnDevice("latency", 1.0, after, least, None))
+    monkeypatch.setattr(outcome, "_aim", lambda *_: Aim(LATENCY, 1.0, after, least))
     wanted = (*WHOLE, "--target", "latency=0.6x", "--latency-command", device)
     found = run(*wanted)
     assert found.code == code and nothing_written(folder) == bool(code)

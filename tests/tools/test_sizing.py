@@ -155,7 +155,7 @@ def test_functions_take_shapes_by_name() -> None:
     model, shapes = open_network(), {"x": (1, 3, 64, 64)}
     assert total(optimise_onnx.analyse(model, input_shapes=shapes).costs).macs == MACS_64
     manager = optimise_onnx.PassManager.parse("fold-constants")
-    graph, _ = api.run_pipeline(model, manager, input_shapes=shapes)
+    graph = api.run_pipeline(model, manager, input_shapes=shapes).graph
     assert input_sizes(graph, 2) == {"x": (2, 3, 64, 64)}
     options = {"criterion": "magnitude", "align": 1, "guard": False, "cache": False}
     found = optimise_onnx.compress(model, target="macs=600k", input_shapes=shapes, **options)

@@ -6,7 +6,9 @@ from . import options as o
 
 
 @o.command
-def analyse(out: Terminal, source: o.Model, json_file: o.Json = None, input_shapes: o.InputShapes = None) -> None:
+def analyse(
+    out: Terminal, source: o.Model, why: o.Why = None, json_file: o.Json = None, input_shapes: o.InputShapes = None
+) -> None:
     """List groups of coupled channels, what has to stay and why, and the cost of each layer. Writes no model."""
     if json_file is not None:
         check_output(json_file, [source])
@@ -16,9 +18,13 @@ def analyse(out: Terminal, source: o.Model, json_file: o.Json = None, input_shap
     found = api.analyse(source, input_shapes=input_shapes)
     for note in found.notes:
         out.say(note)
-    out.say(table.costs(found))
-    out.say(table.groups(found))
-    out.say(table.pins(found.pins) if found.pins else "nothing is pinned: every channel can go")
+    answer = None if why is None else found.why(why)
+    if answer is None:
+        out.say(table.costs(found))
+        out.say(table.groups(found))
+        out.say(table.pins(found.pins) if found.pins else "nothing is pinned: every channel can go")
+    else:
+        out.say(str(answer))
     if json_file is not None:
-        write_json(json_file, found.to_json())
+        write_json(json_file, found.to_json() if answer is None else answer.to_json())
         out.say(f"wrote {json_file}")

@@ -19,6 +19,10 @@ Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
+Why = Annotated[
+    str | None,
+    typer.Option(metavar="TENSOR", help="Say only what couples and pins the channels of this tensor or node."),
+]
 Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
 
 Data = Annotated[
@@ -40,7 +44,7 @@ Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomn
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
 Target = Annotated[
-    str, typer.Option(metavar="T", help="latency=0.6x, latency=3ms, macs=0.5x, params=60%, bytes=4MB and the like.")
+    str, typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all.")
 ]
 PrintPipeline = Annotated[bool, typer.Option("--print-pipeline", help="Print the passes that this would run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and write nothing.")]

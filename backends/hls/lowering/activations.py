@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from ....ir.arguments import clip_bounds
 from ....ir.graph import Node
 from ..network import Activation, Curve
 from .build import Build, Value, refusal
@@ -32,20 +34,9 @@ def _attribute(build: Build, node: Node, name: str) -> float:
 
 
 def _clip(build: Build, node: Node) -> Parameters:
-    low, high = (_bound(build, node, name, place) for name, place in (("min", 1), ("max", 2)))
-    if (low, high) == (0, np.inf):
-        return "relu", ()
-    return "clip", (low, high)
-
-
-def _bound(build: Build, node: Node, name: str, place: int) -> float:
-    none = -np.inf if name == "min" else np.inf
-    if build.graph.opset < 11:
-        number = float(node.attribute(name, build.graph.opset, none))
-    else:
-        stored = build.stored(node, place)
-        number = none if stored is None else float(stored)
-    return number if abs(number) < np.finfo(np.float32).max else none
+    bounds = clip_bounds(node, build.graph.opset, partial(build.number, node))
+    assert bounds is not None  # computed bounds are refused
+    return ("relu", ()) if bounds == (0, np.inf) else ("clip", bounds)
 
 
 def _prelu(build: Build, node: Node) -> Parameters:

@@ -74,7 +74,10 @@ class Build:
         """Return a stored input, None where it is omitted. Raises LoweringError when it is computed."""
         if len(node.inputs) <= index or not node.inputs[index].name:
             return None
-        tensor = node.inputs[index]
+        return self.number(node, node.inputs[index])
+
+    def number(self, node: Node, tensor: Tensor) -> Array:
+        """Return the value of a stored tensor. Raises LoweringError when it is computed."""
         if not is_stored(tensor):
             hint = "fold constants, or run that part on the host"
             raise refusal(node, f"its input '{tensor.name}' is computed, not stored", hint)

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from ....ir.arguments import axis as axis_of
 from ....ir.graph import Node
 from ..network import Addition, Concatenation, Layer
 from .affine import by_constant, scaled
@@ -61,8 +62,8 @@ def _aligned(build: Build, node: Node, first: Value, second: Value) -> tuple[Val
 def concatenation(build: Build, node: Node) -> Value:
     """Lower Concat along the channels of pictures, or of vectors. Raises LoweringError along rows or columns."""
     values = [build.read(node, index) for index in range(len(node.inputs))]
-    axis, rank = int(node.attribute("axis", build.graph.opset, 1)), values[0].places.ndim
-    axis %= rank
+    rank = values[0].places.ndim
+    axis = axis_of(node, build.graph.opset, rank)
     for last, wanted in ((False, 1), (True, rank - 1)):
         if axis == wanted and rank > 2 and (layers := _pictures(build, node, values, last)):
             joined = reduce(lambda a, b: _joined(build, node, a, b), layers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from ....ir.graph import Array, Node
+from ....ir.arguments import axis, padding, permutation, spans
+from ....ir.graph import Node
 from .build import Build, Value, refusal
 
 
@@ -32,70 +33,42 @@ def reshape(build: Build, node: Node) -> Value:
 def transpose(build: Build, node: Node) -> Value:
     """Lower Transpose."""
     value = build.read(node)
-    return Value(value.layer, value.places.transpose(node.attribute("perm", build.graph.opset)))
+    return Value(value.layer, value.places.transpose(permutation(node, build.graph.opset, value.places.ndim)))
 
 
 def slice_(build: Build, node: Node) -> Value:
     """Lower Slice with stored bounds."""
     value = build.read(node)
-    names = enumerate(("starts", "ends", "axes", "steps"), start=1)
-    starts, ends, axes, steps = (_argument(build, node, name, index) for index, name in names)
-    if starts is None or ends is None:
+    rank = value.places.ndim
+    taken = spans(node, build.graph.opset, rank, partial(build.number, node))
+    if taken is None:
         raise refusal(node, "its bounds are not given", "store starts and ends")
-    axes = np.arange(len(starts)) if axes is None else axes
-    steps = np.ones(len(starts), np.int64) if steps is None else steps
-    places = value.places
-    for start, end, axis, step in zip(starts.tolist(), ends.tolist(), axes.tolist(), steps.tolist(), strict=True):
-        chosen = _indices(start, end, step, places.shape[axis])
-        places = np.take(places, chosen, axis)
-    return Value(value.layer, places)
-
-
-def _indices(start: int, end: int, step: int, size: int) -> Array:
-    """Count like ONNX: an end below -size means 'to the very first' when going backwards."""
-    stop = None if step < 0 and end < -size else end
-    return np.arange(size)[start:stop:step]
+    return Value(value.layer, value.places[tuple(taken.get(axis, slice(None)) for axis in range(rank))])
 
 
 def split(build: Build, node: Node) -> tuple[Value, ...]:
     """Lower Split."""
     value = build.read(node)
-    axis = int(node.attribute("axis", build.graph.opset, 0))
-    ends = np.cumsum([build.shape(node, tensor)[axis] for tensor in node.outputs])
-    return tuple(Value(value.layer, places) for places in np.split(value.places, ends[:-1], axis))
+    along = axis(node, build.graph.opset, value.places.ndim)
+    ends = np.cumsum([build.shape(node, tensor)[along] for tensor in node.outputs])
+    return tuple(Value(value.layer, places) for places in np.split(value.places, ends[:-1], along))
 
 
 def gather(build: Build, node: Node) -> Value:
     """Lower Gather by stored indices."""
     value = build.read(node)
     chosen = build.weight(node, 1).astype(np.int64)
-    return Value(value.layer, np.take(value.places, chosen, int(node.attribute("axis", build.graph.opset, 0))))
+    return Value(value.layer, np.take(value.places, chosen, axis(node, build.graph.opset, value.places.ndim)))
 
 
 def pad(build: Build, node: Node) -> Value:
     """Lower Pad with zeros. Raises LoweringError for other modes and values."""
     value = build.read(node)
-    mode = node.attribute("mode", build.graph.opset, "constant")
-    number = node.attribute("value", build.graph.opset, 0.0)
-    if build.graph.opset >= 11 and (stored := build.stored(node, 2)) is not None:
-        number = float(stored)
-    if mode != "constant" or number != 0:
-        raise refusal(node, f"it pads by mode '{mode}' with {number:g}", "pad with zeros")
-    pads = _argument(build, node, "pads", 1)
-    if pads is None:
+    added = padding(node, build.graph.opset, value.places.ndim, partial(build.number, node))
+    if added is None:
         raise refusal(node, "its pads are not given", "store pads")
-    axes = build.stored(node, 3) if build.graph.opset >= 18 else None
-    ends = np.zeros((value.places.ndim, 2), np.int64)
-    ends[slice(None) if axes is None else axes] = pads.reshape(2, -1).T
-    kept = tuple(slice(max(0, -before), size + min(0, after)) for size, (before, after) in _with(value, ends))
-    return Value(value.layer, np.pad(value.places[kept], np.maximum(ends, 0), constant_values=-1))
-
-
-def _with(value: Value, ends: Array) -> list[tuple[int, tuple[int, int]]]:
-    return [(size, (int(a), int(b))) for size, (a, b) in zip(value.places.shape, ends, strict=True)]
-
-
-def _argument(build: Build, node: Node, name: str, index: int) -> Array | None:
-    """Return an argument, an attribute in old operator sets and a stored input since."""
-    written: Any = node.attributes.get(name)
-    return build.stored(node, index) if written is None else np.array(written)
+    if added.mode != "constant" or added.value != 0:
+        raise refusal(node, f"it pads by mode '{added.mode}' with {added.value:g}", "pad with zeros")
+    sizes = zip(value.places.shape, added.widths, strict=True)
+    kept = tuple(slice(max(0, -before), size + min(0, after)) for size, (before, after) in sizes)
+    return Value(value.layer, np.pad(value.places[kept], np.maximum(added.widths, 0), constant_values=-1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Literal
 
 import numpy as np
 
+from ....ir.arguments import reduced_axes
 from ....ir.graph import Node
 from ..network import Convolution, Pooling
 from .build import Build, Value, channels_first, refusal
@@ -66,9 +68,7 @@ def reduction(build: Build, node: Node) -> Value:
     """Lower ReduceMean and ReduceMax over all pixels. Raises LoweringError over other axes."""
     value = build.read(node)
     rank = value.places.ndim
-    written = node.attributes.get("axes")
-    stored = build.stored(node, 1) if written is None else np.array(written)
-    axes = sorted(int(axis) % rank for axis in (() if stored is None else stored))
+    axes = sorted(reduced_axes(node, build.graph.opset, rank, partial(build.number, node)) or [])
     pixels = list(range(2, rank)), list(range(1, rank - 1))
     for last in (False, True):
         if rank > 2 and axes == pixels[last]:

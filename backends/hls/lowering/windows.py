@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from ....ir.geometry import geometry
 from ....ir.graph import Node
 from .build import refusal
 
@@ -23,7 +25,8 @@ class Window:
     @property
     def reach(self) -> Pair:
         """How many rows and columns it spans."""
-        return _pair([(k - 1) * d + 1 for k, d in zip(self.size, self.dilations, strict=True)])
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.size, self.dilations, strict=True))
+        return rows, columns
 
     def padded(self, pads: Pads) -> Pads:
         """Its zeros and others around them."""
@@ -38,34 +41,19 @@ def window(node: Node, opset: int, size: tuple[int, ...], image: Pair, result: P
     """
     if len(size) > 2:
         raise refusal(node, f"it has {len(size)} spatial dimensions", "use at most two")
-    ones = [1] * len(size)
-    strides = _spatial(node.attribute("strides", opset) or ones)
-    dilations = _spatial(node.attribute("dilations", opset) or ones)
-    bare = Window(_spatial(size), strides, dilations, (0, 0, 0, 0))
-    ends = [_ends(node, opset, axis, len(size), bare, image) for axis in (0, 1)]
-    for axis, (before, behind) in enumerate(ends):
-        missing = (result[axis] - 1) * strides[axis] + bare.reach[axis] - image[axis] - before - behind
-        ends[axis] = (before, behind + max(0, missing))
-    return Window(bare.size, strides, dilations, (ends[0][0], ends[1][0], ends[0][1], ends[1][1]))
+    walk = geometry(node, opset, size)
+    before, behind = (_pair(ends, 0) for ends in walk.pads(image[2 - len(size) :]))
+    strides, dilations = _pair(walk.strides, 1), _pair(walk.dilations, 1)
+    bare = Window(_pair(size, 1), strides, dilations, (0, 0, 0, 0))
+    missing = [
+        (result[axis] - 1) * strides[axis] + bare.reach[axis] - image[axis] - before[axis] - behind[axis]
+        for axis in (0, 1)
+    ]
+    below, right = (end + max(0, more) for end, more in zip(behind, missing, strict=True))
+    return replace(bare, pads=(*before, below, right))
 
 
-def _ends(node: Node, opset: int, axis: int, rank: int, bare: Window, image: Pair) -> Pair:
-    """Zeros before and behind, along one axis."""
-    auto = node.attribute("auto_pad", opset, "NOTSET")
-    if auto.startswith("SAME"):
-        step = bare.strides[axis]
-        total = max((-(-image[axis] // step) - 1) * step + bare.reach[axis] - image[axis], 0)
-        return (total // 2, total - total // 2) if auto == "SAME_UPPER" else (total - total // 2, total // 2)
-    place = axis - (2 - rank)
-    pads = node.attribute("pads", opset)
-    if auto == "VALID" or not pads or place < 0:
-        return 0, 0
-    return int(pads[place]), int(pads[place + rank])
-
-
-def _spatial(values: tuple[int, ...] | list[int]) -> Pair:
-    return _pair([1] * (2 - len(values)) + [int(value) for value in values])
-
-
-def _pair(values: list[int]) -> Pair:
-    return values[0], values[1]
+def _pair(values: Sequence[int], filler: int) -> Pair:
+    """Return numbers of two axes, ``filler`` for a missing first one."""
+    first, second = (*[filler] * (2 - len(values)), *values)
+    return first, second

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ....ir.arguments import permutation
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..layers.linear import Linear, linear_layers
@@ -130,8 +131,7 @@ class _Walk:
         """Operators whose further inputs are stored parameters."""
         shape, whole = shapes[0], self.context.shapes.get(node.inputs[0].name)
         if node.op == "Transpose":
-            order = node.attribute("perm", self.graph.opset) or range(len(shape))[::-1]
-            return tuple(shape[int(axis)] for axis in order)
+            return tuple(shape[axis] for axis in permutation(node, self.graph.opset, len(shape)))
         if node.op in _QUANTISERS:
             return shape if int(np.prod(shapes[1])) == 1 else None
         if whole is None or shape[1:2] != whole[1:2]:

@@ -40,9 +40,10 @@ class Place(NamedTuple):
 def coupling(channels: Channels) -> nx.MultiGraph[Place]:
     """Return the graph of places; the graph that was analysed must be unchanged since. Takes two or three analyses.
 
-    Every node has ``free``, whether its channels can go; ``indices``, where they lie on the axis; ``made_by`` and
-    ``read_by``, names of the nodes whose filters make them and whose weights sum over them; and ``pins``. Every edge
-    has ``node``, ``op`` and ``why``, and is keyed by the node's name.
+    Every node has ``free``, whether its channels can go; ``stored``, whether the tensor is a constant; ``indices``,
+    where they lie on the axis; ``made_by`` and ``read_by``, names of the nodes whose filters make them and whose
+    weights sum over them; ``balanced_by``, those that need equally many in each of several blocks; and ``pins``.
+    Every edge has ``node``, ``op`` and ``why``; its key is the node's name.
     """
     ctx = channels.context
     found = _built(ctx, [], free=True)
@@ -50,7 +51,8 @@ def coupling(channels: Channels) -> nx.MultiGraph[Place]:
     kept.remove_nodes_from([place for place in kept if _can_go(ctx, place, kept.nodes[place]["indices"])])
     _explain_rest(ctx.graph, kept)
     found.add_nodes_from(kept.nodes(data=True))
-    found.add_edges_from(kept.edges(keys=True, data=True))  # type: ignore[arg-type]
+    for one, other, key, reason in kept.edges(keys=True, data=True):
+        found.add_edge(one, other, key, **reason)
     return found
 
 
@@ -122,19 +124,22 @@ class _Build:
             for a, b in combinations(carriers, 2):
                 self._edge(node, _place(a, name), _place(b, name), _reason(node, a, b, carriers))
         for knots in tied.equal:
-            for one, other in pairwise(dict.fromkeys(first[knot] for knot in knots if knot in first)):
+            places = list(dict.fromkeys(first[knot] for knot in knots if knot in first))
+            self._mark("balanced_by", node.name, places)
+            for one, other in pairwise(places):
                 self._edge(node, one, other, "equally many channels must stay in each of its blocks")
 
     def _add(self, carrier: Carrier, part: dict[int, str]) -> None:
         named = {knot: part[knot] for knot in np.unique(carrier.knots).tolist() if knot in part}
         for name in dict.fromkeys(named.values()):
             mine = [knot for knot, other in named.items() if other == name]
-            self._place(_place(carrier, name), np.flatnonzero(np.isin(carrier.knots, mine).any(0)))
+            indices = np.flatnonzero(np.isin(carrier.knots, mine).any(0))
+            self._place(_place(carrier, name), indices, carrier.role == "constant")
 
-    def _place(self, place: Place, indices: Array) -> None:
+    def _place(self, place: Place, indices: Array, stored: bool) -> None:
         if place not in self.graph:
-            known = {"free": self.free, "indices": tuple(indices.tolist())}
-            self.graph.add_node(place, **known, made_by=(), read_by=(), pins=())
+            known = {"free": self.free, "stored": stored, "indices": tuple(indices.tolist())}
+            self.graph.add_node(place, **known, made_by=(), read_by=(), balanced_by=(), pins=())
             self.by_tensor.setdefault(place.tensor, []).append(place)
 
     def _edge(self, node: Node, one: Place, other: Place, why: str) -> None:
@@ -149,7 +154,7 @@ class _Build:
                 form = next(form for name, form in forms if name == birth.tensor)
                 axis = max((axis for axis, size in enumerate(form) if size > 1), default=len(form) - 1)
                 for name in self._named(birth.atoms):
-                    self._place(Place(birth.tensor, axis, name), np.arange(form[axis]))
+                    self._place(Place(birth.tensor, axis, name), np.arange(form[axis]), stored=False)
             self._mark("made_by", birth.node, self._at([birth.tensor], birth.atoms))
         nodes = {node.name: node for node in self.settled.graph.nodes}
         for end in self.settled.contractions:
@@ -185,9 +190,8 @@ def _place(carrier: Carrier, part: str) -> Place:
 
 def _reason(node: Node, one: Carrier, other: Carrier, beside: list[Carrier]) -> str:
     """Say why a node lets two of the carriers beside it that meet lose the same channels."""
-    constant = next((carrier.tensor for carrier in (one, other) if carrier.role == "constant"), None)
-    if constant is not None:
-        return f"its constant '{constant}' has a slice for each channel"
+    if "constant" in (one.role, other.role):
+        return "its constants have a slice for each channel"
     if sum(carrier.role == "operand" for carrier in beside) > 1:
         return f"its operands are {_COMBINES.get(node.op, 'combined')} element by element"
     return "it passes channels on"

@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 
+from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 
@@ -214,7 +215,7 @@ class Propagation:
             for layer in wanted:
                 self.pin(layer.atoms, node, "its scales are blocked along several axes")
             return []
-        axis = int(producer.attribute("axis", self.graph.opset, 1)) % rank
+        axis = axis_of(producer, self.graph.opset, rank)
         others = [other for other in range(rank) if other != axis]
         along = [layer for layer in wanted if layer.shrink == axis]
         return [Labels(self.alike(layer.atoms, others, node).ravel(), 0) for layer in along]

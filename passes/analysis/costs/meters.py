@@ -1,18 +1,17 @@
 """What a cost target counts: of a whole graph, of one layer, and of the forms that it may take."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import NoReturn, Protocol
 
-from ....ir.cost import Cost, cost, total
+from ....ir.errors import UsageError
 from ....ir.graph import Graph
+from ....ir.quantity import Quantity
 from ..channels.groups import Channels
-from ..layers.forms import Form, Indexed
+from ..layers.forms import Form
 from ..layers.linear import Linear
-from .products import Product, bias_products, cost_products
-
-Kind = Literal["macs", "params", "bytes"]
-
-_INDEX = 8  # bytes of a stored integer
+from .products import Product
+from .steps import Steps
 
 
 class Meter(Protocol):
@@ -20,15 +19,11 @@ class Meter(Protocol):
     ``itemsize``: bytes of one weight.
     """
 
-    @property
-    def unit(self) -> str:
-        """What is counted, for messages."""
-
     def of(self, graph: Graph) -> float:
         """Count a whole graph, for one sample."""
 
-    def products(self, graph: Graph, channels: Channels) -> list[Product]:
-        """Write the cost of the graph that was analysed over the widths of its groups."""
+    def products(self, graph: Graph, channels: Channels) -> list[Product] | Steps:
+        """Write the cost of the graph that was analysed over the widths of its groups, a sum or the largest of some."""
 
     def later(self, graph: Graph, channels: Channels) -> list[Product]:
         """Write what biases will cost that solving its layers anew would add."""
@@ -44,48 +39,37 @@ class Meter(Protocol):
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Counts multiply-accumulates of one sample, weights, or bytes of weights."""
+class Counted(Quantity, ABC):
+    """A quantity that is counted from the graph, a :class:`Meter`. Forms need to know the share of each layer: where
+    there is no such thing, the last three methods raise UsageError, as they do here.
+    """
 
-    kind: Kind
-
-    @property
-    def unit(self) -> str:
-        """What is counted, for messages."""
-        return self.kind
-
+    @abstractmethod
     def of(self, graph: Graph) -> float:
-        """Count a whole graph."""
-        return self.counted(total(cost(graph)))
+        """Count a whole graph, for one sample."""
 
-    def counted(self, whole: Cost) -> int:
-        """Return what a cost holds of this kind."""
-        return {"macs": whole.macs, "params": whole.parameters, "bytes": whole.bytes}[self.kind]
+    @abstractmethod
+    def products(self, graph: Graph, channels: Channels) -> list[Product] | Steps:
+        """Write the cost of the graph that was analysed over the widths of its groups, a sum or the largest of some.
 
-    def products(self, graph: Graph, channels: Channels) -> list[Product]:
-        """Write the cost of the graph that was analysed over the widths of its groups."""
-        return cost_products(graph, channels, self.kind)
+        It may be off: the allocator tightens its aim until :meth:`of` the rewritten graph meets the target.
+        """
 
-    def later(self, graph: Graph, channels: Channels) -> list[Product]:
-        """Write what biases will cost that solving its layers anew would add."""
-        return bias_products(graph, channels, self.kind)
+    def later(self, _graph: Graph, _channels: Channels) -> list[Product]:
+        """Write what biases will cost that solving its layers anew would add: nothing."""
+        return []
 
-    def layer(self, layer: Linear, macs: int, itemsize: int) -> float:
+    def layer(self, _layer: Linear, _macs: int, _itemsize: int) -> float:
         """Count a layer that has so many MACs."""
-        return macs if self.kind == "macs" else self.whole(layer, (), itemsize)
+        self._refuse()
 
-    def whole(self, layer: Linear, sizes: tuple[int, ...], itemsize: int) -> float:
+    def whole(self, _layer: Linear, _sizes: tuple[int, ...], _itemsize: int) -> float:
         """Count a layer in the unit of :meth:`form`: of a product, for one row."""
-        weights = layer.groups * layer.fan_in * layer.fan_out
-        if self.kind == "macs":
-            return weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1)
-        return weights * (itemsize if self.kind == "bytes" else 1)
+        self._refuse()
 
-    def form(self, form: Form, layer: Linear, sizes: tuple[int, ...], itemsize: int) -> float:
+    def form(self, _form: Form, _layer: Linear, _sizes: tuple[int, ...], _itemsize: int) -> float:
         """Count what stands in a layer's place when it takes a form."""
-        if self.kind == "macs":
-            return form.macs(layer, sizes)
-        if self.kind == "params":
-            return form.parameters(layer)
-        beside = form.indices(layer) * _INDEX if isinstance(form, Indexed) else 0
-        return form.parameters(layer) * itemsize + beside
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError(f"{self.name} is no sum over layers, so forms cannot be weighed", hint="leave out the forms")

@@ -39,18 +39,18 @@ class Product:
 
 
 @dataclass(frozen=True)
-class _Counter:
+class Counter:
     """Writes costs over the widths of the groups of one analysed graph. ``owner``: each class's group, or -1."""
 
     channels: Channels
     owner: Array
 
     @staticmethod
-    def of(channels: Channels) -> "_Counter":
+    def of(channels: Channels) -> "Counter":
         owner = np.full(channels.context.registry_size(), -1)
         for number, group in enumerate(channels.groups):
             owner[group.cells] = number
-        return _Counter(channels, owner)
+        return Counter(channels, owner)
 
     def product(self, whole: float, axes: Sequence[Labels], layer: str = "") -> Product:
         """Write a cost proportional to the number of indices along the shrinking axes of at most two tensors."""
@@ -73,7 +73,7 @@ def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay; bytes
     leave out the few that rewritten shapes and indices take.
     """
-    counter = _Counter.of(channels)
+    counter = Counter.of(channels)
     needed = graph.copy()
     needed.clean()
     if kind == "macs":
@@ -93,7 +93,7 @@ def _weighs(tensor: Tensor) -> str:
     return tensor.consumers[0].name if tensor.array.ndim > 1 and len(tensor.consumers) == 1 else ""
 
 
-def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -> list[Product]:
+def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: Counter) -> list[Product]:
     """MACs are proportional to the count on the axis summed over and to the count on the output's channel axis."""
     whole = macs(node, shapes, opset)
     if not whole:
@@ -110,7 +110,7 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: _Counter) -
 
 def bias_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     """Write what the biases cost that solving the layers anew would add, where one is missing or not a layer's own."""
-    counter = _Counter.of(channels)
+    counter = Counter.of(channels)
     layers = linear_layers(graph, channels.context.shapes)
     found = []
     for node in graph.nodes if kind != "macs" else ():

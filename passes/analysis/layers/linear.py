@@ -4,50 +4,19 @@
 one), d = inputs times taps, channel-major.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from ....ir.arguments import axis
+from ....ir.geometry import Geometry, geometry
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..channels.labels import SEEN_THROUGH
 from ..statistics.moments import conv_patches
 
 _OPERATORS = ("Conv", "Gemm", "MatMul")
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a convolution walks: one number a spatial axis. ``auto_pad`` SAME_UPPER or SAME_LOWER overrides the pads."""
-
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    begin: tuple[int, ...]
-    end: tuple[int, ...]
-    auto_pad: str = ""
-
-    def pads(self, sizes: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the padding before and after each spatial axis of an input of these sizes."""
-        if not self.auto_pad:
-            return self.begin, self.end
-        total = [
-            max((-(-size // step) - 1) * step + reach - size, 0)
-            for size, step, reach in zip(sizes, self.strides, self.reach(), strict=True)
-        ]
-        small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
-        return (small, large) if self.auto_pad == "SAME_UPPER" else (large, small)
-
-    def positions(self, sizes: Sequence[int]) -> int:
-        """How many output positions an input of these spatial sizes gives."""
-        padded = np.sum([sizes, *self.pads(sizes)], axis=0)
-        return int(np.prod((padded - self.reach()) // np.asarray(self.strides) + 1))
-
-    def reach(self) -> Array:
-        """Return how far the kernel spans along each spatial axis."""
-        reach: Array = (np.asarray(self.kernel) - 1) * np.asarray(self.dilations) + 1
-        return reach
 
 
 @dataclass(frozen=True)
@@ -141,7 +110,7 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
         return None
     if node.op == "Conv":
         groups = int(node.attribute("group", opset, 1))
-        walk = geometry(node, weight, opset)
+        walk = geometry(node, opset, weight[2:])
         return Linear(*ends, groups, int(np.prod(weight[1:])), weight[0] // groups, walk)
     columns = index == 0
     if len(weight) != 2 or (columns and len(shapes[x]) < 2) or (node.op == "Gemm" and not _plain(node, opset)):
@@ -154,18 +123,6 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
 def _plain(gemm: Node, opset: int) -> bool:
     scales = [gemm.attribute(name, opset, 1.0) for name in ("alpha", "beta")]
     return scales == [1.0, 1.0] and not gemm.attribute("transA", opset, 0)
-
-
-def geometry(node: Node, weight: Shape, opset: int) -> Geometry:
-    """Read strides, dilations and pads of a convolution."""
-    dims = len(weight) - 2
-    strides = tuple(int(v) for v in node.attribute("strides", opset) or [1] * dims)
-    dilations = tuple(int(v) for v in node.attribute("dilations", opset) or [1] * dims)
-    mode = str(node.attribute("auto_pad", opset, "NOTSET"))
-    given = node.attribute("pads", opset) if mode in ("NOTSET", "") else None
-    pads = tuple(int(v) for v in given or [0] * (2 * dims))
-    same = mode if mode.startswith("SAME") else ""
-    return Geometry(tuple(weight[2:]), strides, dilations, pads[:dims], pads[dims:], same)
 
 
 def is_stored(tensor: Tensor) -> bool:
@@ -190,8 +147,8 @@ def stored_array(tensor: Tensor, opset: int) -> Array:
     values = stored_array(node.inputs[0], opset)
     if node.op != "DequantizeLinear":
         return values
-    axis = int(node.attribute("axis", opset, 1)) % max(values.ndim, 1)
-    scale, shift = (_along(t, axis, values.ndim) for t in (*node.inputs[1:], None, None)[:2])
+    place = axis(node, opset, values.ndim)
+    scale, shift = (_along(t, place, values.ndim) for t in (*node.inputs[1:], None, None)[:2])
     return np.asarray((values.astype(np.float64) - shift) * scale, node.inputs[1].dtype)
 
 

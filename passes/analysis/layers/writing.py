@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
 from .linear import Linear, is_stored, stored_array, stored_weight
 
@@ -15,7 +16,7 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
     if tensor.is_constant or producer is None:
         _replace(graph, node, layer.weight_index, weight.astype(tensor.dtype))
         return
-    axis = int(producer.attribute("axis", graph.opset, 1)) % weight.ndim
+    axis = axis_of(producer, graph.opset, weight.ndim)
     stored, scale, *zero = producer.inputs
     each = scale.array.size > 1
     others = tuple(a for a in range(weight.ndim) if a != axis) if each else None

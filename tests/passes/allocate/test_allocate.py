@@ -13,7 +13,6 @@ from zoo import ARCHITECTURES, ZOO, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
-from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
@@ -45,7 +44,7 @@ def shrunk(
     plan = shared.plan
     apply(RemoveChannels(), copy, shared)
     aim = Target.parse(target)
-    return aim.measure(total(cost(copy))) / aim.budget(aim.measure(total(cost(graph)))), plan
+    return aim.quantity.of(copy) / aim.budget(aim.quantity.of(graph)), plan
 
 
 def kept(plan: Plan) -> dict[str, tuple[int, Group]]:
@@ -107,7 +106,7 @@ def test_biases_that_reconstruction_adds_are_reckoned_with(kind: str) -> None:
         shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, 32)))
         PassManager.parse(f"select-channels,allocate{{target={target}}},remove-channels,reconstruct").run(copy, shared)
         aim = Target.parse(target)
-        assert 0.85 <= aim.measure(total(cost(copy))) / aim.budget(aim.measure(total(cost(graph)))) <= 1
+        assert 0.85 <= aim.quantity.of(copy) / aim.budget(aim.quantity.of(graph)) <= 1
 
 
 @pytest.mark.parametrize("name", ["resnet_projection", "resnext", "vit"])

@@ -13,7 +13,7 @@ from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes, sensitivities
 from optimise_onnx.passes.allocate.problem import Problem, Widths
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.analysis.costs.target import Target
 from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
@@ -29,7 +29,7 @@ def task_of(name: str, forms: str = "all", samples: int = 32) -> tuple[Problem, 
     run(f"select-channels,offer-forms{{forms={forms}}}", graph, shared)
     ranking, offers = shared.plan.ranking, shared.plan.offers
     assert ranking is not None and offers is not None
-    task = Problem.of(graph, ranking, shared.runner, Counted("macs"), 0.0, True, Widths(1, 1.0), offers)
+    task = Problem.of(graph, ranking, shared.runner, MACS, 0.0, True, Widths(1, 1.0), offers)
     return task, shared, Substitutes(shared.moments(shared.view(graph)))
 
 
@@ -47,7 +47,7 @@ def test_what_was_measured_is_given_back(place: float, step: float, first: float
 def test_a_substitute_is_the_layer_that_is_written_later() -> None:
     task, shared, substitutes = task_of("residual")
     for offer in task.offers:
-        form = offer.menu(Counted("macs"), offer.errors).forms[-1]
+        form = offer.menu(MACS, offer.errors).forms[-1]
         copies = [task.graph.copy(), task.graph.copy()]
         for copy in copies:  # the second time it is not fitted again
             substitutes.write(copy, offer.layer, form)
@@ -66,7 +66,7 @@ def test_sensitivities_are_what_the_judge_says() -> None:
     assert len(found) == len(task.offers) > 2
     parts = [(layer, part) for offer, layer in zip(task.offers, found, strict=True) for part in offer.apart()]
     for layer, part in parts:
-        menu, known = part.menu(Counted("macs"), part.errors), layer[part.families[0].name]
+        menu, known = part.menu(MACS, part.errors), layer[part.families[0].name]
         assert (np.diff(known.errors) > 0).all()
         for error, divergence in zip(known.errors, known.divergences, strict=True):
             copy = task.graph.copy()
@@ -77,7 +77,7 @@ def test_sensitivities_are_what_the_judge_says() -> None:
 def test_a_layer_of_which_no_form_saves_anything_keeps_its_own() -> None:
     """Where one place of the output reads the whole image, the first half of a pair runs at more places."""
     task, shared, _ = task_of("tiny", "stretch")
-    fast = [bool(offer.menu(Counted("macs"), offer.errors).forms) for offer in task.offers]
+    fast = [bool(offer.menu(MACS, offer.errors).forms) for offer in task.offers]
     assert not all(fast)
     found = sensitivities(task, shared, 8)
     assert [layer["stretch"].errors.size > 0 for layer in found] == fast
@@ -124,7 +124,7 @@ def test_the_price_is_what_the_rewritten_graph_costs(name: str, kind: str, monke
     run("select-channels,offer-forms", graph, shared)
     apply(Allocate(target=str(target)), graph, shared)
     found = run("remove-channels,decompose,reconstruct", graph, shared)
-    real, budget = target.measure(total(cost(found))), target.budget(target.measure(total(cost(graph))))
+    real, budget = target.quantity.of(found), target.budget(target.quantity.of(graph))
     price = next(price for price in reversed(priced.prices) if price <= budget)
     assert real <= budget
     if kind == "macs":

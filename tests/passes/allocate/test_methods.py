@@ -22,7 +22,7 @@ from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.allocate.combined import by_error
 from optimise_onnx.passes.allocate.problem import Problem, Widths
 from optimise_onnx.passes.analysis.channels.branches import droppable
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import apply
 from optimise_onnx.passes.plan import Plan
@@ -142,7 +142,7 @@ def six_tenths(graph: Graph) -> Problem:
     ranking = shared.plan.ranking
     assert ranking is not None
     ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
-    meter = Counted("macs")
+    meter = MACS
     return Problem.of(graph, ranking, OrtRunner(1), meter, 0.6 * meter.of(graph), False, Widths(1, 1.0))
 
 

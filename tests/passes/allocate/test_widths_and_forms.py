@@ -18,7 +18,7 @@ from optimise_onnx.passes.allocate.cumulative import CumulativeProbe
 from optimise_onnx.passes.allocate.form_sensitivity import Sensitivity, Substitutes
 from optimise_onnx.passes.allocate.problem import Problem, Widths
 from optimise_onnx.passes.allocate.widths_and_forms import JointSearch
-from optimise_onnx.passes.analysis.costs.meters import Counted
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.analysis.layers.forms import Form
 from optimise_onnx.passes.analysis.layers.linear import Linear
 from optimise_onnx.passes.analysis.statistics.judge import Judge
@@ -55,7 +55,7 @@ def search(together: Callable[[list[str]], float], share: float = 0.5) -> JointS
     ranking, offers = shared.plan.ranking, shared.plan.offers
     assert ranking is not None and offers is not None
     budget = share * total(cost(graph)).macs
-    task = Problem.of(graph, ranking, shared.runner, Counted("macs"), budget, True, Widths(1, 1.0), offers)
+    task = Problem.of(graph, ranking, shared.runner, MACS, budget, True, Widths(1, 1.0), offers)
     curves: list[Array] = [np.arange(group.width + 1.0) for group in task.groups]
     known = Sensitivity(np.array([0.1, 0.5]), np.array([0.001, 0.005]))
     layers = [{family.name: known for family in offer.families} for offer in offers]

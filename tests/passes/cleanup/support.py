@@ -40,11 +40,12 @@ def applied(graph: Graph, *steps: Pass) -> tuple[Graph, list[Outcome]]:
     """Run passes on a copy; the result must be well formed and keep its interface, and `changed` must be true to it."""
     copy = graph.copy()
     context = Context(OrtRunner(1), graph)
-    outcomes = []
+    outcomes, before = [], copy.to_model().SerializeToString(deterministic=True)
     for step in steps:
-        before = copy.to_model().SerializeToString(deterministic=True)
         outcomes.append(step.run(copy, context))
-        assert outcomes[-1].changed == (copy.to_model().SerializeToString(deterministic=True) != before)
+        after = copy.to_model().SerializeToString(deterministic=True)
+        assert outcomes[-1].changed == (after != before)
+        before = after
     verify(copy, graph)
     return copy, outcomes
 

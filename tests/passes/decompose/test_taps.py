@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimise_onnx.ir.errors import NumericalError
-from optimise_onnx.passes.analysis.layers.linear import Geometry
+from optimise_onnx.ir.geometry import Geometry
 from optimise_onnx.passes.decompose.supports import Choice, choose, explained, solve_on
 from optimise_onnx.passes.decompose.taps import Taps, best_taps, divide, explicit, placements, rows_of, shapes
 from tests.passes.decompose.rewriting import Floats, degenerate, features, moments

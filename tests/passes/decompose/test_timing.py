@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from optimise_onnx.backends.ort import OrtRunner, OrtSession
+from optimise_onnx.backends.ort.stopwatch import latency
+from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array, Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
+from optimise_onnx.ir.timing import Latency
 from optimise_onnx.passes.analysis.layers.linear import linear_layers
 from optimise_onnx.passes.decompose import timing
 from optimise_onnx.passes.decompose.families import FAMILIES
@@ -25,6 +28,9 @@ class Watched:
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> "Session":
         self.operators.append(sorted(node.op for node in graph.nodes))
         return Session(OrtRunner(1).session(graph, outputs=outputs, exact=exact), self)
+
+    def latency(self, sessions: Sequence["Session"], feeds: Sequence[Feeds], seconds: float) -> Latency:
+        return latency(sessions, feeds, seconds)
 
 
 class Session:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .....ir.arguments import axis as axis_of
+from .....ir.arguments import spans as spans_of
 from .....ir.graph import Array, Node, Tensor
 from .....ir.shapes import Shape
 from ..labels import Labels, Propagation, collapses
@@ -16,13 +18,12 @@ def slice_(ctx: Propagation, node: Node) -> None:
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
-    spans = slices(node, ctx.graph.opset)
+    spans = spans_of(node, ctx.graph.opset, labels.atoms.ndim)
     if spans is None:
         ctx.pin(labels.atoms, node, "its bounds are computed at run time", "export with static bounds")
         return
     atoms = labels.atoms
-    for named, span in spans.items():
-        axis = named % atoms.ndim
+    for axis, span in spans.items():
         taken = np.arange(atoms.shape[axis])[span]
         if axis == labels.shrink:
             atoms = same_places(ctx, node, Labels(atoms, axis), taken)
@@ -31,27 +32,12 @@ def slice_(ctx: Propagation, node: Node) -> None:
     ctx.set(node.outputs[0], atoms, labels.shrink)
 
 
-def slices(node: Node, opset: int) -> dict[int, slice] | None:
-    """Return a python slice for every axis a Slice node names, None when a bound is not stored."""
-    if any(t.name and not t.is_constant for t in node.inputs[1:]):
-        return None
-    given = [t.array.ravel().tolist() if t.name else [] for t in node.inputs[1:]]
-    starts = given[0] if given else list(node.attribute("starts", opset))
-    ends = given[1] if given else list(node.attribute("ends", opset))
-    axes = (given[2] if len(given) > 2 else list(node.attribute("axes", opset) or [])) or list(range(len(starts)))
-    steps = (given[3] if len(given) > 3 else []) or [1] * len(starts)
-    return {
-        int(axis): slice(int(start), int(end), int(step))
-        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
-    }
-
-
 def slice_bounds(node: Node, surgery: Surgery) -> None:
     """Keep a Slice where what stays is evenly spaced, else turn it into a Gather of the indices."""
     x = node.inputs[0]
     labels = surgery.ctx.labels.get(x.name)
     old, new = surgery.shapes(x)
-    spans = {axis % len(old): span for axis, span in (slices(node, surgery.graph.opset) or {}).items()}
+    spans = spans_of(node, surgery.graph.opset, len(old)) or {}
     if labels is None or labels.shrink not in spans or old == new:
         return
     axis = labels.shrink
@@ -100,7 +86,7 @@ def _gather_instead(node: Node, surgery: Surgery, axis: int, wanted: Array, rest
 def gather(ctx: Propagation, node: Node) -> None:
     """Stored indices are executed on the labels; looking up rows of a stored table bears its columns."""
     data, indices, out = node.inputs[0], node.inputs[1], node.outputs[0]
-    axis = int(node.attribute("axis", ctx.graph.opset, 0)) % max(len(ctx.shape(data)), 1)
+    axis = axis_of(node, ctx.graph.opset, len(ctx.shape(data)))
     if static(data):
         _embedding(ctx, node, axis)
         return
@@ -163,7 +149,7 @@ def gather_indices(node: Node, surgery: Surgery) -> None:
     data, indices, out = node.inputs[0], node.inputs[1], node.outputs[0]
     labels = surgery.ctx.labels.get(data.name)
     old, new = surgery.shapes(data)
-    axis = int(node.attribute("axis", surgery.graph.opset, 0)) % max(len(old), 1)
+    axis = axis_of(node, surgery.graph.opset, len(old))
     if labels is None or labels.shrink != axis or old == new or not indices.is_constant:
         return
     kept = surgery.positions(data, axis)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .....ir.arguments import axis as axis_of
 from .....ir.graph import Array, Node
 from ..labels import Labels, Propagation, collapses
 from ..surgery import Surgery
@@ -12,7 +13,7 @@ def concat(ctx: Propagation, node: Node) -> None:
     """Labels are put end to end; across the other axes the parts are tied."""
     out = node.outputs[0]
     rank = len(ctx.shape(out))
-    axis = int(node.attribute("axis", ctx.graph.opset, 1)) % rank
+    axis = axis_of(node, ctx.graph.opset, rank)
     parts = [ctx.of(tensor) for tensor in node.inputs]
     others = [part for part in parts if part.shrink not in (None, axis)]
     if others:
@@ -50,7 +51,7 @@ def split(ctx: Propagation, node: Node) -> None:
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
-    axis = int(node.attribute("axis", ctx.graph.opset, 0)) % labels.atoms.ndim
+    axis = axis_of(node, ctx.graph.opset, labels.atoms.ndim)
     ends = np.cumsum([ctx.shape(tensor)[axis] for tensor in node.outputs])
     pieces = _cut(labels.atoms, axis, ends)
     if axis == labels.shrink and any(collapses(piece, axis) for piece in pieces):
@@ -65,8 +66,7 @@ def _cut(atoms: Array, axis: int, ends: Array) -> list[Array]:
 
 def split_sizes(node: Node, surgery: Surgery) -> None:
     """Write explicit sizes: parts may have become unequal."""
-    rank = len(surgery.ctx.shape(node.inputs[0]))
-    axis = int(node.attribute("axis", surgery.graph.opset, 0)) % rank
+    axis = axis_of(node, surgery.graph.opset, len(surgery.ctx.shape(node.inputs[0])))
     shapes = [surgery.shapes(tensor) for tensor in node.outputs]
     if all(old[axis] == new[axis] for old, new in shapes):
         return

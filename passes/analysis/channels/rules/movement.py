@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .....ir.arguments import permutation
 from .....ir.graph import Array, Node
 from .....ir.shapes import Shape
 from ..labels import Labels, Propagation
@@ -68,8 +69,7 @@ def transpose(ctx: Propagation, node: Node) -> None:
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
-    rank = labels.atoms.ndim
-    perm = [int(axis) for axis in node.attribute("perm", ctx.graph.opset) or range(rank - 1, -1, -1)]
+    perm = permutation(node, ctx.graph.opset, labels.atoms.ndim)
     ctx.set(node.outputs[0], labels.atoms.transpose(perm), perm.index(labels.shrink))
 
 

@@ -1,5 +1,7 @@
 """Normalisations and softmax: per-index parameters are sliced; an axis that is normalised over is kept whole."""
 
+from .....ir.arguments import axis as axis_of
+from .....ir.arguments import reduced_axes
 from .....ir.graph import Array, Node
 from ..labels import Labels, Propagation
 
@@ -65,7 +67,7 @@ def reduction(ctx: Propagation, node: Node) -> None:
     if labels.shrink is None:
         return
     rank = labels.atoms.ndim
-    axes = reduced_axes(ctx, node, rank)
+    axes = reduced_axes(node, ctx.graph.opset, rank)
     if axes is None:
         ctx.pin(labels.atoms, node, "its axes are computed at run time", "export with static axes")
         return
@@ -80,22 +82,6 @@ def reduction(ctx: Propagation, node: Node) -> None:
     dropped = sum(axis < labels.shrink for axis in axes) if not keep else 0
     shape = [size for axis, size in enumerate(atoms.shape) if keep or axis not in axes]
     ctx.set(node.outputs[0], atoms.reshape(shape), labels.shrink - dropped)
-
-
-def reduced_axes(ctx: Propagation, node: Node, rank: int) -> list[int] | None:
-    """Return the axes a reduction works over, None when they are not stored."""
-    opset = ctx.graph.opset
-    if node.op in ("ArgMax", "ArgMin"):
-        return [int(node.attribute("axis", opset, 0)) % rank]
-    if len(node.inputs) > 1 and node.inputs[1].name:
-        if not node.inputs[1].is_constant:
-            return None
-        axes = node.inputs[1].array.ravel().tolist()
-    else:
-        axes = node.attribute("axes", opset)
-    if not axes and node.attribute("noop_with_empty_axes", opset, 0):
-        return []
-    return [int(a) % rank for a in axes] if axes else list(range(rank))
 
 
 def pooling(ctx: Propagation, node: Node) -> None:
@@ -116,7 +102,7 @@ def quantise(ctx: Propagation, node: Node) -> None:
         return
     scale = node.inputs[1]
     if len(ctx.shape(scale)) == 1 and ctx.shape(scale)[0] > 1:
-        axis = int(node.attribute("axis", ctx.graph.opset, 1)) % labels.atoms.ndim
+        axis = axis_of(node, ctx.graph.opset, labels.atoms.ndim)
         atoms = _along(ctx, node, labels.atoms, axis)
         for tensor in node.inputs[1:]:
             ctx.demand(tensor, [Labels(atoms.ravel(), 0)], node)

@@ -1,5 +1,6 @@
 """Operators that need their operands whole, each with the reason a person reads in the report."""
 
+from .....ir.arguments import shape_span
 from .....ir.graph import Node
 from ..labels import Labels, Propagation
 from .elementwise import static
@@ -35,12 +36,8 @@ def rest(ctx: Propagation, node: Node) -> None:
 def shape(ctx: Propagation, node: Node) -> None:
     """Shape and Size read a channel count at run time, unless only other axes are read."""
     labels = ctx.of(node.inputs[0])
-    opset = ctx.graph.opset
-    rank = labels.atoms.ndim
-    start = int(node.attribute("start", opset, 0))
-    end = node.attribute("end", opset)
-    read = range(rank)[start : None if end is None else int(end)] if node.op == "Shape" else range(rank)
-    if labels.shrink in read:
+    every = range(labels.atoms.ndim)
+    if labels.shrink in (every[shape_span(node, ctx.graph.opset)] if node.op == "Shape" else every):
         whole(ctx, node, "its channel count is read at run time")
 
 

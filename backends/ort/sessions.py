@@ -9,8 +9,12 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
-from ..ir.errors import InvalidModelError
-from ..ir.graph import Array, Graph, Tensor
+from ...ir.errors import InvalidModelError
+from ...ir.feeds import Feeds
+from ...ir.graph import Array, Graph, Tensor
+from ...ir.runner import Session
+from ...ir.timing import Latency
+from .stopwatch import latency
 
 OPTIMISED = "optimised.onnx"
 
@@ -47,23 +51,20 @@ class OrtSession:
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 
-    def recorded(self) -> Path:
-        """End the recording of a session whose runner has a ``record`` folder, and return the file of its events."""
-        return Path(self.inner.end_profiling())
-
 
 @dataclass(frozen=True)
 class OrtRunner:
-    """Makes CPU sessions. ``threads`` 0 leaves the number to onnxruntime.
+    """Makes sessions. ``threads`` 0 leaves the number to onnxruntime.
 
     ``spinning`` lets threads wait busily for the next operator of a run: quicker for one session alone, slower beside
     other work in the process. ``record`` is a folder for what onnxruntime runs, of one session: its own optimised form
-    of the model, as ``OPTIMISED``, and the time of each of its nodes in each run, as the session's ``recorded``.
+    of the model, as ``OPTIMISED``, unless that is exact, and the events of its profiler.
     """
 
     threads: int = 0
     spinning: bool = False
     record: Path | None = None
+    provider: str = "CPUExecutionProvider"
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
         """Load ``graph``; ``outputs`` names inner tensors to return. ``exact`` switches graph optimisation off.
@@ -75,11 +76,50 @@ class OrtRunner:
             tensors = graph.tensors()
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
-        model, large = without_large(graph)
-        options = _options(self.threads, exact, self.spinning)
+        return self.load(*without_large(graph), exact=exact)
+
+    def load(self, model: onnx.ModelProto, large: Mapping[str, Array], *, exact: bool = False) -> OrtSession:
+        """Load a model; ``large`` has the values of the constants that it declares as external.
+
+        Raises InvalidModelError with onnxruntime's own first line.
+        """
+        options = self._options(exact)
+        if large:
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+            options.add_external_initializers(list(large), values)
+        try:
+            data = model.SerializeToString()
+            return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]))
+        except (*REFUSALS, ValueError) as error:
+            raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error
+
+    def latency(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float) -> Latency:
+        """Time sessions in turns, see :func:`backends.ort.stopwatch.latency`."""
+        return latency(sessions, feeds, seconds)
+
+    def _options(self, exact: bool) -> onnxruntime.SessionOptions:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
+        # Threads that spin on between runs would take the cores from the next session to run.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        if exact:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self.record is not None:
-            _set_recording(options, str(self.record))
-        return _load(model, options, large)
+            options.enable_profiling = True
+            options.profile_file_prefix = f"{self.record}/events"
+            if not exact:
+                _keep_optimised(options, self.record)
+        return options
+
+
+def _keep_optimised(options: onnxruntime.SessionOptions, folder: Path) -> None:
+    options.optimized_model_filepath = f"{folder}/{OPTIMISED}"
+    # Weights in one protobuf file would be refused above 2 GB.
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(_LARGE))
 
 
 def without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
@@ -94,15 +134,9 @@ def without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
     model = graph.to_model()
     for stored in model.graph.initializer:
         if stored.name in values:
-            _as_external(stored, values[stored.name])
+            stored.ClearField("raw_data")
+            declare_external(stored, values[stored.name])
     return model, values
-
-
-def hand_over(options: onnxruntime.SessionOptions, arrays: Mapping[str, Array]) -> None:
-    """Give the values of the constants that a model declares as external."""
-    if arrays:
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
-        options.add_external_initializers(list(arrays), values)
 
 
 def _handed_over(tensor: Tensor) -> bool:
@@ -110,44 +144,9 @@ def _handed_over(tensor: Tensor) -> bool:
     return tensor.array.nbytes > _LARGE and tensor.array.dtype.kind in "fiu" and tensor.array.dtype.isnative
 
 
-def _as_external(stored: onnx.TensorProto, array: Array) -> None:
-    stored.ClearField("raw_data")
+def declare_external(stored: onnx.TensorProto, array: Array) -> None:
+    """Let a tensor of a model stand for an array that is handed over when the model is loaded."""
     stored.dims[:] = array.shape
     stored.data_location = onnx.TensorProto.EXTERNAL
     for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
         stored.external_data.add(key=key, value=value)
-
-
-def _options(threads: int, exact: bool, spinning: bool) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
-    # Threads that spin on between runs would take the cores from the next session to run.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return options
-
-
-def _set_recording(options: onnxruntime.SessionOptions, folder: str) -> None:
-    options.enable_profiling = True
-    options.profile_file_prefix = f"{folder}/events"
-    options.optimized_model_filepath = f"{folder}/{OPTIMISED}"
-    # Weights in one protobuf file would be refused above 2 GB.
-    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
-    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(_LARGE))
-
-
-def _load(model: onnx.ModelProto, options: onnxruntime.SessionOptions, initializers: Mapping[str, Array]) -> OrtSession:
-    """Load a model proto; ``initializers`` are the values of those it declares as external.
-
-    Raises InvalidModelError with onnxruntime's own first line.
-    """
-    hand_over(options, initializers)
-    try:
-        data = model.SerializeToString()
-        return OrtSession(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
-    except (*REFUSALS, ValueError) as error:
-        raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error

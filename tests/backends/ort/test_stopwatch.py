@@ -1,5 +1,6 @@
 """Latency on a clock that only sessions move: how often they run, in which order, and what is made of their times."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -7,9 +8,10 @@ from itertools import count
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.ort.stopwatch import latency, quantiles
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
-from optimise_onnx.ir.timing import Interval, Latency, latency, median
+from optimise_onnx.ir.timing import Interval, Latency, median
 
 
 @dataclass
@@ -139,3 +141,18 @@ def test_the_interval_holds_the_true_ratio_95_times_in_100(rounds: int) -> None:
     held = np.mean([interval.low <= 0.8 <= interval.high for interval in found])
     assert 0.94 <= held <= 0.985  # the exact level is 95 to 98 %, by the number of rounds
     assert np.median([interval.middle for interval in found]) == pytest.approx(0.8, rel=0.01)
+
+
+def test_quantiles_go_by_the_time_of_each_and_run_the_warm_model_only() -> None:
+    log: list[str] = []
+
+    def run(name: str) -> Callable[[], None]:
+        def once() -> None:
+            log.append(name)
+            time.sleep(0.001 if len(log) < 2 or log[-2] == name else 0.01)
+
+        return once
+
+    first, second = quantiles([run("A"), run("B")], 0.02, 0.5)
+    assert first < 0.008 and second < 0.008
+    assert 2 * (3 + 10 * (1 + 1)) <= len(log) <= 2 * (3 + 10 * (1 + 2))

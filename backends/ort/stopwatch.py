@@ -1,0 +1,105 @@
+"""One stopwatch: sessions run in turns, so that a slow moment of the machine hits all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from ...ir.feeds import Feeds
+from ...ir.runner import Session
+from ...ir.timing import Latency, median
+
+Clock = Callable[[], float]
+Timed = Callable[[], float]
+Item = TypeVar("Item")
+
+_ROUNDS = (6, 10_000)  # of fewer than six values not even the extremes make a 95 % interval
+_WINDOW = 3
+_WARM_UP_RUNS = 10 * _WINDOW
+_WARM_UP_SHARE = 0.5
+_SETTLED = 0.02
+_TURNS, _MOST = 10, 200
+
+
+def latency(
+    sessions: Sequence[Session],
+    feeds: Sequence[Feeds],
+    seconds: float,
+    *,
+    most: int = _ROUNDS[1],
+    clock: Clock = time.perf_counter,
+) -> Latency:
+    """Time sessions in turns, each on its feeds, for about ``seconds`` but at least six and at most ``most`` rounds.
+
+    A round runs all models forwards, then backwards, and every second one begins with the last model: each is as often
+    first, and as often follows itself, as the others, and a slow moment of the machine hits all of them. So the ratio
+    is taken round by round, of the two runs together. The warm-up ends when no model gets faster any more, or has taken
+    half of ``seconds``. ``clock`` tells seconds.
+    """
+    timers = [_timer(partial(session.run, given), clock) for session, given in zip(sessions, feeds, strict=True)]
+    warm_up = _warm_up(timers, clock, clock() + _WARM_UP_SHARE * seconds)
+    rounds: list[list[list[float]]] = []
+    end = clock() + seconds
+    while len(rounds) < _ROUNDS[0] or (clock() < end and len(rounds) < most):
+        rounds.append(_round(timers, len(rounds)))
+    times = 1e3 * np.array(rounds)
+    p50, p95 = np.quantile(times, (0.5, 0.95), axis=(0, 1)).tolist()
+    together = times.sum(axis=1)
+    return Latency(tuple(p50), tuple(p95), median(together[:, -1] / together[:, 0]), len(rounds), warm_up)
+
+
+def quantiles(runs: Sequence[Callable[[], object]], seconds: float, quantile: float) -> list[float]:
+    """Return a quantile of the seconds each run takes once its model is warm, ``seconds`` for each, ten runs at least.
+
+    In ten turns every model runs several times on end, once before that counts: the model before has left the caches
+    to itself.
+    """
+    timers = [_timer(run, time.perf_counter) for run in runs]
+    alone = [min(timer() for _ in range(3)) for timer in timers]
+    counts = [-(-int(np.clip(seconds / one, _TURNS, _MOST)) // _TURNS) for one in alone]
+    rows: list[list[float]] = [[] for _ in runs]
+    for turn in range(_TURNS):
+        for i in _in_turn(range(len(runs)), turn):
+            runs[i]()
+            rows[i] += [timers[i]() for _ in range(counts[i])]
+    return [float(np.quantile(row, quantile)) for row in rows]
+
+
+def _warm_up(timers: Sequence[Timed], clock: Clock, end: float) -> int:
+    """Run in turns until no model's median gets faster from window to window, and return how often each ran."""
+    last = np.full(len(timers), np.inf)
+    runs = 0
+    while runs < _WARM_UP_RUNS:
+        now = np.median([[timer() for timer in timers] for _ in range(_WINDOW)], axis=0)
+        runs += _WINDOW
+        if (now >= (1 - _SETTLED) * last).all() or clock() >= end:
+            break
+        last = now
+    return runs
+
+
+def _round(timers: Sequence[Timed], turn: int) -> list[list[float]]:
+    """Return the seconds of each model on the way there and on the way back."""
+    there = [timer() for timer in _in_turn(timers, turn)]
+    back = [timer() for timer in _in_turn(timers, turn + 1)]
+    return [list(_in_turn(there, turn)), list(_in_turn(back, turn + 1))]
+
+
+def _in_turn(items: Sequence[Item], turn: int) -> Iterable[Item]:
+    """Go forwards and backwards by turns."""
+    return reversed(items) if turn % 2 else items
+
+
+def _timer(run: Callable[[], object], clock: Clock) -> Timed:
+    """Return what runs once and says how many seconds that took."""
+
+    def timed() -> float:
+        start = clock()
+        run()
+        return clock() - start
+
+    return timed

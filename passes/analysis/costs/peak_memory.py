@@ -1,0 +1,135 @@
+"""Peak memory: the most bytes that any step of a run holds, live activations and the weights that the step reads.
+
+Steps are nodes in the order of the graph, for one sample. A tensor is live from the step that makes it to the last
+that reads it, a graph input from the first step on, a graph output to the end. Operators that only look at their input
+in another form share its memory. No operator is taken to work in place, and what a runtime keeps besides (workspace,
+packed weights, alignment, the inner tensors of If and Loop) is not counted: a careful runtime needs less, a careless
+one more. This is the working memory of Liberis and Lane, "Neural networks on microcontrollers: saving memory at
+inference via operator reordering" (arXiv 1910.05110), with the weights of the step added.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ....ir.errors import UsageError
+from ....ir.graph import Graph, Node, Tensor
+from ....ir.quantity import BYTES, scaled
+from ....ir.shapes import Shape, concrete, input_sizes
+from ..channels.groups import Channels
+from ..channels.labels import Labels
+from .meters import Counted
+from .products import Counter, Product, bias_products
+from .steps import Steps, spread
+
+_VIEWS = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+
+
+@dataclass(frozen=True)
+class PeakMemory(Counted):
+    """Counts bytes, see the module."""
+
+    def of(self, graph: Graph) -> float:
+        """Count a whole graph. Raises UsageError where the shape of a tensor is not known."""
+        blocks, steps = _blocks(graph)
+        sizes = np.array([block.size for block in blocks], np.float64)
+        first, last = (np.array([getattr(block, end) for block in blocks], np.int64) for end in ("first", "last"))
+        return float(spread(sizes, first, last, steps).max(initial=0.0))
+
+    def products(self, graph: Graph, channels: Channels) -> Steps:
+        """Write every step's bytes over group widths; exact but for the lists of indices that rewriting adds."""
+        counter, context = Counter.of(channels), channels.context
+        blocks, steps = _blocks(graph)
+        found = []
+        for block in blocks:
+            own = context.labels.get(block.tensor)
+            axes: list[Labels] = context.slices.get(block.tensor, [])[:2] if block.stored else [own] if own else []
+            found.append(counter.product(block.size, axes))
+        first, last = (np.array([getattr(block, end) for block in blocks], np.int64) for end in ("first", "last"))
+        return Steps(tuple(found), first, last, steps)
+
+    def later(self, graph: Graph, channels: Channels) -> list[Product]:
+        """Write the bytes of biases that solving layers anew would add: no step reads more than all of them."""
+        return bias_products(graph, channels, "bytes")
+
+    def said(self, value: float) -> str:
+        """Write a value for people."""
+        return f"{scaled(value)}B"
+
+
+PEAK_MEMORY = PeakMemory("peak-memory", "bytes", BYTES, examples=("0.5x", "256KiB"))
+
+
+@dataclass
+class _Block:
+    """Memory of ``size`` bytes that is held from step ``first`` to ``last``, for a tensor, ``stored`` or made."""
+
+    tensor: str
+    size: int
+    first: int
+    last: int
+    stored: bool = False
+
+
+def _blocks(graph: Graph) -> tuple[list[_Block], int]:
+    """Return all blocks, a weight's once for every step that reads it, and the number of steps."""
+    needed = graph.copy()
+    needed.clean()
+    sizes = _Sizes(needed)
+    live = {tensor.name: _Block(tensor.name, sizes.of(tensor), 0, 0) for tensor in needed.inputs}
+    roots: dict[str, str] = {}
+    weights = []
+    for step, node in enumerate(needed.nodes):
+        read = {roots.get(tensor.name, tensor.name): tensor for tensor in _read(node)}
+        for name, tensor in read.items():
+            if name in live:
+                live[name].last = step
+            elif tensor.is_constant:
+                weights.append(_Block(name, tensor.array.nbytes, step, step, True))
+        for tensor in node.outputs:
+            source = node.inputs[0].name if node.op in _VIEWS and not node.domain else ""
+            root = roots.get(source, source)
+            if root in live:
+                roots[tensor.name] = root
+            elif tensor.name:
+                live[tensor.name] = _Block(tensor.name, sizes.of(tensor), step, step)
+    steps = len(needed.nodes)
+    for tensor in needed.outputs:
+        name = roots.get(tensor.name, tensor.name)
+        if name in live:
+            live[name].last = max(steps - 1, 0)
+    return [*live.values(), *weights], steps
+
+
+def _read(node: Node) -> Iterator[Tensor]:
+    yield from (tensor for tensor in node.inputs if tensor.name)
+    if node.has_subgraphs:
+        yield from node.captures()
+
+
+class _Sizes:
+    """Bytes of the tensors of a graph, at one sample. An element type that is not known is that of a node's input."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._shapes: dict[str, Shape] = concrete(graph, input_sizes(graph, 1))
+        self._widths: dict[str, int] = {}
+
+    def of(self, tensor: Tensor) -> int:
+        """Return a tensor's bytes. Raises UsageError where its shape is not known."""
+        if tensor.name not in self._shapes:
+            where = tensor.producer
+            node = {} if where is None else {"node_name": where.name, "op_type": where.op}
+            raise UsageError(
+                "peak memory needs the shape of every tensor", **node, why=f"that of '{tensor.name}' is not known"
+            )
+        return prod(self._shapes[tensor.name]) * self._width(tensor)
+
+    def _width(self, tensor: Tensor) -> int:
+        if tensor.name not in self._widths:
+            known, made = tensor.dtype, tensor.producer
+            read = [t for t in made.inputs if t.name] if known is None and made is not None else []
+            width = self._width(read[0]) if read else np.dtype(np.float32 if known is None else known).itemsize
+            self._widths[tensor.name] = width
+        return self._widths[tensor.name]

@@ -1,0 +1,61 @@
+"""MACs, parameters and bytes of weights: sums over layers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ....ir.cost import cost, total
+from ....ir.graph import Graph
+from ....ir.quantity import BYTES as BYTE_SUFFIXES
+from ....ir.quantity import COUNTS
+from ..channels.groups import Channels
+from ..layers.forms import Form, Indexed
+from ..layers.linear import Linear
+from .meters import Counted
+from .products import Product, bias_products, cost_products
+
+_INDEX = 8  # bytes of a stored integer
+
+
+@dataclass(frozen=True)
+class Sum(Counted):
+    """Counts multiply-accumulates of one sample, weights, or bytes of weights, as its name says."""
+
+    name: Literal["macs", "params", "bytes"]
+
+    def of(self, graph: Graph) -> float:
+        """Count a whole graph."""
+        whole = total(cost(graph))
+        return {"macs": whole.macs, "params": whole.parameters, "bytes": whole.bytes}[self.name]
+
+    def products(self, graph: Graph, channels: Channels) -> list[Product]:
+        """Write the cost of the graph that was analysed over the widths of its groups."""
+        return cost_products(graph, channels, self.name)
+
+    def later(self, graph: Graph, channels: Channels) -> list[Product]:
+        """Write what biases will cost that solving its layers anew would add."""
+        return bias_products(graph, channels, self.name)
+
+    def layer(self, layer: Linear, macs: int, itemsize: int) -> float:
+        """Count a layer that has so many MACs."""
+        return macs if self.name == "macs" else self.whole(layer, (), itemsize)
+
+    def whole(self, layer: Linear, sizes: tuple[int, ...], itemsize: int) -> float:
+        """Count a layer in the unit of :meth:`form`: of a product, for one row."""
+        weights = layer.groups * layer.fan_in * layer.fan_out
+        if self.name == "macs":
+            return weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1)
+        return weights * (itemsize if self.name == "bytes" else 1)
+
+    def form(self, form: Form, layer: Linear, sizes: tuple[int, ...], itemsize: int) -> float:
+        """Count what stands in a layer's place when it takes a form."""
+        if self.name == "macs":
+            return form.macs(layer, sizes)
+        if self.name == "params":
+            return form.parameters(layer)
+        beside = form.indices(layer) * _INDEX if isinstance(form, Indexed) else 0
+        return form.parameters(layer) * itemsize + beside
+
+
+MACS = Sum("macs", "MACs", COUNTS)
+PARAMS = Sum("params", "parameters", COUNTS, examples=("60%",))
+BYTES = Sum("bytes", "bytes", BYTE_SUFFIXES, examples=("4MB",))

@@ -1,0 +1,54 @@
+"""Sessions: large constants are handed over, what is refused is said in one line, and runs are recorded."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from oracle import graph_of
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.backends.ort.profiler import by_node, events
+from optimise_onnx.backends.ort.sessions import OPTIMISED, without_large
+from optimise_onnx.ir.errors import InvalidModelError
+from optimise_onnx.ir.graph import Graph
+
+
+@pytest.fixture
+def graph() -> Graph:
+    b = Builder("sessions")
+    return graph_of(b.model(b.conv_relu(b.input("x", [1, 8, 8, 8]), 8)))
+
+
+FEEDS = {"x": np.ones((1, 8, 8, 8), np.float32), "other": np.ones(1)}
+
+
+def test_large_constants_travel_beside_the_model(graph: Graph) -> None:
+    wanted = OrtRunner(1).session(graph, exact=True).run(FEEDS)
+    model, large = without_large(graph.copy())
+    assert large and max(map(len, (t.raw_data for t in model.graph.initializer))) <= 1024
+    found = OrtRunner(1).load(model, large, exact=True).run(FEEDS)
+    assert all(np.array_equal(found[name], value) for name, value in wanted.items())
+
+
+def test_refusals_are_one_line(graph: Graph) -> None:
+    with pytest.raises(InvalidModelError, match="does not run the model"):
+        OrtRunner(1).session(graph).run({"x": np.ones((1, 7, 8, 8), np.float32)})
+    model = graph.to_model()
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(InvalidModelError, match="does not load the model") as error:
+        OrtRunner(1).load(model, {})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_every_run_is_recorded(graph: Graph, tmp_path: Path, exact: bool) -> None:
+    session = OrtRunner(1, record=tmp_path).session(graph, exact=exact)
+    for _ in range(3):
+        session.run(FEEDS)
+    rows = by_node(events(session))
+    assert {len(runs) for runs in rows.values()} == {3}
+    assert (tmp_path / OPTIMISED).exists() is not exact
+    ran = graph.to_model() if exact else onnx.load(tmp_path / OPTIMISED, load_external_data=False)
+    assert {op for _, op in rows} == {node.op_type for node in ran.graph.node}

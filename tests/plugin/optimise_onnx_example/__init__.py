@@ -1,0 +1,1 @@
+"""An outside package that adds one thing of every kind to optimise-onnx."""
