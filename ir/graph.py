@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
+from .protos import declare, shell
 from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
@@ -57,7 +58,7 @@ class Graph:
         """
         raw = gs.import_onnx(model)
         base = onnx.ModelProto()
-        base.CopyFrom(_shell(model))
+        base.CopyFrom(shell(model))
         graph = Graph(raw, base)
         graph._name_nodes()
         noted = zip(raw.nodes, model.graph.node, strict=True)
@@ -248,8 +249,8 @@ class Graph:
         model = onnx.ModelProto()
         model.CopyFrom(self._base)
         graph = exported.graph
-        _declare(graph.input, self._base.graph.input)
-        _declare(graph.output, self._base.graph.output)
+        declare(graph.input, self._base.graph.input)
+        declare(graph.output, self._base.graph.output)
         del graph.value_info[:]
         graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
         model.graph.CopyFrom(graph)
@@ -268,35 +269,6 @@ def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, An
     for name, array in arrays.items():
         graph.set_array(tensors[name], array)
     return graph
-
-
-def _declare(written: Any, declared: Any) -> None:
-    by_name = {value.name: value for value in declared}
-    values = [by_name.get(value.name, value) for value in written]
-    kept = []
-    for value in values:
-        copy = onnx.ValueInfoProto()
-        copy.CopyFrom(value)
-        kept.append(copy)
-    del written[:]
-    written.extend(kept)
-
-
-def _shell(model: onnx.ModelProto) -> onnx.ModelProto:
-    shell = onnx.ModelProto(
-        ir_version=model.ir_version,
-        producer_name=model.producer_name,
-        producer_version=model.producer_version,
-        domain=model.domain,
-        model_version=model.model_version,
-        doc_string=model.doc_string,
-    )
-    shell.opset_import.extend(model.opset_import)
-    shell.metadata_props.extend(model.metadata_props)
-    shell.graph.name, shell.graph.doc_string = model.graph.name, model.graph.doc_string
-    shell.graph.input.extend(model.graph.input)
-    shell.graph.output.extend(model.graph.output)
-    return shell
 
 
 def _fresh(wanted: str, taken: set[str]) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 
@@ -14,6 +15,8 @@ import pytest
 from zoo.builder import Builder
 
 from optimise_onnx.demo import load_samples, paths
+from optimise_onnx.frontends.load import load
+from optimise_onnx.ir.cost import Cost, cost, total
 
 HERE = Path(__file__).parent
 PLUGIN = HERE / "plugin" / "optimise_onnx_example"
@@ -88,12 +91,22 @@ def test_a_rule(installed: Path) -> None:
     assert (4, 3, 3, 3) in shapes and (5, 4) in shapes
 
 
-def test_a_device(installed: Path) -> None:
-    out = command(
-        installed, "compress", "digits.onnx.gz", "-o", "fast.onnx", "--target", "latency=0.7x", "--data", "images.npz",
-        "--device", "roofline:1e9", "--align", "1", "--criterion", "magnitude", "--no-guard", "--no-cache",
+@pytest.mark.parametrize(
+    ("target", "amount"),
+    [
+        ("latency=0.7x", lambda whole: whole.macs),
+        ("energy=0.6x", lambda whole: 4.6 * whole.macs + 160 * whole.bytes),
+    ],
+)
+def test_a_device_and_a_quantity(installed: Path, target: str, amount: Callable[[Cost], float]) -> None:
+    """The device tells time by MACs, so a latency target leaves about so many; energy is what it counts."""
+    pipeline = f"fold-constants,fold-batch-norm,select-channels,allocate{{target={target},align=1}},remove-channels"
+    command(
+        installed, "run", "digits.onnx.gz", "-o", "less.onnx", "--passes", pipeline, "--device", "roofline:1e9",
     )  # fmt: skip
-    assert "wrote fast.onnx" in out
+    less, whole = (amount(total(cost(load(path)[0]))) for path in (installed / "less.onnx", paths()[0]))
+    share = float(target.split("=")[1].rstrip("x"))
+    assert share - 0.1 < less / whole <= share + 0.01
 
 
 def test_the_checks_pass(installed: Path) -> None:
@@ -108,9 +121,11 @@ from optimise_onnx_example.round_weights import RoundWeights
 check_pass(RoundWeights(bits=4))
 check_criterion(APOZ)
 
+
 def example(rng):
     shape = 2, int(rng.integers(2, 6)), int(rng.integers(2, 6))
     return [Live(shape, axis=1 + int(rng.integers(2)))], {"alpha": float(rng.uniform(0.5, 2))}
+
 
 check_rule("QuickGelu", example, domain="com.microsoft", seeds=4)
 """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 
 from ..ir.cost import Cost, total
@@ -48,6 +49,19 @@ def before_after(report: Report) -> Table:
     for name, (worth, left) in report.fidelity.metric.items():
         table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}")
     return table
+
+
+def benched(found: Bench) -> Iterator[RenderableType]:
+    """Yield all that a person is shown of measured models."""
+    yield bench(found)
+    yield settings(found)
+    yield from found.notes
+    if len(found.models) > 1:
+        yield verdict(found.latency)
+    if found.profile is not None:
+        yield operators(found.profile)
+        yield layers(found.profile)
+        yield overhead(found, found.profile)
 
 
 def bench(found: Bench) -> Table:

@@ -1,13 +1,13 @@
 """The analytic cost of a streaming design as a device: what its cycles, or its multipliers, are for a graph."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from ...ir.graph import Graph
 from ...ir.quantity import Quantity
-from ...ir.timing import Comparison, Timer
+from ..latency.asked import Asked
 from .cost.compare import operating_point
 from .cost.tradeoff import latency_cycles, least_multipliers, speed, total_multipliers
 from .lowering import lower
@@ -17,7 +17,7 @@ _MULTIPLE = 4  # counts with many divisors have many reuse factors
 
 
 @dataclass(frozen=True)
-class Streaming(ABC):
+class Streaming(Asked):
     """Counts, instead of seconds, what a design takes with ``multipliers`` to share among layers, or with an
     ``interval`` in cycles between samples.
     """
@@ -48,18 +48,6 @@ class Streaming(ABC):
     def separable(self) -> bool:
         """Layers share the multipliers: one that is cheaper alone only waits for the others."""
         return False
-
-    def layers(self, _graph: Graph) -> Mapping[str, float]:
-        """Return nothing: multipliers go where the work is, so layers count by MACs."""
-        return {}
-
-    def compare(self, before: Graph, after: Graph) -> Comparison:
-        """Hold two figures against each other."""
-        return Comparison.exact(*self.times([before, after]))
-
-    def forecast(self, _graph: Graph, _others: Sequence[Graph]) -> Timer:
-        """Return itself: it runs nothing."""
-        return self
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ..analysis.layers.forms import Form, FormMenu, regularised
+from ..analysis.layers.forms import Form, FormMenu, fitted, regularised
 from ..analysis.layers.linear import Linear, stored_weight
 from ..analysis.layers.writing import stored_bias, write_bias, write_weight
 from ..analysis.statistics.input_moments import InputMoments
@@ -63,9 +63,8 @@ class Substitutes:
 
     def _fitted(self, weight: Array, name: str, form: Form) -> tuple[Array, Array]:
         known = self._moments[name]
-        cov = regularised(known.cov, known.ridge)
-        matrix = form.fit(cov, cov @ weight).matrix
-        return matrix.astype(np.float32), np.einsum("gdm,gd->gm", weight - matrix, known.mean).ravel()
+        found, shift = fitted(form, weight, regularised(known.cov, known.ridge), known.mean)
+        return found.matrix.astype(np.float32), shift
 
 
 def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[str, Sensitivity]]:

@@ -104,7 +104,7 @@ def compensated_copy(
 
 
 def compensated_reader(reader: Reader, rows: Array, *, ridge: float) -> tuple[Array, Array]:
-    """Solve a part for the rows that stay, (d,) bool, with its own ridge or ``ridge``, the larger (METHODS F1)."""
+    """Solve a part for the rows that stay, (d,) bool, with its own ridge or ``ridge``, the larger (methods.md#loss)."""
     assert reader.cov is not None and reader.mean is not None
     return compensated(reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge))
 

@@ -1,7 +1,9 @@
 """``method=uniform``: one keep ratio for the whole network, the baseline to beat (arrays only).
 
-After UCP (Chang, Lu, Xue, Wei, Wei, arXiv 2010.01251), which keeps equally many channels in all blocks of a stage and
-leaves the residual stream whole. One ratio for all stages, found by bisection, and rounding by stage are ours.
+After UCP (Chang, Lu, Xue, Wei, Wei, arXiv 2010.01251), which keeps equally many channels in all blocks of a stage. The
+authors' code cuts the outputs of a basic block's second convolution, and the stream of the last stage with them, and
+leaves inner widths whole. Here inner widths are cut, and streams only where these do not suffice; one ratio for all
+stages, found by bisection, and rounding by stage are ours too.
 """
 
 from collections.abc import Callable, Sequence

@@ -86,7 +86,7 @@ def _take_over(graph: Graph, node: Node, producer: Node) -> None:
 def _into_layer(graph: Graph, node: Node, before: Layer, shapes: Shapes) -> bool:
     found = affine(graph, node, before.node.outputs[0], _output_axis(before, shapes))
     bias = before.bias
-    if found is None or bias is None or (node.op == "Add" and before.node.op == "MatMul"):
+    if found is None or bias is None or (node.op == "Add" and not before.biased):
         return False
     scale, shift = found
     matrix = _scaled(before, scale, outputs=True)
@@ -135,7 +135,7 @@ def _into_sum(graph: Graph, node: Node, add: Node, shapes: Shapes) -> bool:
     before = layer_of(graph, producer) if producer is not None else None
     if product is None or before is None or not _read_once(graph, product):
         return False
-    if before.node.op != "MatMul" or before.bias is None:
+    if before.biased or before.bias is None:
         return False
     axis = _output_axis(before, shapes)
     index = 1 if add.inputs[0] == product else 0

@@ -94,7 +94,7 @@ class ConstantChannels(FactSweep[Constants]):
     def _layer(self, layer: Layer) -> Constants:
         """Add up constant inputs; an output is constant if it reads no other."""
         rank = len(self.ctx.shape(layer.node.outputs[0]))
-        bias = np.zeros(layer.outputs) if layer.node.op == "MatMul" else layer.bias
+        bias = layer.bias if layer.biased else np.zeros(layer.outputs)
         if bias is None or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
             return self.unknown(rank)
         x = self.along(layer.source, layer.axis_in).values

@@ -62,6 +62,11 @@ class Layer:
         return int(groups * count)
 
     @property
+    def biased(self) -> bool:
+        """Whether the operator takes a bias itself."""
+        return self.node.op != "MatMul"
+
+    @property
     def inputs(self) -> int:
         """Number of input channels."""
         groups, _, count, _ = self.matrix.shape
@@ -74,7 +79,7 @@ class Layer:
         MatMul has no bias of its own: zeros, or None for a matrix on the left, whose output may be a mere vector.
         """
         tensor = self._bias_tensor()
-        if tensor is None and self.node.op == "MatMul" and self.operand == 1:
+        if tensor is None and not self.biased and self.operand == 1:
             return None
         if tensor is None:
             return np.zeros(self.outputs)
@@ -83,7 +88,7 @@ class Layer:
 
     def set_bias(self, values: Array) -> None:
         """Store a bias, only where :attr:`bias` is known; a MatMul gets an Add behind it."""
-        if self.node.op == "MatMul":
+        if not self.biased:
             self._insert_add(values)
             return
         if self.node.op == "Gemm":
@@ -97,7 +102,7 @@ class Layer:
 
     def add_bias(self, values: Array) -> None:
         """Add to the bias, only where it is known; for a MatMul, to the constant of a following Add when it has one."""
-        if self.node.op != "MatMul":
+        if self.biased:
             present = self.bias
             assert present is not None
             self.set_bias(present + values)

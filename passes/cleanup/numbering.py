@@ -154,7 +154,7 @@ class Numbering(FactSweep[Numbers]):
     def _layer(self, layer: Layer) -> Numbers:
         """Number the rows of the weight."""
         rank = len(self.ctx.shape(layer.node.outputs[0]))
-        bias = np.zeros(layer.outputs) if layer.node.op == "MatMul" else layer.bias
+        bias = layer.bias if layer.biased else np.zeros(layer.outputs)
         if bias is None or rank < -layer.axis_out or len(self.ctx.shape(layer.source)) < -layer.axis_in:
             return self.unknown(rank)
         ids = equal_rows(layer.matrix, self.along(layer.source, layer.axis_in).values, bias)

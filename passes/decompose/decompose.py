@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from ...ir.errors import UsageError
 from ...ir.graph import Graph
-from ..analysis.layers.forms import Form, Written
+from ..analysis.layers.forms import Form, Written, fitted
 from ..analysis.layers.linear import stored_weight
 from ..analysis.layers.writing import stored_bias, write_bias
 from ..base import Context, Outcome
@@ -87,8 +85,6 @@ def _written(graph: Graph, inputs: Inputs, name: str, form: Form) -> Written:
     """Write one form, with the bias that goes with it."""
     node, layer = graph.node(name), inputs.layers[name]
     weight = layer.matrix(stored_weight(graph, node, layer))
-    cov, mean = inputs.moments(layer)
-    fitted = form.fit(cov, cov @ weight)
-    shift = np.einsum("gdm,gd->gm", weight - fitted.matrix, mean)
-    write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift.ravel())
-    return Written(layer, fitted, fitted.write(graph, graph.node(name), layer))
+    found, shift = fitted(form, weight, *inputs.moments(layer))
+    write_bias(graph, node, layer, stored_bias(graph, node, layer) + shift)
+    return Written(layer, found, found.write(graph, graph.node(name), layer))

@@ -99,8 +99,7 @@ class BlockForm:
 
     def macs(self, layer: Linear, sizes: Sequence[int]) -> int:
         """Count multiply-accumulates for one sample."""
-        assert layer.geometry is not None
-        return layer.geometry.positions(sizes) * self.parameters(layer)
+        return layer.positions(sizes) * self.parameters(layer)
 
     def parameters(self, layer: Linear) -> int:
         """Count weights."""

@@ -1,7 +1,7 @@
 """Least squares on a support, and the greedy choice of supports under a count (arrays only).
 
 A layer reads ``x`` (d,) and should give ``y`` (m,); only ``cov = Cov(x)`` and ``cross = Cov(x, y)`` are needed. With
-weights on the rows ``S`` alone, the same for every output (METHODS F1)::
+weights on the rows ``S`` alone, the same for every output (methods.md#loss)::
 
     W_S = inv(cov_SS) cross_S,    explained(S) = tr(cross_S^T inv(cov_SS) cross_S),
 
@@ -75,7 +75,7 @@ class Choice:
 
 
 def choose(cov: Floats, cross: Floats, choice: Choice, count: int) -> Mask:
-    """Mark the ``count`` units (u,) that take ``first``, by greedy gains in what is explained (METHODS F2).
+    """Mark the ``count`` units (u,) that take ``first``, by greedy gains in what is explained (methods.md#gain).
 
     With ``R`` and ``G`` the covariances ``cov`` and ``cross`` given all rows chosen so far, the rows ``j`` add
     ``tr(G_j^T inv(R_jj) G_j)``. In each of ``ROUNDS`` rounds the units with the largest difference between their two

@@ -1,6 +1,6 @@
 """``reconstruct``: re-solve every layer behind a removal by ridge least squares, front to back.
 
-Inputs come from the pruned graph as far as it is solved, targets from the original (accumulated-error correction, F5),
+Inputs come from the pruned graph as far as it is solved, targets from the original (methods.md#drift),
 so that each layer also makes up for what the layers before it could not. A layer that only activations part from the
 next dense one is then fitted to what that one should give, together with it. A sweep is kept only if it brings the
 outputs nearer to the original's on samples that the channels were not chosen by.

@@ -1,11 +1,11 @@
 """Weights and bias of a layer by ridge regression from moments (arrays only): the compensation of every criterion.
 
-With ``x`` what the layer reads now and ``y`` what it should give, the fit needs only means and covariances. F1 of
-METHODS is the case ``y = W0 x0 + b0`` with ``x`` the kept part of ``x0``; F5, the error-correcting case, takes ``x``
-from the pruned network and ``y`` from the original one.
+With ``x`` what the layer reads now and ``y`` what it should give, the fit needs only means and covariances. With
+``y = W0 x0 + b0`` and ``x`` the kept part of ``x0`` this is the best compensation (docs/methods.md#loss); with ``x``
+from the pruned network and ``y`` from the original one it also makes up for the layers before (#drift).
 
-References: He, Zhang, Sun, "Channel pruning for accelerating very deep neural networks", ICCV 2017; Xie, Li, Zhang,
-Wang, Liu, "Compensation-aware pruning" (CaP), arXiv 2108.13728. The ridge towards the old weights is ours.
+References: He, Zhang, Sun, "Channel pruning for accelerating very deep neural networks", ICCV 2017; Xie, Fu, Tian,
+Zhou, Chen, "Pruning with compensation" (CaP), arXiv 2108.13728. The ridge towards the old weights is ours.
 """
 
 from dataclasses import dataclass

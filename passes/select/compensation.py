@@ -15,9 +15,9 @@ from .forward import Partial, forward
 def compensation(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
     """Greedy forward selection by the compensated error, in reverse (Xie et al., CaP, arXiv 2108.13728).
 
-    Each step takes the channel that lowers the readers' error most when all taken channels are refitted (METHODS F2);
-    constant channels go first. The curve is the compensated loss of each kept set (F1). Ours: several readers, inputs
-    that always stay, equal counts per cell. Without covariances: :func:`activation`.
+    Each step takes the channel that lowers the readers' error most when all taken channels are refitted
+    (methods.md#gain); constant channels go first. The curve is the compensated loss of each kept set (methods.md#loss).
+    Ours: several readers, inputs that always stay, equal counts per cell. Without covariances: :func:`activation`.
     """
     parts = conditioned(readers)
     if not parts:

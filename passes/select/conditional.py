@@ -1,7 +1,7 @@
 """Readers reduced to the inputs that can go, and the exact compensated loss of a nested order (arrays only).
 
 Inputs that never go make up for the others whatever is chosen, so with ``f`` the fixed and ``u`` the removable rows all
-that matters is ``R = S_uu - S_uf inv(S_ff) S_fu`` and ``W_u``: the loss of METHODS F1 is a function of these alone.
+that matters is ``R = S_uu - S_uf inv(S_ff) S_fu`` and ``W_u``: the loss (methods.md#loss) is a function of these.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def constant_units(parts: Sequence[Part], units: int) -> Array:
 
 
 def compensated_curve(parts: Sequence[Part], rounds: Array) -> Array:
-    """Return the loss after 0, 1, 2, … rounds, (rounds + 1,), the rest making up for what went (METHODS F1).
+    """Return the loss after 0, 1, 2, … rounds, (rounds + 1,), the rest making up for what went (methods.md#loss).
 
     ``rounds`` (rounds, cells) lists every unit. With the rows ordered from the last to go to the first and
     ``R = L L^T``, each row explains its own of ``|L^T W|^2`` beyond what the rows before it do, so one Cholesky

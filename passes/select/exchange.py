@@ -3,7 +3,7 @@
 With ``S`` the kept and ``R`` the removed rows, let ``P = inv(H_SS)``, ``B = H_RS P``, ``C = H_RR - B H_SR``, ``W`` the
 refitted weight on ``S`` and ``G`` the covariance of ``R`` with what is missing of the output. Taking unit j back, with
 ``C_jj = L L^T``, ``Y = inv(L) B_j`` and ``z = inv(L) G_j``, lowers the loss by ``|z|^2`` and gives ``P + Y^T Y`` and
-``W - Y^T z``; dropping unit i then costs ``tr(W_i^T inv(P_ii) W_i)`` of these (METHODS F2 and F3).
+``W - Y^T z``; dropping unit i then costs ``tr(W_i^T inv(P_ii) W_i)`` of these (methods.md#gain and #cost).
 
 Local search by swaps as in OSSCAR (Meng et al., ICML 2024, arXiv 2403.12983); the block form over coupled readers and
 equal counts per cell are ours.

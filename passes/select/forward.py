@@ -36,7 +36,7 @@ class Partial:
         return total
 
     def gains(self, units: int) -> Array:
-        """Return how much of the output each unit would explain more, (units,) (METHODS F2).
+        """Return how much of the output each unit would explain more, (units,) (methods.md#gain).
 
         ``tr(G_j^T inv(R_jj) G_j)`` with ``R`` and ``G`` given the chosen units.
         """

@@ -10,7 +10,7 @@ from .conditional import Part
 
 
 def contribution_gram(parts: Sequence[Part], units: int) -> Array:
-    """Return ``Q`` (units, units), ``Q_ij = sum over parts of tr(W_i^T R_ij W_j)`` (METHODS F4).
+    """Return ``Q`` (units, units), ``Q_ij = sum over parts of tr(W_i^T R_ij W_j)`` (methods.md#gram).
 
     With a bool vector ``g`` of what goes, ``g^T Q g`` is the loss when means go to the bias and nothing else changes.
     Cost d^2 m a part.

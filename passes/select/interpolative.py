@@ -19,7 +19,7 @@ def interpolative(readers: Sequence[Reader], form: tuple[int, int], rng: np.rand
     The pivot is the trace of the covariance of a channel's taps given the kept channels, relative to the trace of the
     reader's, so the readers' weights do not count and one set of coefficients can serve them all. It is the
     interpolative reading of channel pruning as subset selection by pivoted QR (Zhang et al., CHaPR, arXiv 1908.03266);
-    block form and several readers are ours. The curve is the compensated loss (METHODS F1). Without covariances:
+    block form and several readers are ours. The curve is the compensated loss (methods.md#loss). Without covariances:
     :func:`activation`.
     """
     parts = conditioned(readers)

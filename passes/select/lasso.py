@@ -22,9 +22,9 @@ def lasso(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Gener
     """LASSO on one factor a channel (He, Zhang, Sun, ICCV 2017, arXiv 1707.06168).
 
     ``min_b |Y - sum_i b_i X_i W_i|^2 / 2 + alpha |b|_1`` with the weights ``W_i`` of every channel scaled to norm 1, by
-    coordinate descent on the Gram matrix of the contributions (METHODS F4) instead of sampled rows. ``alpha`` grows,
-    and what leaves for good goes. The curve is the compensated loss (F1), as the paper refits by least squares at the
-    end. Ours: several readers, all widths from one path. Without covariances: :func:`activation`.
+    coordinate descent on the Gram matrix of the contributions (methods.md#gram) instead of sampled rows. ``alpha``
+    grows, and what leaves for good goes. The curve is the compensated loss (methods.md#loss), as the paper refits by
+    least squares at the end. Ours: several readers, all widths from one path. Without covariances: :func:`activation`.
     """
     parts = conditioned(readers)
     if not parts:

@@ -13,7 +13,7 @@ from .obs_math import Consumer, eliminate
 
 
 def obs(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
-    """Block OBS: what is left after the other channels have made up for the removed one (METHODS F3).
+    """Block OBS: what is left after the other channels have made up for the removed one (methods.md#cost).
 
     The curve is the compensated loss of each kept set. Without covariances: :func:`activation`. See :mod:`.obs_math`.
     """

@@ -1,12 +1,12 @@
 """Block optimal-brain-surgeon elimination of channels, over all consumers of a group at once (arrays only).
 
 Removing the rows ``u`` of a weight ``W`` (d, m) and refitting the others best costs ``tr(W_u^T inv(P_uu) W_u)``,
-where ``P = inv(H)`` and ``H`` is the covariance of the layer's input (METHODS F3). Removing in turn, with
+where ``P = inv(H)`` and ``H`` is the covariance of the layer's input (methods.md#cost). Removing in turn, with
 ``P_uu = L L^T``, ``V = inv(L) P_u:`` and ``z = inv(L) W_u``::
 
     cost = |z|^2,    W <- W - V^T z,    P <- P - V^T V
 
-so the costs add up to exactly the best compensated loss of the set that is kept (METHODS F1). Rows that are never
+so the costs add up to exactly the best compensated loss of the set that is kept (methods.md#loss). Rows that are never
 removed drop out at once: only their effect on ``P`` matters.
 
 References: Hassibi, Stork, "Second order derivatives for network pruning", NIPS 1992; Kurtic, Frantar, Alistarh,

@@ -19,8 +19,8 @@ def obs_swap(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Ge
     """Block OBS, and a local search by swaps whenever another quarter of the channels is gone.
 
     A swap exchanges what went since the last stop for something that stays, so the order remains nested. The curve is
-    the compensated loss (METHODS F1). Where greedy elimination is optimal already, which is the rule, this is ``obs``
-    at a few times its cost. Without covariances: :func:`activation`.
+    the compensated loss (methods.md#loss). Where greedy elimination is optimal already, which is the rule, this is
+    ``obs`` at a few times its cost. Without covariances: :func:`activation`.
     """
     parts = conditioned(readers)
     if not parts:

@@ -18,9 +18,9 @@ _JITTER = 1e-12
 def pivoted_qr(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
     """QR with column pivoting on the channels' contributions ``vec(X_i W_i)`` (Zhang et al., CHaPR, arXiv 1908.03266).
 
-    Done as pivoted Cholesky factorisation of their Gram matrix (METHODS F4), which gives the same pivots from the
+    Done as pivoted Cholesky factorisation of their Gram matrix (methods.md#gram), which gives the same pivots from the
     covariance alone. Several readers stack their contributions; inputs that always stay are projected out. The curve
-    is the compensated loss (F1). Without covariances: :func:`activation`.
+    is the compensated loss (methods.md#loss). Without covariances: :func:`activation`.
     """
     parts = conditioned(readers)
     if not parts:

@@ -15,9 +15,9 @@ from .criterion import FROM_MOMENTS, ByReaders
 def zero_or_similar(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
     """The cheaper of two ways to go, per channel: into the bias, or into the best partner that is still there.
 
-    After the zero-out and similar criteria of Huang et al. (AFCP, IEEE TCAD 2022), in closed form (METHODS F6, levels
-    0 and 1). Backward greedy: a channel's cost includes what those that were copied from it lose. The curve adds up
-    the costs channel by channel. Without covariances: :func:`activation`.
+    After the zero-out and similar criteria of Huang et al. (AFCP, IEEE TCAD 2022), in closed form
+    (methods.md#stand-ins). Backward greedy: a channel's cost includes what those that were copied from it lose. The
+    curve adds up the costs channel by channel. Without covariances: :func:`activation`.
     """
     if not scales(readers):
         return activation(readers, form, rng)

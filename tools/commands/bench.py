@@ -34,16 +34,8 @@ def bench(
     found = measured.bench(
         paths, threads=threads, batch=batch, seconds=seconds, seed=seed, profiled=profile, input_shapes=input_shapes
     )
-    out.say(table.bench(found))
-    out.say(table.settings(found))
-    for note in found.notes:
-        out.say(note)
-    if second is not None:
-        out.say(table.verdict(found.latency))
-    if found.profile is not None:
-        out.say(table.operators(found.profile))
-        out.say(table.layers(found.profile))
-        out.say(table.overhead(found, found.profile))
+    for line in table.benched(found):
+        out.say(line)
     if json_file is not None:
         write_json(json_file, found.to_json())
         out.say(f"wrote {json_file}")

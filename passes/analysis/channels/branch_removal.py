@@ -7,7 +7,7 @@ import numpy as np
 from ....ir.errors import PreconditionError
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
-from ..layers.linear import linear_layers, stored_weight
+from ..layers.linear import linear_layers, stored_weight, takes_bias
 from ..layers.writing import stored_bias, write_bias
 from .branches import Cut, constant_shape, cut
 from .groups import Channels
@@ -87,7 +87,7 @@ def _constants(graph: Graph, channels: Channels, keep: Array, shifts: Mapping[st
     values = {}
     for name, shift in shifts.items():
         node, layer = graph.node(name), layers[name]
-        bias = 0.0 if node.op == "MatMul" else stored_bias(graph, node, layer)
+        bias = stored_bias(graph, node, layer) if takes_bias(node) else 0.0
         rank = len(context.shapes[layer.output])
         value = (bias + shift).reshape(constant_shape(layer, rank)).astype(stored_weight(graph, node, layer).dtype)
         labels = context.labels.get(layer.output)

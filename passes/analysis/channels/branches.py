@@ -13,7 +13,7 @@ import numpy as np
 from ....ir.arguments import permutation
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape
-from ..layers.linear import Linear, linear_layers
+from ..layers.linear import Linear, linear_layers, takes_bias
 from ..layers.writing import bias_place
 from .groups import Channels
 from .labels import Propagation
@@ -22,7 +22,6 @@ from .rules.table import ELEMENTWISE, UNARY
 
 _EVERYWHERE = frozenset({*ELEMENTWISE, *UNARY}) - {"PRelu"}  # a slope may not be larger than what it is applied to
 _QUANTISERS = frozenset({"DequantizeLinear", "QuantizeLinear"})
-_BIASED = frozenset({"Conv", "Gemm"})
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class _Walk:
         layer = self.layers.get(node.name)
         if layer is None or layer.input not in self.emptied:
             return None
-        biased = node.op in _BIASED and len(node.inputs) > 2 and bool(node.inputs[2].name)
+        biased = takes_bias(node) and len(node.inputs) > 2 and bool(node.inputs[2].name)
         if biased and bias_place(self.graph, node, layer) is None:
             return None
         self.readers.append(node.name)

@@ -43,7 +43,7 @@ class Sum(Counted):
         """Count a layer in the unit of :meth:`form`: of a product, for one row."""
         weights = layer.groups * layer.fan_in * layer.fan_out
         if self.name == "macs":
-            return weights * (layer.geometry.positions(sizes) if layer.geometry is not None else 1)
+            return weights * layer.positions(sizes)
         return weights * (itemsize if self.name == "bytes" else 1)
 
     def form(self, form: Form, layer: Linear, sizes: tuple[int, ...], itemsize: int) -> float:

@@ -78,6 +78,15 @@ class Form(Protocol):
         """
 
 
+def fitted(form: Form, weight: Array, cov: Array, mean: Array) -> tuple[Fitted, Array]:
+    """Fit a form to a layer as it is: ``weight`` (g, d, m), whose inputs have ``cov`` (g, d, d) and ``mean`` (g, d).
+
+    Returns it and what to add to the bias (g · m,), so that the outputs keep their mean.
+    """
+    found = form.fit(cov, cov @ weight)
+    return found, np.einsum("gdm,gd->gm", weight - found.matrix, mean).ravel()
+
+
 @runtime_checkable
 class Family(Protocol):
     """A kind of form."""

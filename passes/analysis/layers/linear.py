@@ -4,7 +4,7 @@
 one), d = inputs times taps, channel-major.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,6 @@ from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..channels.labels import SEEN_THROUGH
 from ..statistics.moments import conv_patches
-
-_OPERATORS = ("Conv", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,10 @@ class Linear:
     def taps(self) -> int:
         """How many positions of an input channel one output reads."""
         return int(np.prod(self.geometry.kernel)) if self.geometry is not None else 1
+
+    def positions(self, sizes: Sequence[int]) -> int:
+        """How many output positions an input of these spatial sizes gives; 1 for a product."""
+        return self.geometry.positions(sizes) if self.geometry is not None else 1
 
     def rows(self, x: Array, positions: Array | None = None) -> Array:
         """Lay out inputs as (g, rows, d), at sampled output positions for a convolution."""
@@ -96,33 +98,71 @@ def linear_layers(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Linear
     return found
 
 
+def takes_bias(node: Node) -> bool:
+    """Whether the third input of a linear operator is a bias; one without gets an Add behind it."""
+    return not node.domain and node.op in OPERATORS and OPERATORS[node.op].biased
+
+
 def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | None:
-    if node.op not in _OPERATORS:
+    operator = OPERATORS.get(node.op)
+    if operator is None:
         return None
     operands = node.inputs[:2]
     known = [is_stored(tensor) for tensor in operands]
-    if known[0] == known[1] or (known[0] and node.op != "MatMul"):
+    if known[0] == known[1] or (known[0] and not operator.either_side):
         return None
     index = int(known[1])
     x, weight = operands[1 - index].name, _stored_shape(operands[index])
-    ends = node.name, x, node.outputs[0].name, index
     if x not in shapes or node.outputs[0].name not in shapes:
         return None
-    if node.op == "Conv":
-        groups = int(node.attribute("group", opset, 1))
-        walk = geometry(node, opset, weight[2:])
-        return Linear(*ends, groups, int(np.prod(weight[1:])), weight[0] // groups, walk)
-    columns = index == 0
-    if len(weight) != 2 or (columns and len(shapes[x]) < 2) or (node.op == "Gemm" and not _plain(node, opset)):
+    return operator.layout(node, opset, (node.name, x, node.outputs[0].name, index), weight, len(shapes[x]))
+
+
+_Ends = tuple[str, str, str, int]
+
+
+def _conv(node: Node, opset: int, ends: _Ends, weight: Shape, _rank: int) -> Linear | None:
+    groups = int(node.attribute("group", opset, 1))
+    return Linear(*ends, groups, int(np.prod(weight[1:])), weight[0] // groups, geometry(node, opset, weight[2:]))
+
+
+def _gemm(node: Node, opset: int, ends: _Ends, weight: Shape, _rank: int) -> Linear | None:
+    scales = [node.attribute(name, opset, 1.0) for name in ("alpha", "beta")]
+    if len(weight) != 2 or scales != [1.0, 1.0] or node.attribute("transA", opset, 0):
         return None
-    transposed = columns or (node.op == "Gemm" and bool(node.attribute("transB", opset, 0)))
+    return _product(ends, weight, transposed=bool(node.attribute("transB", opset, 0)))
+
+
+def _matmul(_node: Node, _opset: int, ends: _Ends, weight: Shape, rank: int) -> Linear | None:
+    columns = ends[-1] == 0
+    if len(weight) != 2 or (columns and rank < 2):
+        return None
+    return _product(ends, weight, transposed=columns, columns=columns)
+
+
+def _product(ends: _Ends, weight: Shape, *, transposed: bool, columns: bool = False) -> Linear:
     fan_in, fan_out = weight[::-1] if transposed else weight
     return Linear(*ends, 1, fan_in, fan_out, transposed=transposed, columns=columns)
 
 
-def _plain(gemm: Node, opset: int) -> bool:
-    scales = [gemm.attribute(name, opset, 1.0) for name in ("alpha", "beta")]
-    return scales == [1.0, 1.0] and not gemm.attribute("transA", opset, 0)
+@dataclass(frozen=True)
+class Operator:
+    """How a linear operator lays its weight out: ``layout`` from the node, the opset, the names of its ends with the
+    place of the weight, the weight's shape and the rank of what it reads; None where it does more than a layer.
+
+    ``biased``: its third input is a bias; ``either_side``: the weight may be its first operand.
+    """
+
+    layout: Callable[[Node, int, _Ends, Shape, int], Linear | None]
+    biased: bool = True
+    either_side: bool = False
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "Conv": Operator(_conv),
+    "Gemm": Operator(_gemm),
+    "MatMul": Operator(_matmul, biased=False, either_side=True),
+}
 
 
 def is_stored(tensor: Tensor) -> bool:

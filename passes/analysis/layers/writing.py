@@ -4,9 +4,7 @@ import numpy as np
 
 from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
-from .linear import Linear, is_stored, stored_array, stored_weight
-
-_BIASED = ("Conv", "Gemm")
+from .linear import Linear, is_stored, stored_array, stored_weight, takes_bias
 
 
 def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None:
@@ -33,7 +31,7 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
 
 def writable(graph: Graph, node: Node, layer: Linear) -> bool:
     """Whether the weight belongs to this layer alone, as floats or signed codes, and the bias is stored or missing."""
-    if node.op in _BIASED and _has_third(node) and bias_place(graph, node, layer) is None:
+    if takes_bias(node) and _has_third(node) and bias_place(graph, node, layer) is None:
         return False
     tensor = node.inputs[layer.weight_index]
     if tensor.is_constant:
@@ -55,7 +53,7 @@ def _replace(graph: Graph, node: Node, index: int, array: Array) -> None:
 
 def bias_place(graph: Graph, node: Node, layer: Linear) -> tuple[Node, int] | None:
     """Find where the layer's bias is stored: its own third input, or a following Add that alone reads its output."""
-    if node.op in _BIASED:
+    if takes_bias(node):
         return (node, 2) if _has_third(node) and _is_bias(graph, node.inputs[2], layer) else None
     out = node.outputs[0]
     readers = out.consumers
@@ -113,7 +111,7 @@ def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
             holder.set_input(index, graph.constant(f"{node.name}_bias", form.astype(dtype)))
         return
     stored = graph.constant(f"{node.name}_bias", form.astype(dtype))
-    if node.op in _BIASED:
+    if takes_bias(node):
         node.set_inputs([*node.inputs[:2], stored])
     else:
         _add_after(graph, node, stored)

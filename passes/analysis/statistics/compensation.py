@@ -1,4 +1,4 @@
-"""Compensation inside the unpruned graph: zero some inputs of a layer and let the others make up for them (F1)."""
+"""Compensation inside the unpruned graph: zero some inputs of a layer and let the others make up for them."""
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -8,7 +8,7 @@ from .moments import factor
 
 
 def compensated(weight: Array, cov: Array, mean: Array, stays: Array, ridge: float) -> tuple[Array, Array]:
-    """Return the best weight without some inputs, and the shift of the bias (METHODS F1).
+    """Return the best weight without some inputs, and the shift of the bias (methods.md#loss).
 
     ``weight`` (d, m), ``cov`` (d, d) or (d,), ``mean`` (d,), ``stays`` (d,) bool. The result is (d, m) with zero rows
     where inputs went: ``W' = W_S + inv(S_SS + lam I) S_SP W_P`` with ``lam = ridge * mean(diag S)``; the shift is

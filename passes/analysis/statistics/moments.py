@@ -1,6 +1,6 @@
 """First and second moments of a layer's input and output from a stream of calibration batches (arrays only).
 
-All that the closed forms of selection and reconstruction need (METHODS F1-F6) is the mean and the covariance of the
+All that the closed forms of selection and reconstruction need (docs/methods.md) is the mean and the covariance of the
 im2col patches ``x`` a consumer reads, and their covariance with its wanted output ``y``. Memory is
 ``inputs * (inputs + outputs)`` doubles, whatever the number of samples.
 """

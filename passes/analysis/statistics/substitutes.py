@@ -1,4 +1,4 @@
-"""What may stand in for one removed channel: its mean, or an affine copy of another channel (arrays only, METHODS F6).
+"""What may stand in for one removed channel: its mean, or an affine copy of another channel (arrays only).
 
 A channel ``c`` of a layer ``y = x W + b`` has ``k`` inputs (taps). Replaced by its mean it costs
 ``tr(W_c^T S_cc W_c)``. Replaced tap by tap by ``a_t x_pt + const`` with ``a_t = S_ct,pt / S_pt,pt``, which a partner
@@ -48,8 +48,8 @@ def substitution_costs(readers: Sequence[Reader], units: int) -> tuple[Array, Ar
     """Return each unit's cost of going, summed over readers: (units,) for its mean, (units, units) for a copy.
 
     ``copies[c, p]`` is the cost of ``c`` copied from ``p``; infinite for ``p = c``. A reader without ``p``, or with
-    another number of taps for it, takes the mean. Costs are relative to each reader's output (METHODS F6); every
-    reader needs its (d, d) covariance. Cost d^2 + d m k a reader.
+    another number of taps for it, takes the mean. Costs are relative to each reader's output (methods.md#stand-ins);
+    every reader needs its (d, d) covariance. Cost d^2 + d m k a reader.
     """
     means, copies = np.zeros(units), np.zeros((units, units))
     for reader in readers:

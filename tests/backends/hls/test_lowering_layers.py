@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.lowering import lower
@@ -19,7 +19,6 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 AUTO = st.sampled_from(["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])
 
 
-@settings(deadline=None, max_examples=80)
 @given(PAIRS, PAIRS, PAIRS, st.tuples(*[st.integers(0, 2)] * 4), AUTO, st.sampled_from([1, 2, 4]), st.integers(1, 2))
 def test_convolution(size: Any, strides: Any, dilations: Any, pads: Any, auto: str, group: int, each: int) -> None:
     assume(dilations == (1, 1) or not auto.startswith("SAME"))  # onnxruntime refuses both at once
@@ -36,7 +35,6 @@ def test_convolution(size: Any, strides: Any, dilations: Any, pads: Any, auto: s
     assert layer.depthwise == (group == 4 and each == 1)
 
 
-@settings(deadline=None, max_examples=80)
 @given(st.sampled_from(["MaxPool", "AveragePool"]), PAIRS, PAIRS, st.data(), AUTO, st.booleans(), st.booleans())
 def test_pools(op: str, size: Any, strides: Any, data: Any, auto: str, ceil: bool, counted: bool) -> None:
     b, x = picture(3)

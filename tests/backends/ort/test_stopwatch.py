@@ -134,7 +134,7 @@ def noisy(rounds: int, truth: float, rng: np.random.Generator) -> Interval:
     return latency(sessions, [{}, {}], 60, most=rounds, clock=clock).ratio
 
 
-@pytest.mark.parametrize("rounds", [6, 25, 80])
+@pytest.mark.parametrize("rounds", [6, 40])
 def test_the_interval_holds_the_true_ratio_95_times_in_100(rounds: int) -> None:
     rng = np.random.default_rng(rounds)
     found = [noisy(rounds, 0.8, rng) for _ in range(1500)]

@@ -12,7 +12,7 @@ from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.manager import apply
 from tests.passes.allocate.devices import Staircase, decided, finished, flattering, kept, ranked, share
 
-NETWORKS = ["vgg_gap", "resnet_projection", "mobilenet_v2", "mlp"]
+NETWORKS = [("vgg_gap", 32), ("resnet_projection", 0), ("mobilenet_v2", 32), ("mlp", 0)]  # and how many samples
 
 
 def odd() -> onnx.ModelProto:
@@ -24,8 +24,7 @@ def odd() -> onnx.ModelProto:
     return b.model(b.head(x))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("count", [0, 32])
+@pytest.mark.parametrize(("name", "count"), NETWORKS)
 def test_the_pruned_network_is_in_time_at_edges_of_the_stairs(name: str, count: int) -> None:
     """Though the forecast is off by a factor that differs with the width."""
     device = Staircase(pace=flattering)
@@ -48,7 +47,7 @@ def test_without_measuring_the_forecast_would_miss() -> None:
     assert share(device, finished(graph, shared), shared.original) > 0.5
 
 
-@pytest.mark.parametrize("op", ["none", "Gemm", "Conv"])
+@pytest.mark.parametrize("op", ["none", "Conv"])
 def test_layers_that_the_device_does_not_tell_are_not_free(op: str) -> None:
     """onnxruntime puts nodes of its own in the place of some, of all convolutions where these are in half precision."""
     device = Staircase()
@@ -78,8 +77,7 @@ def test_what_is_in_time_already_stays_as_it_is(target: str) -> None:
     assert finished(graph, shared).to_model() == graph.to_model()
 
 
-@pytest.mark.parametrize("name", ["mlp", "mobilenet_v2"])
-@pytest.mark.parametrize("count", [0, 32])
+@pytest.mark.parametrize(("name", "count"), [("mlp", 0), ("mobilenet_v2", 32)])
 def test_out_of_reach(name: str, count: int) -> None:
     """What can be reached is said, and reached when less is allowed."""
     device = Staircase(pace=flattering)
@@ -168,7 +166,7 @@ def test_align_gives_the_tread() -> None:
     assert all(stays % 8 == 0 or stays in (4, width) for stays, width in kept(shared).values())
 
 
-@pytest.mark.parametrize("tread", [4, 8, 16])
+@pytest.mark.parametrize("tread", [4, 16])
 def test_the_multiple_that_pays_is_halved_for_narrow_groups(tread: int) -> None:
     """Until four multiples fit."""
     graph, shared = ranked(ZOO["vgg_gap"](), Staircase(tread), 32)

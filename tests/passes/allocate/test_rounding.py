@@ -22,7 +22,7 @@ def spent(ladder: list[Rung], places: list[int]) -> float:
     return float(sum(rung.costs[place] for rung, place in zip(ladder, places, strict=True)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_budget_holds_and_no_step_is_left_that_fits(seed: int) -> None:
     rng = np.random.default_rng(seed)

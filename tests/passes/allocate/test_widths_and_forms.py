@@ -8,7 +8,6 @@ import digits
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo import ZOO
 
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import TargetNotMetError
@@ -133,7 +132,7 @@ def test_on_a_trained_network_forms_are_no_worse_than_channels_alone() -> None:
 
 def test_twice_is_the_same_and_starts_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def once(cached: bool = True, target: str = "0.6") -> tuple[bytes, dict[str, str]]:
-        graph, shared = calibrated(ZOO["vgg_gap"](), 16)
+        graph, shared = calibrated(network("residual"), 16)
         graph = run("fold-constants,fold-batch-norm", graph, shared)
         shared.cache = DiskCache(tmp_path) if cached else None
         shared.original = graph

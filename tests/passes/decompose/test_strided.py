@@ -19,7 +19,7 @@ from tests.passes.decompose.rewriting import check, conv_case, degenerate, momen
 KERNELS = [(3, 3), (5, 5), (7, 7), (3, 5), (5,), (1, 3)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walk=walks())
 def test_all_taps_are_the_layer_itself(walk: dict[str, Any]) -> None:
     case = conv_case(3, 4, **walk)

@@ -55,14 +55,17 @@ def test_a_target_is_met(name: str) -> None:
     check(name, "macs=0.7x", 16)
 
 
-@pytest.mark.parametrize("kind", ["params", "bytes"])
-@pytest.mark.parametrize("name", ["conv_transpose_group", "concat_dense_chain", "ghost_module"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("conv_transpose_group", "params"), ("concat_dense_chain", "bytes"), ("ghost_module", "params")]
+)
 def test_other_costs_are_met(name: str, kind: str) -> None:
     check(name, f"{kind}=0.7x", 8)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 2, 3])
-@pytest.mark.parametrize("name", ["residual", "matmul", "grouped", "tiny", "depthwise_separable"])
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [("residual", 0), ("residual", 2), ("matmul", 1), ("grouped", 1), ("tiny", 3), ("depthwise_separable", 2)],
+)
 def test_few_samples_or_none_are_enough(name: str, samples: int) -> None:
     check(name, "macs=0.6x", samples)
 

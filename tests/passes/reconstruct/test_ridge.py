@@ -1,4 +1,4 @@
-"""Ridge regression from moments against lstsq on the raw samples, and the identities F1 and F5 of METHODS."""
+"""Ridge regression from moments against lstsq on the raw samples, and the identities of methods.md#loss and #drift."""
 
 import numpy as np
 import pytest

@@ -38,7 +38,7 @@ def taps(units: int, k: int, fixed: int = 0) -> Array:
 
 
 def loss(parts: Sequence[Part], gone: Sequence[int] | Array) -> float:
-    """METHODS F1, summed over parts."""
+    """The loss of methods.md#loss, summed over parts."""
     total = 0.0
     for part in parts:
         left = ~np.isin(part.unit, gone)

@@ -1,4 +1,4 @@
-"""The identities that the data criteria rest on (METHODS F1 to F4), on random data and against raw least squares."""
+"""The identities that the data criteria rest on (docs/methods.md), on random data and against raw least squares."""
 
 import numpy as np
 import pytest

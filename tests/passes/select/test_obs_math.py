@@ -25,7 +25,7 @@ def _even(units: int, k: int) -> np.ndarray:
 
 
 def _loss(consumers: list[Consumer], removed: np.ndarray | list[int], ridge: float = RIDGE) -> float:
-    """F1 of METHODS for each consumer, straight from its definition."""
+    """The loss of methods.md#loss for each consumer, straight from its definition."""
     total = 0.0
     for consumer in consumers:
         hessian = consumer.hessian + ridge * np.diagonal(consumer.hessian).mean() * np.eye(len(consumer.hessian))

@@ -1,4 +1,4 @@
-"""Means and copies: costs against explicit substitution (METHODS F6), and the greedy order against a slow one."""
+"""Means and copies: costs against explicit substitution (methods.md#stand-ins), the order against a slow one."""
 
 from collections.abc import Sequence
 

@@ -50,7 +50,7 @@ def every(network: Network) -> list[tuple[int, int]]:
     return [(speed(network, each).interval, total_multipliers(network, each)) for each in settings]
 
 
-@limits(deadline=None)
+@limits(max_examples=30)
 @given(tiny(), st.integers(0, 12))
 def test_no_settings_within_the_budget_are_faster(network: Network, spare: int) -> None:
     combinations = every(network)
@@ -60,7 +60,7 @@ def test_no_settings_within_the_budget_are_faster(network: Network, spare: int) 
     assert speed(network, settings).interval == min(cycles for cycles, taken in combinations if taken <= budget)
 
 
-@limits(deadline=None)
+@limits(max_examples=30)
 @given(tiny(), st.integers(0, 100))
 def test_no_settings_at_the_interval_take_fewer_multipliers(network: Network, spare: int) -> None:
     combinations = every(network)

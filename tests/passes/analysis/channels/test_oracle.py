@@ -21,12 +21,16 @@ COMPUTED = {"shape_flatten", "shape_flatten_open", "slice_shape_end", "weight_tr
 
 @pytest.mark.parametrize("name", ZOO)
 def test_removing_equals_masking(name: str) -> None:
+    """And the oracle can fail: what it compares with is another function than the original."""
     model = ZOO[name]()
     graph, inputs = graph_of(model), feeds(model, seed=0)
     channels = analyse(graph)
     for seed in range(3):
         kept = some(channels, np.random.default_rng(seed))
         assert oracle_error(graph, channels, kept, inputs) < TOLERANCE
+    if name not in WITHOUT_A_RULE | COMPUTED:
+        kept = half(channels, np.random.default_rng(0))
+        assert distance(graph, masked(graph, channels, kept), inputs) > 1e3 * TOLERANCE
 
 
 @pytest.mark.parametrize("name", sorted(COMPUTED))
@@ -44,16 +48,6 @@ def test_removing_equals_masking_after_folding(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(WITHOUT_A_RULE | COMPUTED))
 def test_nothing_is_free_where_nothing_is_known(name: str) -> None:
     assert all(group.width == 1 for group in analyse(graph_of(ZOO[name]())).groups)
-
-
-@pytest.mark.parametrize("name", sorted(ZOO.keys() - WITHOUT_A_RULE - COMPUTED))
-def test_a_mask_changes_the_outputs(name: str) -> None:
-    """The oracle can fail: what it compares with is another function than the original."""
-    model = ZOO[name]()
-    graph, inputs = graph_of(model), feeds(model, seed=0)
-    channels = analyse(graph)
-    kept = half(channels, np.random.default_rng(0))
-    assert distance(graph, masked(graph, channels, kept), inputs) > 1e3 * TOLERANCE
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
