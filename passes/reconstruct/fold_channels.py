@@ -1,6 +1,6 @@
 """``fold-channels``: let what stays absorb the removed channels, in closed form, with the statistics at hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from ..analysis.layers.writing import stored_bias, writable, write_bias, write_w
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.view import View
 from ..base import Context, Outcome
+from .standing import standing
 from .substitution import choose_partners, into_mean, into_partners, into_survivors, survivor_shares
 
 WAYS = ("mean", "partner", "survivors")
@@ -45,7 +46,8 @@ class FoldChannels:
         moments, keep = context.moments(plan.reference, plan.rows), plan.class_mask(graph)
         if keep is None:
             return Outcome(False, ("channels are gone that the original's groups cannot tell apart: nothing folded",))
-        fold = _Fold(graph, plan.reference, keep, moments)
+        here = standing(graph, plan.reference.graph, plan.written)
+        fold = _Fold(graph, plan.reference, keep, moments, here)
         changed = fold.write(fold.matrices(self.into))
         return Outcome(changed > 0, (f"{changed} layers absorbed removed channels",), {"layers_folded": changed})
 
@@ -53,14 +55,15 @@ class FoldChannels:
 class _Fold:
     """A pruned graph, the original, and the layers of both that can be rewritten."""
 
-    def __init__(self, graph: Graph, reference: View, keep: Array, moments: Mapping[str, InputMoments]) -> None:
+    def __init__(
+        self, graph: Graph, reference: View, keep: Array, moments: Mapping[str, InputMoments], here: Set[str]
+    ) -> None:
         self.graph, self.keep, self.moments = graph, keep, moments
         self.dense, self.channels = reference.graph, reference.channels
         self.surgery = Surgery(self.dense, self.channels.context, keep)
         slim = linear_layers(graph, self.surgery.shapes_after())
-        self.slim = {
-            name: layer for name, layer in slim.items() if name in moments and writable(graph, graph.node(name), layer)
-        }
+        able = here & moments.keys()
+        self.slim = {n: layer for n, layer in slim.items() if n in able and writable(graph, graph.node(n), layer)}
         self.layers = {name: layer for name, layer in reference.layers.items() if name in self.slim}
 
     def matrices(self, into: str) -> dict[str, tuple[Array, Array]]:

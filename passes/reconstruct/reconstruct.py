@@ -14,6 +14,7 @@ from ...ir.feeds import Calibration
 from ...ir.graph import Graph
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
+from .standing import standing
 from .sweep import Sweep
 from .weight_only import repair
 
@@ -69,5 +70,6 @@ def _from_weights(graph: Graph, context: Context) -> Outcome:
     if reference is None or keep is None:
         note = "no calibration data, and channels are gone that the original's groups cannot tell apart"
         return Outcome(False, (f"{note}: nothing repaired",))
-    repaired = repair(graph, reference.graph, reference.channels, keep, WEIGHT_ONLY_RIDGE)
+    here = standing(graph, reference.graph, context.plan.written)
+    repaired = repair(graph, reference.graph, reference.channels, keep, WEIGHT_ONLY_RIDGE, here)
     return Outcome(repaired > 0, (f"no calibration data: {repaired} layers repaired from weights alone",))

@@ -2,7 +2,7 @@
 and folded into every reader. Interpolation as in CHaPR (arXiv 1908.03266); the guess from weights alone is ours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,10 @@ class _Mixing:
     share: Array
 
 
-def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: float) -> int:
-    """Rewrite the readers of every shortened group in ``graph``; return how many layers changed."""
+def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: float, here: Container[str]) -> int:
+    """Rewrite the readers of every shortened group in ``graph``, of the nodes that stand ``here`` as they did in
+    ``dense``; return how many layers changed.
+    """
     context = channels.context
     layers = channels.layers
     mixings = _mixings(dense, channels, layers, keep, ridge)
@@ -40,7 +42,7 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
     changed = 0
     for end in context.contractions:
         layer = layers.get(end.node)
-        if layer is None or layer.groups > 1:
+        if layer is None or layer.groups > 1 or end.node not in here:
             continue
         weight = nodes[end.node].inputs[layer.weight_index]
         if not weight.is_constant or len(weight.consumers) > 1 or weight.name not in tensors:

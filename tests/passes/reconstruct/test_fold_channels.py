@@ -132,7 +132,7 @@ def test_the_pruned_graph_is_the_original_with_folded_weights(name: str, way: st
     reference, keep = shared.plan.reference, shared.plan.class_mask(copy)
     assert reference is not None and keep is not None
     channels, moments = reference.channels, shared.moments(reference)
-    fold = _Fold(copy, reference, keep, moments)
+    fold = _Fold(copy, reference, keep, moments, {node.name for node in copy.nodes})
     written = fold.matrices(way)
     kept = {group.name: group.cells[keep[group.cells]] for group in channels.groups}
     rest = {end.node for end in channels.context.contractions} - written.keys()
