@@ -97,9 +97,8 @@ class Plan:
         """Take the graph as it is for the reference, unless there is one."""
         if self.reference is not None:
             return self
-        return replace(
-            self, reference=view.frozen(), kept={}, formed=frozenset(), rows=self.ranking.rows if self.ranking else 0
-        )
+        rows = self.ranking.rows if self.ranking else 0
+        return replace(self, reference=view.frozen(), kept={}, formed=frozenset(), rows=rows)
 
     def class_mask(self, graph: Graph) -> Array | None:
         """Return one bool a class id of the reference: whether it is left in ``graph``, which the plan describes; None
