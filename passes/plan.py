@@ -35,8 +35,8 @@ class Plan:
 
     ``reference``: the graph before any lossy change, with its analyses; ``kept``: what is left of its tensors;
     ``changes``: what is left of the tensors of the model as it was given, whichever passes have shortened them;
-    ``rows``: how many positions its statistics are taken from. ``written``: the layers that stand in another form, by
-    node name.
+    ``formed``: the nodes whose layers have taken another form since; ``written``: those forms, by node name, as long as
+    they stand as they were written. ``rows``: how many positions statistics of the reference are taken from.
     ``curves``: the error of every ranked group after 0, 1, … rounds, (rounds + 1,), that a decision came from.
     ``alternatives``: other decisions, the first one among them, of which one is to be carried out.
     """
@@ -46,6 +46,7 @@ class Plan:
     kept: Origins = field(default_factory=dict)
     changes: Origins = field(default_factory=dict)
     rows: int = 0
+    formed: frozenset[str] = frozenset()
     written: Mapping[str, Written] = field(default_factory=dict)
     ranking: Ranking | None = None
     offers: tuple[Offer, ...] | None = None
@@ -73,6 +74,7 @@ class Plan:
             kept=self.kept if "reference" in preserved else {},
             changes=self.changes,
             rows=self.rows,
+            formed=self.formed if "reference" in preserved else frozenset(),
             written=self.written if "written" in preserved else {},
             ranking=self.ranking if "ranking" in preserved else None,
             offers=self.offers if "offers" in preserved else None,
@@ -95,7 +97,8 @@ class Plan:
         """Take the graph as it is for the reference, unless there is one."""
         if self.reference is not None:
             return self
-        return replace(self, reference=view.frozen(), kept={}, rows=self.ranking.rows if self.ranking else 0)
+        rows = self.ranking.rows if self.ranking else 0
+        return replace(self, reference=view.frozen(), kept={}, formed=frozenset(), rows=rows)
 
     def class_mask(self, graph: Graph) -> Array | None:
         """Return one bool a class id of the reference: whether it is left in ``graph``, which the plan describes; None

@@ -54,7 +54,8 @@ class Decompose:
         if inputs is None or not decided:
             return Outcome(False, ("every layer keeps its form",), plan=plan)
         written, outcome = self._write(graph, context, inputs, decided)
-        return replace(outcome, plan=replace(plan, written={**plan.written, **written}, ranking=None, offers=None))
+        plan = replace(plan, formed=plan.formed | written.keys(), written={**plan.written, **written})
+        return replace(outcome, plan=replace(plan, ranking=None, offers=None))
 
     def _write(
         self, graph: Graph, context: Context, inputs: Inputs, forms: Mapping[str, Form]

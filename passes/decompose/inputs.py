@@ -35,7 +35,7 @@ class Inputs:
         if context.calibration is None:
             return Inputs(layers, shapes, {}, {})
         plan = context.plan
-        if plan.reference is not None and not plan.written:
+        if plan.reference is not None and not plan.formed:
             keep = plan.class_mask(graph)
             if keep is not None:
                 return Inputs(layers, shapes, context.moments(plan.reference, plan.rows), _rows(plan.reference, keep))

@@ -46,7 +46,7 @@ class FoldChannels:
         moments, keep = context.moments(plan.reference, plan.rows), plan.class_mask(graph)
         if keep is None:
             return Outcome(False, ("channels are gone that the original's groups cannot tell apart: nothing folded",))
-        here = standing(graph, plan.reference.graph, plan.written)
+        here = standing(graph, plan.reference.graph, plan.formed)
         fold = _Fold(graph, plan.reference, keep, moments, here)
         changed = fold.write(fold.matrices(self.into))
         return Outcome(changed > 0, (f"{changed} layers absorbed removed channels",), {"layers_folded": changed})

@@ -40,7 +40,7 @@ class Reconstruct:
         """Rewrite weights and biases; where nothing was removed or rewritten, do nothing. Raises UsageError."""
         if self.ridge < 0 or self.rounds < 0 or min(self.steps, self.sweeps, self.samples) < 1:
             raise UsageError("ridge and rounds must not be negative, steps, sweeps and samples at least 1")
-        if not context.plan.kept and not context.plan.written:
+        if not context.plan.kept and not context.plan.formed:
             return Outcome(False, ("nothing was removed, so nothing to reconstruct",))
         if context.calibration is None:
             return _from_weights(graph, context)
@@ -70,6 +70,6 @@ def _from_weights(graph: Graph, context: Context) -> Outcome:
     if reference is None or keep is None:
         note = "no calibration data, and channels are gone that the original's groups cannot tell apart"
         return Outcome(False, (f"{note}: nothing repaired",))
-    here = standing(graph, reference.graph, context.plan.written)
+    here = standing(graph, reference.graph, context.plan.formed)
     repaired = repair(graph, reference.graph, reference.channels, keep, WEIGHT_ONLY_RIDGE, here)
     return Outcome(repaired > 0, (f"no calibration data: {repaired} layers repaired from weights alone",))

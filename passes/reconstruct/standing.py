@@ -5,8 +5,8 @@ from collections.abc import Container
 from ...ir.graph import Graph, Node
 
 
-def standing(graph: Graph, reference: Graph, written: Container[str]) -> set[str]:
-    """Name the nodes that lie between the same tensors in both graphs, but for those ``written`` in another form.
+def standing(graph: Graph, reference: Graph, formed: Container[str]) -> set[str]:
+    """Name the nodes that lie between the same tensors in both graphs, but for those that have taken another form.
 
     Others compute something else: an exact pass has folded a neighbour into them.
     """
@@ -14,7 +14,7 @@ def standing(graph: Graph, reference: Graph, written: Container[str]) -> set[str
     return {
         node.name
         for node in reference.nodes
-        if node.name in nodes and node.name not in written and _ends(nodes[node.name]) == _ends(node)
+        if node.name in nodes and node.name not in formed and _ends(nodes[node.name]) == _ends(node)
     }
 
 

@@ -34,7 +34,7 @@ class Sweep:
         self.rounds, self.steps = rounds, steps
         plan = context.plan
         assert plan.reference is not None
-        self.reference, self.kept, self.written = plan.reference, plan.kept, plan.written
+        self.reference, self.kept, self.formed, self.written = plan.reference, plan.kept, plan.formed, plan.written
         self.dense = plan.reference.graph
         self.reads = {node.name: [tensor.name for tensor in node.inputs] for node in self.dense.nodes}
         self.rng = context.rng()
@@ -79,7 +79,7 @@ class Sweep:
         """Name the nodes whose inputs are not what they were."""
         ends = self.reference.channels.context.contractions
         changed = {end.node for end in ends if self.reads[end.node][end.operand] in self.kept}
-        changed |= set(self.written) | self._moved()
+        changed |= self.formed | self._moved()
         for node in self.dense.nodes:
             reads = (*node.inputs, *node.captures())
             if any(t.producer is not None and t.producer.name in changed for t in reads):

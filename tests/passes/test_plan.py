@@ -90,7 +90,7 @@ def full() -> Plan:
     graph, shared = calibrated(network("residual"), 8)
     run("decompose{share=0.7},select-channels,offer-forms,allocate{target=macs=0.5x}", graph, shared)
     plan = shared.plan
-    assert plan.ranking is not None and plan.written
+    assert plan.ranking is not None and plan.written and plan.formed == plan.written.keys()
     offers, left = (), {"conv_0_out": Origin(1, np.arange(4).reshape(1, 4, 1, 1), 24)}
     return replace(plan, offers=offers, kept=left, curves={"g": np.zeros(3)}, alternatives=(plan.decision,) * 2)
 
@@ -109,6 +109,7 @@ def test_the_next_version_has_what_is_preserved_and_nothing_else(fact: str) -> N
     assert after.kept == (plan.kept if fact == "reference" else {})
     assert after.curves == (plan.curves if fact == "ranking" else {})
     assert after.written == (plan.written if fact == "written" else {})
+    assert after.formed == (plan.formed if fact == "reference" else frozenset())
     assert after.decision.widths == (plan.decision.widths if fact == "widths" else None)
     assert after.decision.forms == (plan.decision.forms if fact == "forms" else None)
 

@@ -11,6 +11,7 @@ from zoo import ARCHITECTURES, ZOO, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
@@ -20,7 +21,7 @@ from optimise_onnx.passes.analysis.channels.readers import Reader
 from optimise_onnx.passes.analysis.layers.linear import stored_weight
 from optimise_onnx.passes.analysis.layers.writing import stored_bias, write_bias, write_weight
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct.fold_channels import WAYS, FoldChannels, _Fold, folded
 from optimise_onnx.passes.reconstruct.substitution import choose_partners, survivor_shares
@@ -202,3 +203,22 @@ def test_when_there_is_nothing_to_do() -> None:
         apply(FoldChannels(), digits.network().copy(), digits.context())
     with pytest.raises(UsageError, match="cannot go into 'dust'"):
         apply(FoldChannels("dust"), graph, shared)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_layers_that_do_not_stand_as_they_did_are_left_alone(way: str) -> None:
+    """A normalisation is folded into most of them, or they have taken another form: writing what was would undo it."""
+    model = ZOO["resnet_projection"]()
+    unseen, removal = feeds(model, 5, 32), "select-channels{keep=0.7},remove-channels"
+    for text in (
+        f"{removal},fold-batch-norm",
+        f"{removal},decompose{{share=0.7}}",
+        f"decompose{{forms=grouped,share=0.7}},{removal}",
+        f"decompose{{forms=strided,share=0.5}},fold-batch-norm,{removal}",
+    ):
+        graph = graph_of(model)
+        shared = Context(OrtRunner(1), graph.copy(), Calibration.from_arrays(feeds(model, 0, 64)))
+        PassManager.parse(text).run(graph, shared)
+        before, macs = distance(shared.original, graph, unseen), total(cost(graph)).macs
+        apply(FoldChannels(way), graph, shared)
+        assert distance(shared.original, graph, unseen) <= 1.02 * before and total(cost(graph)).macs == macs

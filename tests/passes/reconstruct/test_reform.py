@@ -183,3 +183,15 @@ def test_divergence_falls_on_a_trained_network(family: str) -> None:
     plain = digits.run(f"decompose{{forms={family},share=0.4}}", shared)
     solved = digits.run("reconstruct", shared, plain.copy())
     assert digits.examiner().of(solved) < 0.7 * digits.examiner().of(plain)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_forms_are_repaired_after_an_exact_pass_too(family: str) -> None:
+    """As layers of their own, where their forms are not known to stand any more."""
+    model = ARCHITECTURES["resnet_projection"]()
+    graph, shared = calibrated(model, 64)
+    plain = run(f"decompose{{forms={family},share=0.6}},fold-batch-norm", graph, shared)
+    assert shared.plan.formed and not shared.plan.written
+    solved = run("reconstruct", plain, shared)
+    examiner = judge(graph, Calibration.from_arrays(feeds(model, 9, 32)), OrtRunner(1))
+    assert examiner.of(solved) < 0.9 * examiner.of(plain)

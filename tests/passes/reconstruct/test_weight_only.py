@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 from oracle import distance, graph_of, run
-from zoo import feeds
+from zoo import ZOO, feeds
 from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
@@ -13,7 +13,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.channels.ranking import GroupRanking, Ranking
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
@@ -107,3 +107,14 @@ def test_it_helps_the_trained_network() -> None:
     plain = digits.examiner().of(graph)
     apply(Reconstruct(), graph, shared)
     assert digits.examiner().of(graph) < plain
+
+
+@pytest.mark.parametrize("between", ["fold-batch-norm", "decompose{share=0.7}"])
+def test_what_a_pass_between_has_done_to_a_layer_is_not_undone(between: str) -> None:
+    model = ZOO["resnet_projection"]()
+    graph, unseen = graph_of(model), feeds(model, 5, 32)
+    shared = Context(OrtRunner(1), graph.copy())
+    PassManager.parse(f"select-channels{{keep=0.7}},remove-channels,{between}").run(graph, shared)
+    before = distance(shared.original, graph, unseen)
+    apply(Reconstruct(), graph, shared)
+    assert distance(shared.original, graph, unseen) < 1.02 * before
