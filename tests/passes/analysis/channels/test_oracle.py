@@ -24,7 +24,7 @@ def test_removing_equals_masking(name: str) -> None:
     """And the oracle can fail: what it compares with is another function than the original."""
     model, graph, channels = known(name)
     inputs = feeds(model, seed=0)
-    for seed in range(3):
+    for seed in range(2):
         kept = some(channels, np.random.default_rng(seed))
         assert oracle_error(graph, channels, kept, inputs) < TOLERANCE
     if name not in WITHOUT_A_RULE | COMPUTED:
