@@ -179,3 +179,19 @@ def test_align_that_is_no_width(folder: Path, run: Runs, align: str) -> None:
     found = run(*MACS, f"--align={align}")
     assert found.code == 2 and found.out == "" and "is no width" in found.err
     assert nothing_written(folder)
+
+
+def test_a_pipeline_asks_the_device_too(folder: Path, run: Runs, device: str) -> None:
+    steps = "select-channels{criterion=magnitude},allocate{target=latency=0.6x},remove-channels,reconstruct"
+    asked = ("run", "in.onnx", "-o", "out.onnx", "--passes", f"fold-constants,fold-batch-norm,{steps}")
+    assert run(*asked, "--latency-command", device).code == 0
+    before, after = ((folder / name).stat().st_size for name in ("in.onnx", "out.onnx"))
+    assert 0.45 * before < after <= 0.63 * before
+
+
+def test_a_pipeline_knows_what_pays_here(folder: Path, run: Runs, four: None) -> None:
+    for align, multiple in ((0, 2), (8, 8)):
+        steps = f"select-channels{{criterion=magnitude}},allocate{{target=macs=0.6x,align={align}}},remove-channels"
+        assert run("run", "in.onnx", "-o", "out.onnx", "--passes", f"fold-constants,fold-batch-norm,{steps}").code == 0
+        before, after = (widths(folder / name) for name in ("in.onnx", "out.onnx"))
+        assert after != before and all(w == before[name] or w % multiple == 0 for name, w in after.items())
