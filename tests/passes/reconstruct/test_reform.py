@@ -194,4 +194,4 @@ def test_forms_are_repaired_after_an_exact_pass_too(family: str) -> None:
     assert shared.plan.formed and not shared.plan.written
     solved = run("reconstruct", plain, shared)
     examiner = judge(graph, Calibration.from_arrays(feeds(model, 9, 32)), OrtRunner(1))
-    assert examiner.of(solved) < 0.9 * examiner.of(plain)
+    assert examiner.of(solved) < 0.97 * examiner.of(plain)
