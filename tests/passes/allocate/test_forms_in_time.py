@@ -73,5 +73,5 @@ def test_forms_out_of_reach_with_less_allowed() -> None:
 
 def test_forms_out_of_reach_are_told_in_shares() -> None:
     graph, shared = offered(Staircase(), "residual")
-    with pytest.raises(TargetNotMetError, match="of the original's time"):
+    with pytest.raises(TargetNotMetError, match="found is 0.018 of the original's"):
         decided(graph, shared, "latency=0.001x")
