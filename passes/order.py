@@ -100,7 +100,8 @@ def _check_pending(step: Any, by: Mapping[str, str]) -> None:
         who, again = by[fact] or "an earlier run", fact in declared(step, "provides")
         if again or fact not in declared(step, "preserves"):
             does = f"decides {fact} again" if again else "rewrites the graph"
+            way = "the two" if who == step.name else f"{who} and {step.name}, or {step.name} before {who}"
             raise UsageError(
                 f"{step.name} {does} before the {fact} that {who} has decided are carried out",
-                hint=f"put {_DONE_BY[fact]} between {who} and {step.name}, or {step.name} before {who}",
+                hint=f"put {_DONE_BY[fact]} between {way}",
             )

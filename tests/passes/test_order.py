@@ -42,7 +42,8 @@ def test_a_choice_is_never_lost(text: str, fact: str, maker: str, breaker: str) 
     said, way = str(caught.value), caught.value.hint
     assert said.startswith(f"{breaker} ") and f"the {fact} that {maker} has decided" in said and "\n" not in said
     carrier = {"widths": "remove-channels", "forms": "decompose"}[fact]
-    assert way == f"put {carrier} between {maker} and {breaker}, or {breaker} before {maker}"
+    apart = f"{maker} and {breaker}, or {breaker} before {maker}"
+    assert way == f"put {carrier} between {'the two' if maker == breaker else apart}"
 
 
 RANKING = "ranking of the channels"
