@@ -149,11 +149,11 @@ class Settings(Running):
         return {name: value for name, value in told.items() if value not in (None, "", ())}
 
 
-def documented(kind: type[Running], *, besides: Sequence[str] = ()) -> str:
+def documented(kind: type[Running]) -> str:
     """List options as text for a docstring, a line each, with their defaults."""
     lines = []
     for each in fields(kind):
-        if each.name in besides or "about" not in each.metadata:
+        if "about" not in each.metadata:
             continue
         default = "" if each.default is MISSING else f" (default {each.default!r})"
         lines.append(f"    {each.name}: {each.metadata['about']}{default}")
