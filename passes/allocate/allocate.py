@@ -1,20 +1,15 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import ClassVar
-
-import numpy as np
 
 from ...ir.errors import TargetNotMetError, UsageError
 from ...ir.graph import Array, Graph
 from ..analysis.channels.branches import droppable
-from ..analysis.channels.groups import Group
 from ..analysis.channels.ranking import Ranking
-from ..analysis.channels.readers import readers
 from ..analysis.costs.target import Target
 from ..analysis.layers.forms import Offer
-from ..analysis.statistics.input_moments import LazyMoments
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
 from ..order import ALL
@@ -23,33 +18,38 @@ from .bisection import WidthSearch, fitted
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
+from .curves import error_curves, moments_of
 from .form_sensitivity import Substitutes, sensitivities
 from .latency_limit import Limit, alternatives, timed
 from .latency_model import LatencyModel
 from .measured_search import Candidate
-from .probe import Probe
 from .problem import Choice, Ints, Problem, Widths
 from .stages import residual_stream, stages
 from .uniform import uniform
 from .widths_and_forms import Chosen, JointSearch
 
-_TIE_BREAK = 1e-9
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
 _METHODS = ("bisect", "global", "uniform")
 
 
 @dataclass(frozen=True)
 class Decided:
-    """A choice, the task whose groups and menus it is from, and figures for the report."""
+    """A choice, the task whose groups and menus it is from, figures for the report, and the error curves it is from."""
 
     task: Problem
     choice: Ints | Floats
     figures: dict[str, float]
+    curves: list[Array] = field(default_factory=list)
 
     @staticmethod
-    def of(task: Problem, found: Candidate[Floats], limit: Limit) -> "Decided":
+    def of(task: Problem, found: Candidate[Floats], limit: Limit, curves: list[Array]) -> "Decided":
         """Take over what was measured."""
-        return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found))
+        return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found), curves)
+
+    @property
+    def sensitivities(self) -> dict[str, Array]:
+        """The error curve of every group, by its name; of a method that measures none, nothing."""
+        return {group.name: curve for group, curve in zip(self.task.groups, self.curves, strict=False)}
 
     @cached_property
     def decision(self) -> Decision:
@@ -102,7 +102,8 @@ class Allocate:
         decided = decide(graph, context, ranking, target, offers)
         alternatives = tuple(_as_offered(one.decision, plan) for one in decided)
         chosen = alternatives[0] if alternatives else _as_offered(Decision({}, {}), plan)
-        plan = replace(plan, ranking=ranking, offers=None, decision=chosen, alternatives=alternatives)
+        curves = decided[0].sensitivities if decided else {}
+        plan = replace(plan, ranking=ranking, offers=None, curves=curves, decision=chosen, alternatives=alternatives)
         if not decided:
             return Outcome(False, (f"{target} is met already",), plan=plan)
         return Outcome(False, (f"widths chosen for {target}",), dict(chosen.figures), plan)
@@ -143,11 +144,11 @@ class Allocate:
             return [Decided(task, self._settled(task, _alike(task)), {})]
         if self.allocation == "bisect":
             return [self._bisected(task, context)]
-        curves = self._curves(task, context)
+        curves = error_curves(task, context, self.samples)
         if task.offers:
             return [self._joint(task, context, curves)]
         choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
-        return [Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))})]
+        return [Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))}, curves)]
 
     def _in_time(
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
@@ -165,13 +166,13 @@ class Allocate:
         widths = Widths(tread, self.max_ratio, halved=self.align == 0)
         solved = context.calibration is not None
         plain = timed(Problem.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
-        curves, tasks = self._curves(plain, context), [plain]
+        curves, tasks = error_curves(plain, context, self.samples), [plain]
         if offers:
             meter = clock.with_forms(offers) if limit.device.separable else clock.meter
             task = Problem.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
             joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
             tasks += [joint.task] if joint is not None else []
-        found = [Decided.of(each, one, limit) for each in tasks for one in alternatives(each, curves, limit)]
+        found = [Decided.of(each, one, limit, curves) for each in tasks for one in alternatives(each, curves, limit)]
         distinct = {repr((one.decision.widths, one.decision.forms)): one for one in reversed(found)}
         kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
         within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
@@ -184,46 +185,18 @@ class Allocate:
         """Choose widths and forms. Raises TargetNotMetError."""
         found = self._searched(task, context, curves)
         if found is None:
-            return Decided(task, self._settled(task, None), {})
-        return Decided(found.task, found.choice, {"error_predicted": found.divergence})
+            return Decided(task, self._settled(task, None), {}, curves)
+        return Decided(found.task, found.choice, {"error_predicted": found.divergence}, curves)
 
     def _searched(self, task: Problem, context: Context, curves: list[Array]) -> Chosen | None:
-        layers, moments = sensitivities(task, context, self.samples), _moments(context, task)
+        layers, moments = sensitivities(task, context, self.samples), moments_of(context, task)
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
         return JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
 
-    def _curves(self, task: Problem, context: Context) -> list[Array]:
-        """Return every group's error curve: measured with data, else the ranking's own; strictly rising either way."""
-        curves = [_proxy(task.ranking, group) for group in task.groups]
-        if context.calibration is not None:
-            ranked = [group for group in task.groups if group.name in task.ranking.groups]
-            rankings = [task.ranking.groups[group.name] for group in ranked]
-            moments = _moments(context, task)
-            depends = [self.samples, list(moments.key), [[r.order, r.curve] for r in rankings]]
-            depends.append([group.name in task.ranking.droppable for group in ranked])
-            arrays = context.remember("curves", task.graph, depends, partial(self._probed, task, context, ranked))
-            numbers = {group.name: number for number, group in enumerate(ranked)}
-            curves = [
-                np.asarray(arrays[f"curve_{numbers[group.name]}"]) if group.name in numbers else curve
-                for group, curve in zip(task.groups, curves, strict=True)
-            ]
-        step = _TIE_BREAK * (max((float(curve[-1]) for curve in curves), default=0.0) or 1.0)
-        return [curve + step * np.arange(len(curve)) for curve in curves]
-
-    def _probed(self, task: Problem, context: Context, ranked: list[Group]) -> dict[str, Array]:
-        """Measure every ranked group's curve; return it under the group's number."""
-        chosen = judge(task.graph, context.judging(self.samples), context.runner)
-        probe = Probe.of(task.graph, task.ranking, _moments(context, task), chosen)
-        found = {}
-        for number, group in enumerate(ranked):
-            context.progress("measuring sensitivity", number / len(ranked))
-            found[f"curve_{number}"] = _measured(probe, group)
-        return found
-
     def _bisected(self, task: Problem, context: Context) -> Decided:
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
-        probe = CumulativeProbe.of(task.graph, task.ranking, _moments(context, task), chosen)
+        probe = CumulativeProbe.of(task.graph, task.ranking, moments_of(context, task), chosen)
         known: dict[bytes, float] = {}
         levels = task.levels()
         most = 1 + self.rounds * self.probes * sum(len(level) > 1 for level in levels)
@@ -261,10 +234,6 @@ def _as_offered(decision: Decision, plan: Plan) -> Decision:
     return decision if plan.offers is not None else replace(decision, forms=None)
 
 
-def _moments(context: Context, task: Problem) -> LazyMoments:
-    return context.moments(context.view(task.graph), task.ranking.rows)
-
-
 def _alike(task: Problem) -> Ints | None:
     """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
     stream = residual_stream(task.graph, task.ranking.channels)
@@ -276,19 +245,3 @@ def _alike(task: Problem) -> Ints | None:
         if kept is not None:
             return kept
     return None
-
-
-def _measured(probe: Probe, group: Group) -> Array:
-    """The probed curve; of a droppable group its end is measured too, with every reader's input at its mean."""
-    curve = probe.curve(group)
-    if group.name not in probe.ranking.droppable:
-        return curve
-    reading = readers(probe.graph, probe.ranking.channels, group, probe.layers, probe.moments, probe.weights)
-    whole = probe.divergence(group, group.width, reading)
-    return np.append(np.minimum(curve[:-1], whole), whole)
-
-
-def _proxy(ranking: Ranking, group: Group) -> Array:
-    """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
-    ranked = ranking.groups.get(group.name)
-    return np.asarray(ranked.curve) if ranked is not None else np.zeros(group.width + 1)

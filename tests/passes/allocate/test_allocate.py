@@ -187,3 +187,15 @@ def test_the_same_decision_twice() -> None:
         digits.run("select-channels,allocate{target=macs=0.5x}", shared)
         found.append(shared.plan.decision.widths)
     assert found[0] and found[0] == found[1]
+
+
+def test_the_plan_keeps_the_error_curves_that_the_choice_came_from() -> None:
+    model = ARCHITECTURES["resnet_projection"]()
+    for data in (None, feeds(model, 0, 16)):
+        _, plan = shrunk(graph_of(model), "macs=0.6x", data)
+        widths = {name: group.width for name, (_, group) in kept(plan).items()}
+        assert set(plan.curves) == set(widths)
+        for name, curve in plan.curves.items():
+            assert len(curve) - 1 in (widths[name], widths[name] + 1) and (np.diff(curve) > 0).all()
+        _, alike = shrunk(graph_of(model), "macs=0.6x", data, allocation="uniform")
+        assert alike.curves == {}
