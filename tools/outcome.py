@@ -15,8 +15,9 @@ from ..ir.shapes import input_sizes
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import analyse
 from . import evaluation, sizing
+from .caveats import caveats, unrepaired
 from .compression import Executed
-from .measure import Metric, measure
+from .measure import Metric, compared
 from .report import Aim, Report, pin_lines
 from .settings import Settings
 
@@ -33,8 +34,7 @@ def report(
     metric: Metric | None,
 ) -> Report:
     """Measure both models. Raises what :func:`measure` raises."""
-    before, after = runner.session(original), runner.session(executed.graph)
-    fidelity = measure(before, after, samples, metric)
+    fidelity = compared(original, executed.graph, runner, samples, metric)
     times = timed(original, executed.graph, settings, samples)
     reference = executed.plan.reference
     channels = reference.channels if reference is not None else analyse(executed.graph)
@@ -49,7 +49,7 @@ def report(
         pins=pin_lines(channels),
         records=executed.records,
         input_shapes=input_sizes(original, 1),
-        notes=sizing.notes(original),
+        notes=(*sizing.notes(original), *caveats(fidelity, calibration), *unrepaired(executed.graph)),
         aim=_aim(executed, settings, times),
     )
 

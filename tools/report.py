@@ -13,6 +13,7 @@ from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
 from ..passes.observers import Record
+from .agreement import Agreement
 from .measure import Fidelity
 
 
@@ -78,11 +79,9 @@ class Report:
             "before": asdict(self.before),
             "after": asdict(self.after),
             "agreement": {
-                "measured_on": fidelity.origin,
-                "outputs": {
-                    name: {"relative_error": found.error, "same_largest": found.same}
-                    for name, found in fidelity.outputs.items()
-                },
+                "measured_on": fidelity.samples.origin,
+                "held_out": fidelity.samples.held_out,
+                "outputs": {name: _output(fidelity, found) for name, found in fidelity.outputs.items()},
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": asdict(self.latency),
@@ -92,6 +91,18 @@ class Report:
             "pins": [line.to_json() for line in self.pins],
             "passes": [asdict(record) for record in self.records],
         }
+
+
+def _output(fidelity: Fidelity, found: Agreement) -> dict[str, Any]:
+    """Return what is known of one output; the interval is of samples like those that judged, so of held-out ones."""
+    return {
+        "samples": found.samples,
+        "relative_error": found.error,
+        "same_largest": found.same,
+        "same_largest_interval": found.interval if fidelity.samples.held_out else None,
+        "parts": {name: part.error for name, part in found.parts.items()},
+        "decided_by": found.reading.decided or None,
+    }
 
 
 def pin_lines(channels: Channels) -> tuple[PinLine, ...]:
