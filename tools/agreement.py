@@ -58,8 +58,8 @@ class Agreement:
     _hits: float = field(default=0.0, repr=False)
     _counted: int = field(default=0, repr=False)
 
-    def update(self, name: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> None:
-        """Add a batch: the output called ``name``, and its parts, from both models."""
+    def update(self, name: str, before: Mapping[str, Array], after: Mapping[str, Array], samples: int) -> None:
+        """Add a batch of ``samples``: the output called ``name``, and its parts, from both models."""
         known = [part for part in self.reading.parts if _comparable(part.tensor, before, after)]
         if not known and before[name].shape == after[name].shape:
             known = [Part(name, name, "")]
@@ -68,11 +68,11 @@ class Agreement:
             self.parts.setdefault(part.tensor, Difference(part.rows)).update(
                 before[part.tensor], after[part.tensor], zero
             )
-        hits = _hits(before[name], after[name], self.reading.classes)
-        self.samples += len(np.atleast_1d(before[name]))
+        hits = _hits(before[name], after[name], self.reading)
+        self.samples += samples
         if hits is not None:
-            self._hits += float(hits.mean()) * len(hits) if hits.size else len(hits)
-            self._counted += len(hits)
+            self._hits += samples * (float(hits.mean()) if hits.size else 1.0)
+            self._counted += samples
 
     @property
     def error(self) -> float | None:
@@ -124,15 +124,14 @@ def _comparable(name: str, before: Mapping[str, Array], after: Mapping[str, Arra
     return name in after and before[name].dtype.kind == "f" and before[name].shape == after[name].shape
 
 
-def _hits(before: Array, after: Array, classes: int | None) -> Array | None:
-    """Say of every sample, or of every position in it, whether it agrees."""
+def _hits(before: Array, after: Array, reading: Reading) -> Array | None:
+    """Say of every sample, or of every position in it, whether it agrees; None where that means nothing."""
     if before.shape != after.shape:
         return None
     measured = before.dtype.kind == "f" or before.dtype in (np.int8, np.uint8)
     if not measured:
         return np.atleast_1d(before == after)
-    if classes is None and before.ndim == 2:
-        classes = 1
+    classes = 1 if before.ndim == 2 and not reading.decided else reading.classes
     if classes is None or not 0 < classes < before.ndim or before.shape[classes] < 2:
         return None
     hits: Array = before.argmax(classes) == after.argmax(classes)

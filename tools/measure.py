@@ -55,12 +55,12 @@ def measure(
     totals, count = np.zeros(2), 0
     for batch in samples.batches():
         wanted, got = before.run(batch), after.run(batch)
+        size = max((len(array) for array in batch.values() if array.ndim), default=1)
         for name in read or wanted:
             found = outputs.setdefault(name, Agreement())
             check_alike(name, wanted[name], got[name], found.reading.decided)
-            found.update(name, wanted, got)
+            found.update(name, wanted, got, size)
         if metric is not None:
-            size = len(next(iter(batch.values())))
             own = [{name: values[name] for name in outputs} for values in (wanted, got)]
             totals += [size * _called(metric, values, batch) for values in own]
             count += size
