@@ -35,29 +35,28 @@ def check_claims(model: onnx.ModelProto) -> None:
 
 def messages(message: Any) -> Iterator[Any]:
     """Yield a protobuf message and all within it, outer ones first. Raises InvalidModelError for a broken text."""
-    try:
-        inner = _parts(message)
-    except UnicodeDecodeError as error:
+    texts, inner = _parts(message)
+    broken = next((text for text in texts if isinstance(text, bytes)), None)  # what protobuf makes of it
+    if broken is not None:
         kind = type(message).__name__.removesuffix("Proto").lower()
-        raise InvalidModelError(f"a text of a {kind} is not UTF-8", why=ascii(error.object[:40])) from error
+        raise InvalidModelError(f"a text of a {kind} is not UTF-8", why=ascii(broken[:40]))
     yield message
     for each in inner:
         yield from messages(each)
 
 
-def _parts(message: Any) -> list[Any]:
-    """Return the messages that one holds. Raises UnicodeDecodeError for a broken text of its own."""
-    if isinstance(message, onnx.TensorProto):  # its data would be copied
-        _ = message.name, message.doc_string
-        return list(message.external_data)
-    found: list[Any] = []
+def _parts(message: Any) -> tuple[list[Any], list[Any]]:
+    """Return the texts and the messages that one holds."""
+    if isinstance(message, onnx.TensorProto):  # a list of its fields would copy its data
+        return [message.name, message.doc_string], list(message.external_data)
+    texts: list[Any] = []
+    inner: list[Any] = []
     for field, value in message.ListFields():
-        several = not isinstance(value, str | bytes | int | float) and not hasattr(value, "ListFields")
-        if field.message_type is not None:
-            found += value if several else [value]
-        elif field.type == field.TYPE_STRING and several:
-            list(value)
-    return found
+        if field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
+            continue
+        found = texts if field.type == field.TYPE_STRING else inner
+        found += [value] if isinstance(value, str | bytes) or hasattr(value, "ListFields") else value
+    return texts, inner
 
 
 def claimed_bytes(tensor: onnx.TensorProto) -> int:
@@ -66,14 +65,13 @@ def claimed_bytes(tensor: onnx.TensorProto) -> int:
         raise InvalidModelError(f"tensor '{tensor.name}' has the unknown element type {tensor.data_type}")
     if any(dim < 0 for dim in tensor.dims):
         raise InvalidModelError(f"tensor '{tensor.name}' has a negative dimension", why=str(list(tensor.dims)))
-    return (prod(tensor.dims) * _bits(tensor.data_type) + 7) // 8
+    return (int(prod(tensor.dims)) * _bits(tensor.data_type) + 7) // 8
 
 
 def _bits(kind: int) -> int:
     if kind == _TYPES.STRING:
         return 0
-    whole: int = 8 * onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
-    return _PACKED.get(kind, whole)
+    return _PACKED.get(kind) or 8 * int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
 
 
 def _check_tensor(tensor: onnx.TensorProto) -> None:
