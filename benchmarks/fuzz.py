@@ -1,7 +1,7 @@
 """Feed mutated models to the commands and count how they end: ``python benchmarks/fuzz.py --mutants 10000``.
 
-Mutants are numbered; ``--first`` goes on where an earlier count stopped. Each command has 60 s and 4 GiB. The numbers of
-those that end badly are printed as they come.
+Mutants are numbered; ``--first`` goes on where an earlier count stopped. Each command has 60 s and 4 GiB. Those that
+end badly are printed as they come.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def afford(needed: int, what: str) -> None:
 
 def free() -> int:
     """Return the bytes that this process may still take: of the machine, its control group, and its own limits."""
-    return max(min(_machine(), *_group(), *_process()), 0)
+    return max(min([_machine(), *_group(), *_process()]), 0)
 
 
 def resident() -> int:

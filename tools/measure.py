@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..frontends.scripts import said
-from ..ir.errors import CalibrationError, UsageError, VerificationError
+from ..frontends.scripts import guarded
+from ..ir.errors import UsageError, VerificationError
 from ..ir.feeds import Feeds
 from ..ir.graph import Array
 from ..ir.runner import Session
@@ -110,9 +110,5 @@ def _check(name: str, before: Array, after: Array) -> None:
 
 
 def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float:
-    try:
+    with guarded("the metric failed"):
         return float(metric(outputs, batch))
-    except UsageError:
-        raise
-    except Exception as error:
-        raise CalibrationError("the metric failed", why=said(error)) from error
