@@ -183,9 +183,8 @@ def main() -> None:
     images, truth = draw(JUDGED, 2)
     drawn = [np.column_stack([t[0][t[0] >= 0], t[0][t[0] >= 0], t[1:][:, t[0] >= 0].T]) for t in truth]
     fitted = draw(FITTED, 1)[0]
-    print(
-        f"F1 of the network itself against the drawings: {100 * f1(drawn, detections(written(model, True), images)):.1f}"
-    )
+    itself = f1(drawn, detections(written(model, joined=True), images))
+    print(f"F1 of the network itself against the drawings: {100 * itself:.1f}")
     print("| target | F1 joined | F1 apart | error joined | parts |\n|---|---|---|---|---|")
     for target in ("macs=0.8x", "macs=0.6x", "macs=0.4x"):
         line = []

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from .attributes import defaults
+from .kept import Kept, writable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Dim = int | str | None
@@ -116,7 +117,7 @@ class Node(_Handle):
         if value is None:
             self._raw.attrs.pop(name, None)
         else:
-            self._raw.attrs[name] = value
+            self._raw.attrs[name] = writable(self.op, self.domain, name, value)
 
     def set_op(self, op: str) -> None:
         """Change the operator type."""
@@ -145,4 +146,6 @@ class Node(_Handle):
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Kept):
+        return value.value
     return value.values if isinstance(value, gs.Constant) else value

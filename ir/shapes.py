@@ -18,7 +18,7 @@ _SMALL = 1024
 
 def symbolic(graph: Graph) -> dict[str, tuple[Dim, ...]]:
     """Return the dimensions of every tensor whose rank is known: ints, symbols as written, None when unknown."""
-    return _inferred(skeleton(graph))
+    return dimensions(inferred(skeleton(graph)))
 
 
 def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -26,6 +26,12 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
 
     Tensors whose shape stays unknown are left out.
     """
+    dims = dimensions(inferred(at(graph, sizes)))
+    return {name: cast(Shape, shape) for name, shape in dims.items() if all(map(_is_known, shape))}
+
+
+def at(graph: Graph, sizes: Mapping[str, Shape]) -> onnx.ModelProto:
+    """Return the skeleton of a graph whose inputs have the shapes in ``sizes``, and whose outputs are to be told."""
     model = skeleton(graph)
     for value in model.graph.input:
         if value.name in sizes:
@@ -36,7 +42,7 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
     for value in model.graph.output:
         if value.name in computed:
             value.type.tensor_type.ClearField("shape")
-    return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
+    return model
 
 
 def complete(graph: Graph, shapes: Mapping[str, Shape]) -> bool:
@@ -107,8 +113,8 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-def _inferred(model: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:
-    done = inferred(model)
+def dimensions(done: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:
+    """Return the dimensions that a model declares, of every tensor whose rank is known."""
     shapes: dict[str, tuple[Dim, ...]] = {t.name: tuple(t.dims) for t in done.graph.initializer}
     for value in (*done.graph.input, *done.graph.value_info, *done.graph.output):
         kind = value.type.tensor_type

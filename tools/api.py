@@ -23,6 +23,7 @@ from ..passes.observers import Record
 from . import evaluation
 from .agreement import check_finite
 from .analysis import Analysis
+from .blame import blamed
 from .compression import Executed, Progress, execute, silent
 from .measure import Metric, accuracy
 from .outcome import missed, report
@@ -60,8 +61,9 @@ def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analy
 
     ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
     """
-    runner = OrtRunner()
-    return Analysis.of(sized(load(source), runner, input_shapes), runner)
+    graph, runner = load(source), OrtRunner()
+    with blamed(graph, runner):
+        return Analysis.of(sized(graph, runner, input_shapes), runner)
 
 
 def compress(
@@ -107,7 +109,8 @@ def compress_with(
     graph = load(source)
     used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
-    return compress_graph(graph, settings, used, measured, scored, progress)
+    with blamed(graph, OrtRunner()):
+        return compress_graph(graph, settings, used, measured, scored, progress)
 
 
 def compress_graph(
@@ -156,8 +159,9 @@ def run_pipeline(
     runner = OrtRunner()
     original = load(source)
     used = None if data is None else _fitted(data, original, samples)
-    original = sized(original, runner, running.input_shapes, used)
-    executed = execute(original, manager, running, used, runner, progress, verify, resume)
+    with blamed(original, runner):
+        original = sized(original, runner, running.input_shapes, used)
+        executed = execute(original, manager, running, used, runner, progress, verify, resume)
     runner.session(executed.graph)
     return executed
 

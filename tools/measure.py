@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..frontends.scripts import said
-from ..ir.errors import CalibrationError, UsageError
+from ..frontends.scripts import guarded
+from ..ir.errors import UsageError
 from ..ir.feeds import Feeds
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
@@ -85,9 +85,5 @@ def accuracy(label: str) -> Metric:
 
 
 def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float:
-    try:
+    with guarded("the metric failed"):
         return float(metric(outputs, batch))
-    except UsageError:
-        raise
-    except Exception as error:
-        raise CalibrationError("the metric failed", why=said(error)) from error

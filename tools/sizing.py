@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..ir.budget import check_budget
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
 from ..ir.feeds import Calibration, batch_size, random_feeds
 from ..ir.graph import Graph
-from ..ir.runner import Runner
+from ..ir.runner import Runner, Session
 from ..ir.shapes import declared, input_sizes, tried
 from ..ir.sizes import SIDES, Sizes, Statement, agreed, check, named, open_dims
 
@@ -19,6 +20,9 @@ InputShapes = Mapping[str, Sequence[int]] | Sequence[str]
 
 _TEXT = re.compile(r"(?P<name>.+):(?P<dims>-?\d+(?:,-?\d+)*)")
 _EXAMPLE = 224
+_BATCH = 16  # samples a run takes at most times, where the model leaves that open
+_LOOPS = ("Loop", "Scan")
+_SECONDS = 10.0  # that one sample may take
 
 
 def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, samples: Calibration | None = None) -> Graph:
@@ -26,7 +30,7 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     the graph carries unless it was tried, or the first of a few at which the model runs.
 
     Raises UsageError for a given shape that contradicts the model, the samples or another one, CalibrationError for
-    samples in which one symbol has two sizes.
+    samples in which one symbol has two sizes, BudgetError for a model that takes too much memory or time to run.
     """
     copy, dims = graph.copy(), declared(graph)
     said = _statements(given or ())
@@ -36,6 +40,8 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     agreed(dims, seen, CalibrationError)
     known = {**(graph.sizes or Sizes()).said, **agreed(dims, [*said, *seen], UsageError)}
     copy.sizes = _tried(copy, runner, known)
+    check_budget(copy, _BATCH)
+    _check_loops(copy, runner)
     return copy
 
 
@@ -86,9 +92,22 @@ def _tried(graph: Graph, runner: Runner, known: Mapping[str, int]) -> Sizes:
     session = runner.session(graph)
     for side in SIDES:
         graph.sizes = Sizes({**known, **dict.fromkeys(missing, side)}, frozenset(missing))
-        try:
-            session.run(random_feeds(graph, np.random.default_rng(0), 1))
-        except InvalidModelError:
-            continue
-        return graph.sizes
+        if _runs(graph, session):
+            return graph.sizes
     return tried(graph, known)
+
+
+def _runs(graph: Graph, session: Session) -> bool:
+    """Whether one random sample runs, for which memory and time are there."""
+    try:
+        check_budget(graph)
+        session.try_out(random_feeds(graph, np.random.default_rng(0), 1), _SECONDS)
+    except InvalidModelError:
+        return False
+    return True
+
+
+def _check_loops(graph: Graph, runner: Runner) -> None:
+    """Raise BudgetError where a model with loops, whose time no shape tells, does not end in time."""
+    if any(node.op in _LOOPS for node in graph.every_node()):
+        _runs(graph, runner.session(graph))

@@ -16,6 +16,7 @@ from ...ir.runner import Session
 from ...ir.timing import Latency
 from .noise import seed
 from .stopwatch import latency
+from .watch import watched
 
 OPTIMISED = "optimised.onnx"
 
@@ -44,10 +45,18 @@ class OrtSession:
 
         Raises InvalidModelError with onnxruntime's own first line.
         """
+        return self._run(feeds, None)
+
+    def try_out(self, feeds: Mapping[str, Array], seconds: float) -> None:
+        """Run once, for at most ``seconds``. Raises BudgetError beyond, InvalidModelError as :meth:`run`."""
+        with watched(seconds) as options:
+            self._run(feeds, options)
+
+    def _run(self, feeds: Mapping[str, Array], options: onnxruntime.RunOptions | None) -> dict[str, Array]:
         names = [output.name for output in self.inner.get_outputs()]
         wanted = {value.name for value in self.inner.get_inputs()}
         try:
-            values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted})
+            values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted}, options)
         except REFUSALS as error:
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
