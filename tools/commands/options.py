@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ..process import heard
 from ..settings import AUTO, Running
 from ..terminal import DEBUG, QUIET, Terminal
 
@@ -93,6 +94,8 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
         terminal: Terminal = context.obj
         terminal.verbosity = QUIET if quiet else min(verbose, DEBUG)
         terminal.colour = not no_colour
+        if terminal.debugging:
+            heard()
         function(terminal, **options)
 
     own = list(inspect.signature(function).parameters.values())[1:]
