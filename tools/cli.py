@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = app(given, prog_name="optimise-onnx", standalone_mode=False, obj=terminal)
     except (Exception, KeyboardInterrupt) as error:
         return _explain(error, terminal)
+    if code == INTERRUPTED:  # newer versions of typer make this of an interrupt, older ones raise Abort
+        terminal.fail("interrupted")
     return code if isinstance(code, int) else 0
 
 

@@ -65,4 +65,4 @@ def _stored(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _size(tensor: onnx.TensorProto) -> int:
-    return prod(tensor.dims) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return int(prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)

@@ -12,6 +12,7 @@ import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
+from ..process import run
 from .asked import Asked
 
 _PLACE = "{model}"
@@ -60,15 +61,15 @@ class Command(Asked):
 
     def _run(self, words: list[str]) -> str:
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit, check=False)
-        except OSError as error:
+            ended = run(words, self.limit)
+        except (OSError, ValueError) as error:
             raise UsageError(f"the latency command '{self.command}' cannot be started", why=str(error)) from error
         except subprocess.TimeoutExpired as error:
             raise UsageError(f"the latency command '{self.command}' took over {self.limit:g} seconds") from error
-        if done.returncode != 0:
-            text = "; ".join((done.stderr or done.stdout).strip().splitlines()[-_LINES:])
-            raise InvalidModelError(f"the latency command ended with code {done.returncode}", why=text)
-        return done.stdout
+        if ended.status != 0:
+            text = "; ".join(ended.last(_LINES))
+            raise InvalidModelError(f"the latency command ended with code {ended.status}", why=text)
+        return ended.out
 
     def _read(self, text: str) -> float:
         last = (text.split() or [""])[-1]

@@ -1,14 +1,18 @@
 """onnxruntime in this process: it sends nothing home, and says nothing that no error says, unless it is asked to."""
 
-import onnxruntime
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the library is loaded
+
+import onnxruntime as onnxruntime  # noqa: E402
 
 _SILENT, _WARNINGS = 4, 2
 _SEVERITY = [_SILENT]
 
 
 def prepare() -> None:
-    """Switch telemetry off, where this build has any, and logs too."""
-    if hasattr(onnxruntime, "disable_telemetry_events"):
+    """Switch telemetry off, also where the library was loaded before, and logs too."""
+    if hasattr(onnxruntime, "disable_telemetry_events"):  # some builds have none
         onnxruntime.disable_telemetry_events()
     onnxruntime.set_default_logger_severity(severity())
 
