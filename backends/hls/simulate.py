@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
@@ -10,6 +9,7 @@ from shutil import copytree
 import numpy as np
 
 from ...ir.errors import VerificationError
+from ...ir.scratch import scratch
 from ..process import run
 from .network import Floats
 from .project import NAME, SOURCES, Project
@@ -26,8 +26,8 @@ def simulate(
     Raises VerificationError, with the end of what was said, where the sources do not compile, or the simulation aborts
     or takes longer than allowed. The project's folder is not touched.
     """
-    with tempfile.TemporaryDirectory(prefix="hls-") as place:
-        copied = Path(copytree(project.folder / SOURCES, Path(place) / SOURCES))
+    with scratch() as place:
+        copied = Path(copytree(project.folder / SOURCES, place / SOURCES))
         _run(["bash", "build_lib.sh"], copied, compile_seconds, "compilation of the C simulation")
         (library,) = (copied / "firmware").glob("*.so")
         given, results = copied / "given.npy", copied / "results.npy"

@@ -5,13 +5,12 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
+from ...ir.scratch import scratch
 from ..process import run
 from .asked import Asked
 
@@ -52,8 +51,8 @@ class Command(Asked):
         model = graph.copy().to_model()
         key = hashlib.sha256(model.SerializeToString(deterministic=True)).digest()
         if key not in self._known:
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / "model.onnx"
+            with scratch() as folder:
+                path = folder / "model.onnx"
                 onnx.save(model, path)
                 words = [word.replace(_PLACE, str(path)) for word in shlex.split(self.command)]
                 self._known[key] = self._read(self._run(words))

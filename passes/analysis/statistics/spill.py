@@ -1,8 +1,7 @@
 """Where large arrays wait: in memory up to a limit, beyond it in files of a temporary folder."""
 
-import shutil
-import tempfile
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ....ir.errors import UsageError
 from ....ir.graph import Array
+from ....ir.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class Shelf:
 
     def _written(self, array: Array) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="optimise-onnx-"))
-            self._removal = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            opened = ExitStack()
+            self._folder = opened.enter_context(scratch())
+            self._removal = weakref.finalize(self, opened.close)
         self._files += 1
         path = self._folder / f"{self._files}.npy"
         np.save(path, array)
