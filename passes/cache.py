@@ -1,27 +1,28 @@
 """What is dear to compute, kept on disk under a hash of everything that it depends on: few small arrays an entry.
 
-An entry is one file: the SHA-256 of the rest, then a NumPy archive.
+An entry is one file: the SHA-256 of its key and of the rest, then a NumPy archive.
 """
 
 import hashlib
 import io
 import os
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol
 
 import numpy as np
 
-from ..ir.cache_folder import default_folder
+from ..ir.cache_folder import default_folder, notice
 from ..ir.graph import Array
+from ..ir.writing import write_whole
 
 LIMIT = 2**30
 _CHECKSUM = hashlib.sha256().digest_size
+_PARTS = {".part", ".tmp"}  # the second: of earlier versions
 _ABANDONED = 3600.0  # seconds after which a temporary file has no writer any more
 
 
@@ -50,10 +51,6 @@ class MemoryCache:
         self.kept[key] = dict(arrays)
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
-
-
 @dataclass(frozen=True)
 class DiskCache:
     """One file an entry; above ``limit`` bytes what was not used for longest goes. Several processes may share it.
@@ -63,49 +60,51 @@ class DiskCache:
 
     folder: Path
     limit: int = LIMIT
-    notice: Callable[[str], None] = _warn
+    notice: Callable[[str], None] = notice
 
     @staticmethod
-    def default(notice: Callable[[str], None] = _warn) -> "DiskCache":
-        """Return the user's cache: the folder in ``OPTIMISE_ONNX_CACHE``, else the platform's place for caches."""
-        return DiskCache(default_folder(), notice=notice)
+    def default(notice: Callable[[str], None] = notice) -> "Cache":
+        """Return the user's cache: the folder in ``OPTIMISE_ONNX_CACHE``, else the platform's place for caches.
+
+        For a user without a home folder it is one for this run.
+        """
+        folder = default_folder()
+        if folder is None:
+            notice("there is no home folder, so measurements are not kept; OPTIMISE_ONNX_CACHE can name a folder")
+            return MemoryCache()
+        return DiskCache(folder, notice=notice)
 
     def load(self, key: str) -> dict[str, Array] | None:
         """Return what was saved under a key, or None; a damaged entry is removed."""
         path = self._path(key)
         try:
-            entry = path.read_bytes()
+            known = path.stat()
+            entry = path.read_bytes() if S_ISREG(known.st_mode) and known.st_size <= self.limit else b""
         except FileNotFoundError:
             return None
         except OSError as error:
             self.notice(f"the cache entry {path} cannot be read and is computed anew: {error}")
             return None
-        if hashlib.sha256(entry[_CHECKSUM:]).digest() != entry[:_CHECKSUM]:
+        arrays = _read(entry, key)
+        if arrays is None:
             self.notice(f"the cache entry {path} is damaged and is computed anew")
             self._remove(path)
             return None
         with suppress(OSError):
             os.utime(path)
-        with np.load(io.BytesIO(entry[_CHECKSUM:]), allow_pickle=False) as stored:
-            return {name: stored[f"arr_{place}"] for place, name in enumerate(stored["arr_0"].tolist(), 1)}
+        return arrays
 
     def save(self, key: str, arrays: Mapping[str, Array]) -> None:
-        """Write an entry under a temporary name and rename it, so that no reader sees half of it."""
+        """Write an entry, so that no reader sees half of it."""
         content = io.BytesIO()
         np.savez(content, np.array(list(arrays), np.str_), *arrays.values())
         entry = content.getvalue()
-        temporary = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tmp", delete=False) as file:
-                temporary = Path(file.name)
-                file.write(hashlib.sha256(entry).digest() + entry)
-            temporary.replace(self._path(key))
+            write_whole(self._path(key), _checksum(entry, key) + entry)
             self._shrink()
         except OSError as error:
             self.notice(f"the cache in {self.folder} cannot be written: {error}")
-            if temporary is not None:
-                self._remove(temporary)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.entry"
@@ -127,12 +126,25 @@ class DiskCache:
             self.notice(f"{path} cannot be removed: {error}")
 
 
+def _checksum(entry: bytes, key: str) -> bytes:
+    return hashlib.sha256(key.encode() + entry).digest()
+
+
+def _read(content: bytes, key: str) -> dict[str, Array] | None:
+    """Return the arrays of an entry; None where it is not what was saved under its key."""
+    entry = content[_CHECKSUM:]
+    if _checksum(entry, key) != content[:_CHECKSUM]:
+        return None
+    with np.load(io.BytesIO(entry), allow_pickle=False) as stored:
+        return {name: stored[f"arr_{place}"] for place, name in enumerate(stored["arr_0"].tolist(), 1)}
+
+
 def _files(folder: Path) -> list[tuple[float, int, Path]]:
     """List entries by when they were last used, with their size in bytes."""
     found = []
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another process may remove it meanwhile
             known = path.stat()
-            if path.suffix == ".entry" or (path.suffix == ".tmp" and time.time() - known.st_mtime > _ABANDONED):
+            if path.suffix == ".entry" or (path.suffix in _PARTS and time.time() - known.st_mtime > _ABANDONED):
                 found.append((known.st_mtime, known.st_size, path))
     return found

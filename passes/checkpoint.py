@@ -21,6 +21,7 @@ import onnx
 from ..ir.errors import UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
+from ..ir.writing import write_whole
 from .analysis.channels.ranking import Ranking
 from .analysis.view import View
 from .base import Context
@@ -92,9 +93,7 @@ class Checkpoint:
         return Graph.of(onnx.load(self.folder / name))
 
     def _write(self, name: str, data: bytes) -> None:
-        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-            file.write(data)
-        Path(file.name).replace(self.folder / name)
+        write_whole(self.folder / name, data)
 
 
 def given_facts(folder: Path) -> frozenset[str]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..ir.errors import UsageError
 from ..ir.graph import Graph
 from ..ir.printer import text as graph_text
+from ..ir.writing import write_whole
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ class DumpAfter(Observer):
     folder: Path
 
     def after(self, place: int, record: Record, graph: Graph) -> None:
-        """Write the graph. Raises OSError when the folder cannot be written to."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the graph. Raises UsageError when the folder cannot be written to."""
         data = graph.to_model().SerializeToString(deterministic=True)
-        (self.folder / f"{place:02d}-{record.name}.onnx").write_bytes(data)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / f"{place:02d}-{record.name}.onnx", data)
+        except OSError as error:
+            raise UsageError(f"cannot write into '{self.folder}'", why=error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,14 @@ def test_frameworks_are_imported_lazily() -> None:
     assert only(found) == {}
 
 
+def test_onnxruntime_is_prepared_before_it_is_used() -> None:
+    found = {}
+    for file in library_files():
+        loaded = [target for target in imports(parse(file), installed_name(file)) if target.startswith("onnxruntime")]
+        found[label(file)] = [] if file.parent == ROOT / "backends/ort" else loaded
+    assert only(found) == {}
+
+
 def test_files_are_short() -> None:
     files = library_files() + script_files() + sources_of_tests()
     lengths = {label(file): len(file.read_text(encoding="utf-8").splitlines()) for file in files}

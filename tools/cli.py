@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -17,9 +18,11 @@ from .commands.passes import passes
 from .commands.recipes import recipes
 from .commands.run import run
 from .commands.verify import verify
+from .process import ENDING, INTERRUPTED, hushed
 from .terminal import Terminal
 
-OUR_BUG, USAGE, INTERRUPTED = 1, 2, 130
+OUR_BUG, USAGE = 1, 2
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 app = typer.Typer(
     add_completion=False,
@@ -41,19 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal()
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        code = app(given, prog_name="optimise-onnx", standalone_mode=False, obj=terminal)
-    except OptimiseOnnxError as error:
-        terminal.fail(str(error), error)
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        terminal.fail("interrupted")
-        return INTERRUPTED
-    except Exception as error:
+        with hushed(terminal):
+            code = app(given, prog_name="optimise-onnx", standalone_mode=False, obj=terminal)
+    except (Exception, KeyboardInterrupt) as error:
         return _explain(error, terminal)
+    if code == INTERRUPTED:  # newer versions of typer make this of an interrupt, older ones raise Abort
+        terminal.fail("interrupted")
     return code if isinstance(code, int) else 0
 
 
-def _explain(error: Exception, terminal: Terminal) -> int:
+def _explain(error: BaseException, terminal: Terminal) -> int:
+    """Say in one line what ended a command, and return the exit code."""
+    if ENDING.asked or isinstance(error, KeyboardInterrupt | typer.Abort):  # native code makes other errors of it
+        terminal.fail("interrupted")
+        return INTERRUPTED
+    if isinstance(error, OptimiseOnnxError):
+        terminal.fail(str(error), error)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _FULL:
+        terminal.fail(f"{error.strerror}" + (f": '{error.filename}'" if error.filename else ""), error)
+        return USAGE
     # Typer's usage errors come from its own click or the installed one, by version: they share this method only.
     message = getattr(error, "format_message", None)
     if message is not None:

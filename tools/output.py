@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from . import table
-from .api import CompressResult
+from .external import model_files
 from .files import write
 from .report import Report, notes
 from .terminal import VERBOSE, Terminal
@@ -31,17 +33,28 @@ def show(out: Terminal, report: Report) -> None:
         out.say(f"some channels have to stay ({len(report.pins)} pinned); analyse lists the reasons")
 
 
-def save(out: Terminal, result: CompressResult, output: Path | None, report: Path | None) -> None:
-    """Write the model, and the report when asked, or nothing. Raises UsageError when a file cannot be written."""
+def save(
+    out: Terminal, model: onnx.ModelProto, output: Path | None, report: Path | None = None, found: Report | None = None
+) -> None:
+    """Write the model, which may be used up, and the report ``found`` when asked: both, or neither.
+
+    Raises UsageError when a file cannot be written.
+    """
     if output is None:
         out.say("dry run: nothing was written")
         return
-    write(output, result.model.SerializeToString(deterministic=True))
-    if report is not None:
-        write_json(report, result.report.to_json())
-    out.say(f"wrote {output}" + (f" and {report}" if report else ""))
+    files = model_files(model, output)
+    if report is not None and found is not None:
+        files[report] = [_json(found.to_json())]
+    write(files)
+    *names, last = map(str, files)
+    out.say(f"wrote {', '.join(names)} and {last}" if names else f"wrote {last}")
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write indented JSON. Raises UsageError when the file cannot be written."""
-    write(path, (json.dumps(values, indent=2) + "\n").encode())
+    write({path: [_json(values)]})
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()

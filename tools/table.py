@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
 from ..ir.cost import Cost, total
+from ..ir.names import printable
 from ..ir.quantity import scaled
 from ..ir.timing import Latency
 from ..passes.analysis.costs.sums import BYTES, MACS, PARAMS
@@ -28,6 +30,14 @@ _NUMERIC = {
     *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
     *("p50", "p95", "nodes of A", "nodes of B", "A in µs", "B in µs", "of A", "B / A"),
 }
+
+
+class Rows(Table):
+    """A table whose cells are text as it is: names may hold brackets, and whatever would move a terminal is escaped."""
+
+    def add_row(self, *cells: RenderableType | None, **how: Any) -> None:
+        """Add a row of cells."""
+        super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **how)
 
 
 def before_after(report: Report) -> Table:
@@ -189,7 +199,7 @@ def _figures(own: Cost) -> tuple[str, str, str]:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
         numeric = column in _NUMERIC
         table.add_column(column, justify="right" if numeric and place else "left", overflow="fold")

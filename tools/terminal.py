@@ -1,15 +1,19 @@
-"""What a command may print: results on standard output, progress and errors on standard error."""
+"""What a command may print: results on standard output, progress, notes and errors on standard error."""
 
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from ..ir.names import printable
 
 _FILE_WIDTH = 140
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
@@ -17,24 +21,36 @@ QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
 @dataclass
 class Terminal:
-    """``verbosity`` runs from QUIET to DEBUG; colours also go when NO_COLOR is set or the output is no terminal."""
+    """``verbosity`` runs from QUIET to DEBUG; colours also go when NO_COLOR is set or the output is no terminal.
+
+    Names in models and of files are printed as they are, but for characters that would move or deceive a terminal.
+    """
 
     verbosity: int = NORMAL
     colour: bool = True
+    _noted: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def debugging(self) -> bool:
+        """Whether everything is to be said."""
+        return self.verbosity >= DEBUG
 
     def say(self, text: RenderableType, level: int = NORMAL) -> None:
         """Print a result or a remark, unless it is above the verbosity."""
         if self.verbosity >= level:
-            self._console(stderr=False).print(text, markup=False, highlight=False, soft_wrap=isinstance(text, str))
+            self._print(text, stderr=False)
+
+    def note(self, message: str) -> None:
+        """Print ``note: message`` on one line: the first of a command only, unless more is to be said."""
+        self._noted.append(message)
+        if self.verbosity >= (NORMAL if len(self._noted) == 1 else VERBOSE):
+            self._print(f"note: {' '.join(message.split())}", stderr=True)
 
     def fail(self, message: str, error: BaseException | None = None) -> None:
         """Print ``error: message`` on one line, and the traceback when debugging."""
-        console = self._console(stderr=True)
-        if error is not None and self.verbosity >= DEBUG:
-            console.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
-        line = " ".join(message.split())
-        console.print("[bold red]error:[/] ", end="")
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if error is not None and self.debugging:
+            self._print("".join(traceback.format_exception(error)), stderr=True)
+        self._print(Text.assemble(("error:", "bold red"), " ", printable(" ".join(message.split()))), stderr=True)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, float], None]]:
@@ -43,14 +59,38 @@ class Terminal:
         if self.verbosity < NORMAL or not console.is_terminal:
             yield lambda _text, _share: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("starting", total=1.0)
-            yield lambda text, share: bar.update(task, description=text, completed=share)
+            yield lambda text, share: bar.update(task, description=printable(text), completed=share)
+
+    def _print(self, text: RenderableType, stderr: bool) -> None:
+        """Print, until nobody reads it any more: then the work goes on in silence."""
+        shown = printable(text, "\n") if isinstance(text, str) else text
+        try:
+            self._console(stderr).print(shown, soft_wrap=isinstance(shown, str | Text))
+        except BrokenPipeError:
+            _silence(stderr)
 
     def _console(self, stderr: bool) -> Console:
         plain = not self.colour or "NO_COLOR" in os.environ
-        console = Console(stderr=stderr, no_color=plain, color_system=None if plain else "auto")
+        console = _Console(
+            stderr=stderr, no_color=plain, color_system=None if plain else "auto",
+            markup=False, highlight=False, emoji=False,
+        )  # fmt: skip
         if not console.is_terminal:
             console.width = _FILE_WIDTH
         return console
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the caller decide what a reader that has gone means."""
+        raise BrokenPipeError
+
+
+def _silence(stderr: bool) -> None:
+    stream = sys.stderr if stderr else sys.stdout
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,10 +1,7 @@
 """hls4ml's C simulation of a project: compiled by g++, run in a process of its own, for it may abort."""
 
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
@@ -12,6 +9,8 @@ from shutil import copytree
 import numpy as np
 
 from ...ir.errors import VerificationError
+from ...ir.scratch import scratch
+from ..process import run
 from .network import Floats
 from .project import NAME, SOURCES, Project
 
@@ -27,8 +26,8 @@ def simulate(
     Raises VerificationError, with the end of what was said, where the sources do not compile, or the simulation aborts
     or takes longer than allowed. The project's folder is not touched.
     """
-    with tempfile.TemporaryDirectory(prefix="hls-") as place:
-        copied = Path(copytree(project.folder / SOURCES, Path(place) / SOURCES))
+    with scratch() as place:
+        copied = Path(copytree(project.folder / SOURCES, place / SOURCES))
         _run(["bash", "build_lib.sh"], copied, compile_seconds, "compilation of the C simulation")
         (library,) = (copied / "firmware").glob("*.so")
         given, results = copied / "given.npy", copied / "results.npy"
@@ -44,19 +43,10 @@ def simulate(
 
 
 def _run(command: Sequence[str], folder: Path, seconds: float, what: str) -> None:
-    """Run to the end, or stop it with all that it started."""
-    with (folder / "said.txt").open("w+b") as file:
-        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, process_group=0)
-        try:
-            status = process.wait(seconds)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise VerificationError(f"the {what} took over {seconds:g} s", hint="allow it more time") from error
-            raise
-        file.seek(0)
-        said = file.read().decode(errors="replace").splitlines()[-_LINES_SHOWN:]
-    if status != 0:
-        ended = f"signal {-status}" if status < 0 else f"status {status}"
-        raise VerificationError(f"the {what} failed with {ended}", why="\n".join(said) or "it said nothing")
+    try:
+        ended = run(command, seconds, folder)
+    except subprocess.TimeoutExpired as error:
+        raise VerificationError(f"the {what} took over {seconds:g} s", hint="allow it more time") from error
+    if ended.status != 0:
+        how = f"signal {-ended.status}" if ended.status < 0 else f"status {ended.status}"
+        raise VerificationError(f"the {what} failed with {how}", why="\n".join(ended.last(_LINES_SHOWN)) or "silently")

@@ -5,13 +5,13 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnx
 
 from ...ir.errors import InvalidModelError, UsageError
 from ...ir.graph import Graph
+from ...ir.scratch import scratch
+from ..process import run
 from .asked import Asked
 
 _PLACE = "{model}"
@@ -51,8 +51,8 @@ class Command(Asked):
         model = graph.copy().to_model()
         key = hashlib.sha256(model.SerializeToString(deterministic=True)).digest()
         if key not in self._known:
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / "model.onnx"
+            with scratch() as folder:
+                path = folder / "model.onnx"
                 onnx.save(model, path)
                 words = [word.replace(_PLACE, str(path)) for word in shlex.split(self.command)]
                 self._known[key] = self._read(self._run(words))
@@ -60,15 +60,15 @@ class Command(Asked):
 
     def _run(self, words: list[str]) -> str:
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit, check=False)
-        except OSError as error:
+            ended = run(words, self.limit)
+        except (OSError, ValueError) as error:
             raise UsageError(f"the latency command '{self.command}' cannot be started", why=str(error)) from error
         except subprocess.TimeoutExpired as error:
             raise UsageError(f"the latency command '{self.command}' took over {self.limit:g} seconds") from error
-        if done.returncode != 0:
-            text = "; ".join((done.stderr or done.stdout).strip().splitlines()[-_LINES:])
-            raise InvalidModelError(f"the latency command ended with code {done.returncode}", why=text)
-        return done.stdout
+        if ended.status != 0:
+            text = "; ".join(ended.last(_LINES))
+            raise InvalidModelError(f"the latency command ended with code {ended.status}", why=text)
+        return ended.out
 
     def _read(self, text: str) -> float:
         last = (text.split() or [""])[-1]

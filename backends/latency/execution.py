@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
+from ..ort.environment import onnxruntime
 from ..ort.sessions import OrtRunner
 from ..ort.stopwatch import quantiles
 

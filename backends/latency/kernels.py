@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -12,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from ...ir.errors import InvalidModelError
 from ...ir.graph import Array
+from ...ir.scratch import scratch
 from ..ort.profiler import Event, Events, by_node, events, seconds
 from ..ort.sessions import declare_external
 from .execution import Execution
@@ -64,8 +63,8 @@ class Kernels:
         bench = _Bench(self)
         for place, form in enumerate(forms):
             bench.add(place, form)
-        with TemporaryDirectory() as folder:
-            session = self._target.runner(Path(folder)).load(bench.model(), bench.weights, exact=True)
+        with scratch() as folder:
+            session = self._target.runner(folder).load(bench.model(), bench.weights, exact=True)
             for _ in range(_WARM_UP + _RUNS):
                 session.run(bench.feeds)
             return by_node(events(session))

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import onnx.helper
 
 from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
+from ...ir.scratch import scratch
 from ..ort.profiler import Events, by_node, events, seconds
 from ..ort.sessions import OPTIMISED, without_large
 from .execution import Execution
@@ -57,11 +56,11 @@ def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, f
 
 
 def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
-    with TemporaryDirectory() as folder:
-        session = target.runner(Path(folder)).load(model, large)
+    with scratch() as folder:
+        session = target.runner(folder).load(model, large)
         for _ in range(runs):
             session.run(feeds)
-        optimised = onnx.load(Path(folder, OPTIMISED), load_external_data=False)
+        optimised = onnx.load(folder / OPTIMISED, load_external_data=False)
         return list(_read(optimised, by_node(events(session))))
 
 

@@ -1,18 +1,21 @@
 """The table: seconds of units and corrections for whole networks, in one JSON file per machine and target."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
+from stat import S_ISREG
+from typing import Any
 
-from ...ir.cache_folder import default_folder
+from ...ir.cache_folder import default_folder, notice
+from ...ir.writing import write_whole
 from .execution import Execution, key
-from .staircase import Widths, surface
+from .staircase import Widths, first_widths, surface
 from .units import Unit, grains
 
 _VERSION = "3"  # of what is measured and how
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass
@@ -34,10 +37,10 @@ class Curve:
 @dataclass
 class Table:
     """``curves`` by kind; ``moved`` has seconds by elements for operators that only move them; ``corrections`` by
-    network: factors by operator, and constants.
+    network: factors by operator, and constants. Without a ``path`` it is kept for one run.
     """
 
-    path: Path
+    path: Path | None
     identity: dict[str, str]
     block: int
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -51,8 +54,8 @@ class Table:
         ``footprint`` is bytes of weights a run reads, a power of two.
         """
         identity = target.identity() | {"footprint": str(footprint), "version": _VERSION}
-        path = (folder or default_folder()) / "latency" / f"{key(identity)}.json"
-        table = Table(path, identity, block)
+        place = folder or default_folder()
+        table = Table(place and place / "latency" / f"{key(identity)}.json", identity, block)
         table._merge()
         return table
 
@@ -68,7 +71,7 @@ class Table:
         return unit.kind in self.curves or unit.kind in self.moved
 
     def save(self) -> None:
-        """Write the table under a temporary name and rename it; what other processes wrote meanwhile is kept."""
+        """Write the table, whole or not at all; what other processes wrote meanwhile is kept. It never fails a run."""
         self._merge()
         content = {
             "identity": self.identity,
@@ -79,23 +82,29 @@ class Table:
                 for kind, curve in self.curves.items()
             },
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file, indent=1)
-        Path(temporary).replace(self.path)
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, json.dumps(content, indent=1).encode())
+        except OSError as error:
+            notice(f"the table of latencies {self.path} cannot be written: {error}")
 
     def _merge(self) -> None:
         """Take over from the file what is not known here."""
-        try:
-            content = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+        if self.path is None:
             return
-        for kind, curve in content["curves"].items():
-            self.curves.setdefault(kind, Curve(tuple(curve["high"]), _read(curve["seconds"])))
-        for kind, line in content["moved"].items():
-            self.moved.setdefault(kind, {widths[0]: time for widths, time in _read(line).items()})
-        self.corrections = content["corrections"] | self.corrections
+        try:
+            text = self.path.read_text() if S_ISREG(self.path.stat().st_mode) else ""
+            curves, moved, corrections = _parsed(text, self.block)
+        except FileNotFoundError:
+            return
+        except _DAMAGE as error:
+            notice(f"the table of latencies {self.path} cannot be read and is measured anew: {type(error).__name__}")
+            return
+        self.curves = curves | self.curves
+        self.moved = moved | self.moved
+        self.corrections = corrections | self.corrections
 
 
 def _nearest(line: dict[int, float], elements: int) -> float:
@@ -108,5 +117,33 @@ def _named(rows: Iterable[tuple[Widths, float]]) -> dict[str, float]:
     return {"x".join(map(str, widths)): float(f"{time:.4g}") for widths, time in sorted(rows)}
 
 
-def _read(rows: dict[str, float]) -> dict[Widths, float]:
-    return {tuple(int(width) for width in name.split("x") if width): time for name, time in rows.items()}
+def _parsed(text: str, block: int) -> tuple[dict[str, Curve], dict[str, dict[int, float]], dict[str, dict[str, float]]]:
+    """Read curves, moved and corrections of a file. Raises what ``_DAMAGE`` lists for one that is no table."""
+    content = json.loads(text)
+    curves = {kind: _curve(kind, curve, block) for kind, curve in content["curves"].items()}
+    moved = {kind: {width: t for (width,), t in _read(line).items()} for kind, line in content["moved"].items()}
+    corrections = {network: _numbers(factors) for network, factors in content["corrections"].items()}
+    if not all(moved.values()):
+        raise ValueError("a kind without samples")
+    return curves, moved, corrections
+
+
+def _curve(kind: str, written: dict[str, Any], block: int) -> Curve:
+    curve = Curve(tuple(map(int, written["high"])), _read(written["seconds"]))
+    if not first_widths(curve.high, grains(kind, block)) <= curve.samples.keys():
+        raise ValueError("a curve without its ends")
+    return curve
+
+
+def _read(rows: dict[str, Any]) -> dict[Widths, float]:
+    found = {tuple(int(part) for part in name.split("x") if part): time for name, time in _numbers(rows).items()}
+    if any(time <= 0 for time in found.values()):
+        raise ValueError("a time that is none")
+    return found
+
+
+def _numbers(rows: dict[str, Any]) -> dict[str, float]:
+    found = {name: float(value) for name, value in rows.items()}
+    if not all(map(isfinite, found.values())):
+        raise ValueError("a number that is none")
+    return found

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import onnx
 
 from ...ir.feeds import Feeds
 from ...ir.graph import Graph, Node
+from ...ir.scratch import scratch
 from .sessions import OPTIMISED, OrtRunner, OrtSession
 from .stopwatch import latency
 
@@ -51,8 +51,8 @@ def profile(
     The runs take about ``seconds`` and are at most 50. The profiler slows them and counts whole microseconds: shares
     of nodes of a few microseconds are rough. Raises InvalidModelError as the sessions do.
     """
-    with TemporaryDirectory() as folder:
-        places = [Path(folder, str(index)) for index in range(len(graphs))]
+    with scratch() as folder:
+        places = [folder / str(index) for index in range(len(graphs))]
         for place in places:
             place.mkdir()
         runners = [replace(runner, record=place) for place in places]

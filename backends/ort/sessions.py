@@ -14,6 +14,7 @@ from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph, Tensor
 from ...ir.runner import Session
 from ...ir.timing import Latency
+from .environment import severity
 from .noise import seed
 from .stopwatch import latency
 from .watch import watched
@@ -111,7 +112,7 @@ class OrtRunner:
 
     def _options(self, exact: bool) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
+        options.log_severity_level = severity()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))

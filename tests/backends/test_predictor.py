@@ -1,6 +1,7 @@
 """The predictor end to end on small networks, the table's file, and the correction."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from optimise_onnx.backends.latency.lowering import block_size, lowered
 from optimise_onnx.backends.latency.predictor import Predictor
 from optimise_onnx.backends.latency.table import Curve, Table
 from optimise_onnx.backends.latency.units import Unit, form_of, operator
+from optimise_onnx.ir.cache_folder import CacheWarning
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.graph import Graph
 
@@ -94,15 +96,48 @@ def test_targets_have_tables_of_their_own() -> None:
     assert len({key(target.identity()) for target in targets}) == 3
 
 
-def test_a_damaged_table_is_made_anew(tmp_path: Path) -> None:
+KIND = json.dumps({"domain": "", "op": "One"})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"identity"', "", "[]", "null", "12", '{"curves": 1}', '{"curves": {}, "moved": {}}',
+        '{"curves": {}, "moved": {"a": {"x": 1}}, "corrections": {}}',
+        '{"curves": {}, "moved": {"a": {"4": "soon"}}, "corrections": {}}',
+        '{"curves": {}, "moved": {"a": {}}, "corrections": {}}',
+        '{"curves": {}, "moved": {"a": {"4": -1}}, "corrections": {}}',
+        '{"curves": {}, "moved": {}, "corrections": {"n": {"Conv": NaN}}}',
+        '{"curves": {"no kind": {"high": [1], "seconds": {"1": 1}}}, "moved": {}, "corrections": {}}',
+        json.dumps({"curves": {KIND: {"high": [64], "seconds": {"1": 1}}}, "moved": {}, "corrections": {}}),
+        "[" * 100_000, "\udcff",
+    ],
+)  # fmt: skip
+def test_a_damaged_table_is_made_anew(tmp_path: Path, content: str) -> None:
     table = Table.open(Execution(), 1, 16, tmp_path)
+    assert table.path is not None
     table.path.parent.mkdir()
-    table.path.write_text('{"identity"')
-    assert not Table.open(Execution(), 1, 16, tmp_path).curves
+    table.path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.warns(CacheWarning, match="measured anew"):
+        found = Table.open(Execution(), 1, 16, tmp_path)
+    assert not found.curves and not found.moved and not found.corrections
+    with warnings.catch_warnings(action="ignore"):
+        found.save()
+    with warnings.catch_warnings(action="error"):
+        Table.open(Execution(), 1, 16, tmp_path)
+
+
+def test_a_table_that_cannot_be_written_is_kept_for_the_run(tmp_path: Path) -> None:
+    (tmp_path / "latency").write_text("in the way")
+    with pytest.warns(CacheWarning, match="cannot be"):
+        table = Table.open(Execution(), 1, 16, tmp_path)
+        table.moved["a"] = {1: 1.0}
+        table.save()
+    assert table.moved == {"a": {1: 1.0}}
 
 
 def test_two_writers_keep_each_others_rows(tmp_path: Path) -> None:
-    kinds = [Unit(json.dumps({"domain": "", "op": op}), (1,)).kind for op in ("One", "Two")]
+    kinds = [Unit(KIND.replace("One", op), (1,)).kind for op in ("One", "Two")]
     tables = [Table.open(Execution(), 1, 16, tmp_path) for _ in kinds]
     for table, kind in zip(tables, kinds, strict=True):
         table.curves[kind] = Curve((1,), {(1,): 1.0})

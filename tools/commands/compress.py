@@ -36,22 +36,21 @@ def compress(
         out.say(pipeline(settings))
         return
     if not dry_run:
-        _check_outputs(source, output, report, data)
+        _check_outputs(output, report, [source, *filter(None, (data, metric))])
     from .. import api
     from .. import output as results
 
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
-    results.save(out, found, None if dry_run else output, report)
+    results.save(out, found.model, None if dry_run else output, report, found.report)
     if found.missed is not None:
         raise found.missed
 
 
-def _check_outputs(source: Path, output: Path | None, report: Path | None, data: str | None) -> None:
+def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
     if output is None:
         raise UsageError("no output is given", hint="add -o OUT.onnx or --dry-run")
-    inputs = [source, *([Path(data)] if data else [])]
     check_output(output, inputs)
     if report is not None:
         check_output(report, [*inputs, output])

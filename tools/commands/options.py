@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ...ir.memory import bounded
+from ..process import heard
 from ..settings import AUTO, Running
 from ..terminal import DEBUG, QUIET, Terminal
 
@@ -117,6 +118,8 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
         terminal: Terminal = context.obj
         terminal.verbosity = QUIET if quiet else min(verbose, DEBUG)
         terminal.colour = not no_colour
+        if terminal.debugging:
+            heard()
         with bounded(memory_limit):
             function(terminal, **options)
 

@@ -1,9 +1,8 @@
 """``optimise-onnx run``."""
 
-from pathlib import Path
 from typing import Any
 
-from ..files import check_output, write
+from ..files import check_output
 from ..settings import Running
 from ..terminal import VERBOSE, Terminal
 from . import options as o
@@ -25,11 +24,12 @@ def run(
     **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
-    check_output(output, [source, *([Path(data)] if data else [])])
+    check_output(output, [source, *([data] if data else [])])
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
     from ...passes.observers import DumpAfter, Observer, PrintAfter, Timing
     from .. import api, sizing, table
+    from ..output import save
     from ..report import notes
 
     timing = Timing()
@@ -38,11 +38,10 @@ def run(
     manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
         found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
-    write(output, found.graph.to_model().SerializeToString(deterministic=True))
     for line in sizing.notes(found.start):
         out.say(line)
     for line in notes(found.records):
         out.say(line, VERBOSE)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))
-    out.say(f"wrote {output}")
+    save(out, found.graph.to_model(), output)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...backends.hls.emulator import Emulator
@@ -14,6 +12,7 @@ from ...backends.hls.precision import Precision
 from ...backends.hls.rtl.design import FILE
 from ...backends.hls.rtl.kernels import KernelCost, estimate
 from ...backends.hls.rtl.measure import Measurement, measure
+from ...ir.scratch import scratch
 
 _IMAGES = 4
 
@@ -54,6 +53,6 @@ def hardware(network: Network, precision: Precision, samples: Floats) -> Hardwar
     (source,) = (layer.name for layer in network.layers if not layer.inputs)
     given = precision[source].result.cast(samples[:_IMAGES])
     expected = Emulator(network, precision).run(given)
-    with TemporaryDirectory(prefix="rtl-") as place:
-        measured = measure(network, precision, {source: given}, expected, Path(place))
-        return Hardware(estimate(network, precision), measured, (Path(place) / FILE).read_text(encoding="utf-8"))
+    with scratch() as place:
+        measured = measure(network, precision, {source: given}, expected, place)
+        return Hardware(estimate(network, precision), measured, (place / FILE).read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import JustifyMethod
-from rich.table import Table
 
+from ..table import Rows
 from ..terminal import Terminal
 from . import sections
 from .handover import HlsResult
@@ -29,7 +29,7 @@ def show(out: Terminal, found: HlsResult, before: str) -> None:
 
 
 def _say(out: Terminal, section: Section) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(section.columns):
         justify: JustifyMethod = "left" if place < section.texts else "right"
         table.add_column(column, justify=justify, no_wrap=place == 0)  # a long name is cut; report.md has all of it

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...backends.hls.cost.compare import Comparison
 from ...backends.hls.cost.report import NetworkCost
 from ...backends.hls.network import Flatten
+from ...ir.names import printable
 from .hardware import Hardware
 from .report import TIERS, Report, kind, types
+
+_MARKUP = re.compile(r"[\\`*|\[\]]|<(?=[A-Za-z/!?])")
 
 Rows = Sequence[Sequence[str]]
 
@@ -131,17 +135,22 @@ def markdown(report: Report, before: str) -> str:
         found.append(comparison(report.comparison, before, report.source))
     if report.hardware is not None:
         found.append(hardware(report.hardware))
-    parts = [f"# {report.source} as hardware", *(_written(section) for section in found)]
+    parts = [f"# {_plain(report.source)} as hardware", *(_written(section) for section in found)]
     if report.hardware is not None:
         parts.append(cycles(report.hardware).replace("\n", "  \n"))
-    parts.append("\n".join(("## notes", "", *(f"* {note}" for note in report.notes))))
+    parts.append("\n".join(("## notes", "", *(f"* {_plain(note)}" for note in report.notes))))
     return "\n\n".join(parts) + "\n"
 
 
 def _written(section: Section) -> str:
     lines = [section.columns, ["---" if i < section.texts else "---:" for i in range(len(section.columns))]]
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in (*lines, *section.rows))
-    return f"## {section.title}\n\n{body}"
+    body = "\n".join(f"| {' | '.join(map(_plain, cells))} |" for cells in (*lines, *section.rows))
+    return f"## {_plain(section.title)}\n\n{body}"
+
+
+def _plain(text: str) -> str:
+    """Keep what a name holds from being read as markup."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def _share(found: NetworkCost, field: str, was: int) -> tuple[str, str]:

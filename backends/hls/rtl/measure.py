@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from ....ir.errors import VerificationError
+from ....ir.scratch import scratch
 from ..cost.tradeoff import speed
 from ..network import Floats, Network
 from ..precision import Precision
@@ -45,8 +45,8 @@ def measure(
     design. ``limit``: seconds for each tool. Raises LoweringError where no hardware can be made or a tool is missing or
     fails, VerificationError where a word differs.
     """
-    with TemporaryDirectory() as temporary:
-        place = folder or Path(temporary)
+    with scratch() as temporary:
+        place = folder or temporary
         wide = build(network, precision, place, roomy(network, precision))
         paced = simulate(wide, feeds, limit=limit, pace=speed(network, {}).interval)
         depths = {name: peak + 1 for name, peak in paced.peaks.items()}

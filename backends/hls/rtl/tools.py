@@ -1,7 +1,5 @@
 """The tools that hardware is made and measured with: da4ml, Verilator, Yosys."""
 
-import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +8,7 @@ from shutil import which
 from types import ModuleType
 
 from ....ir.errors import LoweringError
+from ...process import run
 
 _LINES = 5
 
@@ -29,16 +28,10 @@ def run_tool(words: Sequence[str], package: str, folder: Path, limit: float) -> 
     """
     if which(words[0]) is None:
         raise LoweringError(f"{words[0]} is not installed", hint=f"on Debian: apt install {package}")
-    pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
-        try:
-            printed, complaints = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired as error:
-            raise LoweringError(f"{words[0]} took over {limit:g} seconds", hint="allow it more") from error
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # compilers that it started, too
-    if process.returncode != 0:
-        text = "; ".join((complaints or printed).strip().splitlines()[-_LINES:])
-        raise LoweringError(f"{words[0]} ended with code {process.returncode}", why=text)
-    return printed
+    try:
+        ended = run(words, limit, folder)
+    except subprocess.TimeoutExpired as error:
+        raise LoweringError(f"{words[0]} took over {limit:g} seconds", hint="allow it more") from error
+    if ended.status != 0:
+        raise LoweringError(f"{words[0]} ended with code {ended.status}", why="; ".join(ended.last(_LINES)))
+    return ended.out

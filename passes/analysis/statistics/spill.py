@@ -1,15 +1,16 @@
 """Where large arrays wait: in memory up to a limit, beyond it in files of a temporary folder."""
 
-import shutil
-import tempfile
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ....ir.errors import UsageError
 from ....ir.graph import Array
+from ....ir.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,25 @@ class Shelf:
         self._removal: weakref.finalize[..., Shelf] | None = None
 
     def put(self, array: Array) -> Shelved:
-        """Keep an array, which must not be changed from now on. Raises OSError when the disk is full."""
+        """Keep an array, which must not be changed from now on. Raises UsageError when the disk is full."""
         if array.nbytes <= self._free:
             self._free -= array.nbytes
             return Shelved(array.nbytes, array.dtype, array)
+        try:
+            return Shelved(array.nbytes, array.dtype, self._written(array))
+        except OSError as error:
+            why, hint = error.strerror or str(error), "TMPDIR can name another folder, and fewer samples need less"
+            raise UsageError("temporary files cannot be written", why=why, hint=hint) from error
+
+    def _written(self, array: Array) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="optimise-onnx-"))
-            self._removal = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            opened = ExitStack()
+            self._folder = opened.enter_context(scratch())
+            self._removal = weakref.finalize(self, opened.close)
         self._files += 1
         path = self._folder / f"{self._files}.npy"
         np.save(path, array)
-        return Shelved(array.nbytes, array.dtype, path)
+        return path
 
     def get(self, item: Shelved) -> Array:
         """Return an array; one on disk is mapped, and takes memory only as long as it is used."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from ..backends.ort.environment import onnxruntime
 from ..ir.graph import Array, Graph
 
 TOLERANCE = 1e-5
