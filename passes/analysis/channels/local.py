@@ -50,7 +50,8 @@ def alone(settled: Propagation, node: Node) -> Alone:
         role: Role = "result" if tensor in node.outputs else "operand"
         carriers.append(_carrier(tensor.name, role, labels, knots))
     for name, layers in ctx.slices.items():
-        carriers.extend(_carrier(name, "constant", layer, knots) for layer in layers)
+        if name not in settled.copies:  # else every reader has its own
+            carriers.extend(_carrier(name, "constant", layer, knots) for layer in layers)
     equal = (tuple(dict.fromkeys(knots[blocks].ravel().tolist())) for blocks in ctx.equal_counts)
     return Alone(tuple(carriers), classes, tuple(dict.fromkeys(equal)))
 

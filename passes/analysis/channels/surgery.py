@@ -98,6 +98,11 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
     for blocks in ctx.equal_counts:
         kept_count(keep[blocks], 1, "a grouped operator")
     sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
+    copies = [
+        (reader, tensors[name], sliced_constant(tensors[name].array, layers, surgery, name))
+        for name, readers in ctx.copies.items()
+        for reader, layers in readers.items()
+    ]
     for node in graph.nodes:
         rewrite = rewrites.get(node.qualified)
         touched = any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
@@ -106,6 +111,21 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
     for name, array in sliced.items():
         if array is not tensors[name].array:
             graph.set_array(tensors[name], array)
+    _hand_out(graph, copies)
+
+
+def _hand_out(graph: Graph, copies: list[tuple[str, Tensor, Array]]) -> None:
+    """Give readers of a shared vector that is no longer theirs another one, one for all whose values are the same."""
+    nodes = {node.name: node for node in graph.nodes}
+    made: dict[tuple[str, bytes], Tensor] = {}
+    for reader, vector, array in copies:
+        if array.shape == vector.array.shape and array.tobytes() == vector.array.tobytes():
+            continue
+        key = vector.name, array.tobytes()
+        if key not in made:
+            made[key] = graph.constant(f"{reader}_{vector.name}", array)
+        node = nodes[reader]
+        node.set_inputs([made[key] if tensor == vector else tensor for tensor in node.inputs])
 
 
 def sliced_constant(array: Array, layers: list[Labels], surgery: Surgery, name: str) -> Array:
