@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx.helper
 
+from .arithmetic import store_lists
 from .errors import InvalidModelError
 from .graph import Dim, Graph
 from .inference import inferred
@@ -36,6 +37,13 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
     for value in model.graph.output:
         if value.name in computed:
             value.type.tensor_type.ClearField("shape")
+    found = _numbers(model)
+    while not complete(graph, found) and store_lists(model, found):
+        found = _numbers(model)
+    return found
+
+
+def _numbers(model: onnx.ModelProto) -> dict[str, Shape]:
     return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
 
 

@@ -67,7 +67,8 @@ class Propagation:
     """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds.
 
     ``read`` and ``demanded`` name the operands whose labels the rule at work has read, and the constants it slices.
-    ``copies``: how each reader of a shared vector slices it, by the reader's name, where they differ from ``slices``.
+    ``numbers``: entries of lists of integers, see :mod:`.numbers`; ``minded``: those whose channel counts the rule at
+    work sees to. ``copies``: how readers of a shared vector, by name, slice it otherwise than ``slices``.
     """
 
     graph: Graph
@@ -85,6 +86,8 @@ class Propagation:
     registry: dict[tuple[str, Shape], int] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     demanded: set[str] = field(default_factory=set)
+    numbers: dict[str, Array] = field(default_factory=dict)
+    minded: set[str] = field(default_factory=set)
 
     def shape(self, tensor: Tensor) -> Shape:
         """Concrete shape of a tensor; KeyError when inference could not tell."""

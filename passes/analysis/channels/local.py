@@ -69,7 +69,9 @@ def _renamed(settled: Propagation, node: Node) -> Propagation:
         labels[tensor.name] = Labels(own[places].reshape(found.atoms.shape), found.shrink)
         used += len(known)
     taken: dict[tuple[str, Shape], int] = {("operands", (used,)): 1}
-    return Propagation(settled.graph, settled.shapes, np.zeros(1, np.int64), labels=labels, registry=taken)
+    state = Propagation(settled.graph, settled.shapes, np.zeros(1, np.int64), labels=labels, registry=taken)
+    state.numbers.update(settled.numbers)
+    return state
 
 
 def _knots(ctx: Propagation) -> Array:

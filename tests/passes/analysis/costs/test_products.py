@@ -17,6 +17,7 @@ BY_CHOICE = {"grouped_concat_border", "gather_subset"}
 INDICES = {
     "gather_permutation",
     "gqa_rope",
+    "shape_flatten",
     "rope_rotate_half",
     "slice_int_max",
     "slice_negative_ends",
