@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx.helper
 
+from .arithmetic import store_lists
 from .errors import InvalidModelError
 from .graph import Dim, Graph
 from .inference import inferred
@@ -26,8 +27,11 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
 
     Tensors whose shape stays unknown are left out.
     """
-    dims = dimensions(inferred(at(graph, sizes)))
-    return {name: cast(Shape, shape) for name, shape in dims.items() if all(map(_is_known, shape))}
+    model = at(graph, sizes)
+    found = _numbers(model)
+    while not complete(graph, found) and store_lists(model, found):
+        found = _numbers(model)
+    return found
 
 
 def at(graph: Graph, sizes: Mapping[str, Shape]) -> onnx.ModelProto:
@@ -43,6 +47,11 @@ def at(graph: Graph, sizes: Mapping[str, Shape]) -> onnx.ModelProto:
         if value.name in computed:
             value.type.tensor_type.ClearField("shape")
     return model
+
+
+def _numbers(model: onnx.ModelProto) -> dict[str, Shape]:
+    dims = dimensions(inferred(model))
+    return {name: cast(Shape, shape) for name, shape in dims.items() if all(map(_is_known, shape))}
 
 
 def complete(graph: Graph, shapes: Mapping[str, Shape]) -> bool:

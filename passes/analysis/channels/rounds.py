@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from ....ir.graph import Array, Graph
 from ....ir.shapes import Shape
 from .labels import Pin, Propagation
+from .numbers import counts, keep
 from .rules.elementwise import static
 from .rules.table import propagate
 
@@ -43,6 +44,7 @@ def _keep_outputs(ctx: Propagation) -> None:
             continue
         why = f"'{tensor.name}' is an output of the model"
         ctx.pin(ctx.of(tensor).atoms, node, why, "keep it, or cut the graph before it")
+        keep(ctx, node, counts(ctx.numbers.get(tensor.name)))
         if static(tensor):
             ctx.demand(tensor, [], node)
 

@@ -70,8 +70,8 @@ class Counter:
 def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     """Write the cost of ``graph`` (``macs`` of one sample, ``params`` or ``bytes``) as products over group widths.
 
-    Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay; bytes
-    leave out the few that rewritten shapes and indices take.
+    Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay;
+    copies of shared vectors are left out, and of bytes the few that rewritten shapes and indices take.
     """
     counter = Counter.of(channels)
     needed = graph.copy()

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from .....ir.graph import Node
 from .....ir.registry import Registry
 from ..labels import Propagation
+from ..numbers import follow
 from ..surgery import Rewrite
 from . import contraction, convolution, elementwise, indexing, joining, movement, normalisation, padding, unprunable
 
@@ -114,6 +115,7 @@ def propagate(ctx: Propagation, node: Node) -> None:
     """Apply the node's rule; without one its operands stay whole."""
     ctx.read.clear()
     ctx.demanded.clear()
+    ctx.minded.clear()
     if not has_rule(node):
         unprunable.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
@@ -123,3 +125,4 @@ def propagate(ctx: Propagation, node: Node) -> None:
     else:
         RULES[node.qualified](ctx, node)
     unprunable.rest(ctx, node)
+    follow(ctx, node)

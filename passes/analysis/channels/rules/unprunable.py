@@ -1,6 +1,5 @@
 """Operators that need their operands whole, each with the reason a person reads in the report."""
 
-from .....ir.arguments import shape_span
 from .....ir.graph import Node
 from ..labels import Labels, Propagation
 from .elementwise import static
@@ -34,11 +33,8 @@ def rest(ctx: Propagation, node: Node) -> None:
 
 
 def shape(ctx: Propagation, node: Node) -> None:
-    """Shape and Size read a channel count at run time, unless only other axes are read."""
-    labels = ctx.of(node.inputs[0])
-    every = range(labels.atoms.ndim)
-    if labels.shrink in (every[shape_span(node, ctx.graph.opset)] if node.op == "Shape" else every):
-        whole(ctx, node, "its channel count is read at run time")
+    """Shape and Size tie nothing themselves: what is made of the numbers they give is followed beside the rules."""
+    ctx.of(node.inputs[0])
 
 
 def recurrent(ctx: Propagation, node: Node) -> None:
