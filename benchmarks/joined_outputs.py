@@ -72,8 +72,9 @@ class Detector(nn.Module):
 def train() -> Detector:
     """Fit boxes where a shape has its centre, and scores everywhere."""
     torch.manual_seed(0)
-    images, truth = (torch.from_numpy(array) for array in draw(TRAINED, 0))
-    model, batch = Detector(), 50
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    images, truth = (torch.from_numpy(array).to(place) for array in draw(TRAINED, 0))
+    model, batch = Detector().to(place), 50
     steps = torch.optim.Adam(model.parameters(), 2e-3)
     for epoch in range(25):
         for group in steps.param_groups:
@@ -88,7 +89,7 @@ def train() -> Detector:
             steps.zero_grad()
             loss.backward()
             steps.step()
-    return model
+    return model.cpu()
 
 
 def written(model: Detector, joined: bool) -> onnx.ModelProto:
