@@ -24,7 +24,7 @@ from optimise_onnx.backends.ort import OrtRunner
 SIDE, CELL, KINDS, WIDTHS = 64, 8, 3, (16, 32, 48)
 CELLS = SIDE // CELL
 TRAINED, FITTED, JUDGED = 4000, 320, 500
-SCORE, OVERLAP = 0.3, 0.5
+EPOCHS, SCORE, OVERLAP = 40, 0.3, 0.5
 
 
 def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +57,9 @@ class Detector(nn.Module):
         self.score = nn.ModuleList([nn.Conv2d(48, 32, 3, 1, 1), nn.Conv2d(32, 32, 3, 1, 1), nn.Conv2d(32, KINDS, 1)])
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return boxes (n, 4, cells, cells) over the side of the image, and scores (n, kinds, cells, cells)."""
+        """Return boxes (n, 4, cells, cells), centres as shares of a cell and sizes of the image, and scores (n, kinds,
+        cells, cells).
+        """
         for conv in self.stem:
             x = functional.relu(conv(x))
         ends = []
@@ -76,12 +78,12 @@ def train() -> Detector:
     images, truth = (torch.from_numpy(array).to(place) for array in draw(TRAINED, 0))
     model, batch = Detector().to(place), 50
     steps = torch.optim.Adam(model.parameters(), 2e-3)
-    for epoch in range(25):
+    for epoch in range(EPOCHS):
         for group in steps.param_groups:
-            group["lr"] = 2e-3 * (1 - epoch / 25)
+            group["lr"] = 2e-3 * (1 - epoch / EPOCHS)
         for part in torch.randperm(TRAINED).split(batch):
             box, score = model(images[part])
-            kind, wanted = truth[part, 0], truth[part, 1:] / SIDE
+            kind, wanted = truth[part, 0], torch.cat([truth[part, 1:3] % CELL / CELL, truth[part, 3:] / SIDE], 1)
             there = kind >= 0
             hot = functional.one_hot(kind.long().clamp(min=0), KINDS).movedim(-1, 1) * there[:, None]
             loss = functional.binary_cross_entropy_with_logits(score, hot.float(), reduction="sum") / len(part)
@@ -109,7 +111,10 @@ def written(model: Detector, joined: bool) -> onnx.ModelProto:
     for place, layer in enumerate(model.stem):
         x = conv(x, layer, f"stem{place}")
     ends = []
-    weights.append(numpy_helper.from_array(np.array(SIDE, np.float32), "side"))
+    rows, columns = np.mgrid[:CELLS, :CELLS] * np.float32(CELL)
+    origin = np.stack([columns, rows, 0 * rows, 0 * rows])[None].astype(np.float32)
+    weights.append(numpy_helper.from_array(np.array([CELL, CELL, SIDE, SIDE], np.float32).reshape(1, 4, 1, 1), "unit"))
+    weights.append(numpy_helper.from_array(origin, "origin"))
     weights.append(numpy_helper.from_array(np.array([0, 0, -1]), "flat"))
     for name, branch in (("box", model.box), ("score", model.score)):
         y = x
@@ -118,7 +123,8 @@ def written(model: Detector, joined: bool) -> onnx.ModelProto:
         nodes.append(helper.make_node("Sigmoid", [y], [f"{name}_share"], f"{name}_sigmoid"))
         y = f"{name}_share"
         if name == "box":
-            nodes.append(helper.make_node("Mul", [y, "side"], ["pixels"], "to_pixels"))
+            nodes.append(helper.make_node("Mul", [y, "unit"], ["size"], "to_size"))
+            nodes.append(helper.make_node("Add", ["size", "origin"], ["pixels"], "to_pixels"))
             y = "pixels"
         nodes.append(helper.make_node("Reshape", [y, "flat"], [name], f"{name}_flat"))
         ends.append(name)
