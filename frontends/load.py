@@ -8,6 +8,7 @@ import onnx.checker
 from ..ir.budget import check_budget
 from ..ir.errors import InvalidModelError, OptimiseOnnxError
 from ..ir.graph import Graph
+from ..ir.inference import check_inference
 from ..ir.runner import Runner
 from .finite import check_finite
 from .formats import called, read
@@ -42,6 +43,7 @@ def _read(source: str | Path | bytes | onnx.ModelProto) -> tuple[Graph, list[str
     check_claims(model)
     _check(model, source)
     model, changes = normalise(model)
+    check_inference(model)
     graph = Graph.of(model)
     check_finite(graph)
     graph.to_model()  # that what was read can be written

@@ -42,7 +42,7 @@ def bounded(wanted: str | int | None) -> Iterator[None]:
     with memory_limit(wanted) as most:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
-        resource.setrlimit(resource.RLIMIT_DATA, (min(_pages(_DATA) + most, *bounds, sys.maxsize), hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (min(data() + most, *bounds, sys.maxsize), hard))
         try:
             yield
         except MemoryError as error:
@@ -74,6 +74,11 @@ def free() -> int:
 def resident() -> int:
     """Return the bytes of memory that this process holds; 0 where the system does not say."""
     return _pages(_RESIDENT)
+
+
+def data() -> int:
+    """Return the bytes of address space that this process holds for data; 0 where the system does not say."""
+    return _pages(_DATA)
 
 
 def _pages(field: int) -> int:
