@@ -1,7 +1,7 @@
 """Is a target of latency that is said to be met really met? Repeated while another process is busy.
 
-Each repetition compresses the digits network in a process of its own. Where it ends with code 0, the two models are then
-compared for long, in CPU time of the thread, without any code of ours: the median over several loads of both.
+Each repetition compresses the digits network in a process of its own. Where it ends with code 0, the two models are
+then compared for long, in CPU time of the thread, without any code of ours: the median over several loads of both.
 """
 
 from __future__ import annotations
