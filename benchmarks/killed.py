@@ -27,7 +27,7 @@ OLD, NEW = "macs=0.9x", "macs=0.7x"
 FILES = ("out.onnx", "r.json")
 CODES = {signal.SIGTERM: (130, 0), signal.SIGKILL: (-9, 0)}
 EARLY = 0.2  # seconds in which Python itself starts, and takes SIGTERM as any program does
-LIMIT = 120.0
+LIMIT = 600.0
 
 
 @dataclass(frozen=True)

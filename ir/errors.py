@@ -56,6 +56,12 @@ class TargetNotMetError(OptimiseOnnxError):
     exit_code = 4
 
 
+def too_noisy(target: str, why: str) -> TargetNotMetError:
+    """Say that no measurement tells whether a target is met."""
+    hint = "measure where less else runs, or ask for less; --allow-partial writes it"
+    return TargetNotMetError(f"too noisy to tell whether {target} is met", why=why, hint=hint)
+
+
 class VerificationError(OptimiseOnnxError):
     """A rewritten graph does not compute what it must; nothing is written."""
 

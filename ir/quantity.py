@@ -21,8 +21,7 @@ class Quantity:
     """Values are numbers in ``unit``, the same wherever they come from; two quantities are equal when names are.
 
     ``suffixes``: what may follow an amount in a target, and how many units each stands for; ``shown`` is the one that
-    people read, if not the unit. ``examples`` are amounts for hints. A value over a limit by a factor of up to
-    ``noise`` counts as within.
+    people read, if not the unit. ``examples`` are amounts for hints.
     """
 
     name: str
@@ -30,7 +29,6 @@ class Quantity:
     suffixes: Mapping[str, float] = field(compare=False, repr=False)
     shown: str = field(default="", compare=False, repr=False)
     examples: tuple[str, ...] = field(default=("0.5x",), compare=False, repr=False)
-    noise: float = field(default=1.0, compare=False, repr=False)
 
     def factor(self, suffix: str) -> float | None:
         """Return how many units a suffix stands for, in any case where that is clear; None for an unknown one."""
@@ -58,7 +56,6 @@ class Measured(Quantity):
     of the original graph and the quantity. So rooms that import no backend can still name what one measures.
     """
 
-    noise: float = field(default=1.01, compare=False, repr=False)  # two loads of one model may differ by as much
     maker: str = field(default="", compare=False, repr=False)
 
     def device(self, original: Graph) -> Device | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..backends.ort.profiler import profile
 from ..ir.errors import UsageError
 from ..ir.feeds import fixed_batches
 from ..ir.graph import Graph
-from ..ir.timing import Latency
+from ..ir.timing import Interval, Latency
 from . import api, evaluation
 from .profile import Profile
 from .sizing import InputShapes, notes, sized
@@ -39,7 +39,7 @@ class Bench:
             "threads": self.threads,
             "batch": self.batch,
             "notes": list(self.notes),
-            "latency": {**asdict(self.latency), "ratio": self.latency.ratio._asdict()},
+            "latency": _spelled(self.latency.to_json()),
             "profile": self.profile.to_json() if self.profile else None,
         }
 
@@ -70,6 +70,12 @@ def bench(
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None
     said = dict.fromkeys(note for graph in graphs for note in notes(graph))
     return Bench(tuple(map(str, paths)), threads, size, found, nodes, tuple(said))
+
+
+def _spelled(figures: dict[str, Any]) -> dict[str, Any]:
+    """Write intervals by the names of their ends."""
+    found = {name: value._asdict() if isinstance(value, Interval) else value for name, value in figures.items()}
+    return {name: _spelled(value) if isinstance(value, dict) else value for name, value in found.items()}
 
 
 def _batch(paths: Sequence[Path], graphs: Sequence[Graph], wanted: int | None) -> int | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from ..backends.ort import OrtRunner
 from ..ir.cost import cost, total
-from ..ir.errors import TargetNotMetError
+from ..ir.errors import TargetNotMetError, too_noisy
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.quantity import LATENCY
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
-from ..ir.timing import Latency
+from ..ir.timing import PATIENCE, Interval, Latency
 from ..passes.analysis.channels.groups import analyse
+from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
 from .caveats import caveats, unrepaired
 from .compression import Executed
@@ -55,22 +58,43 @@ def report(
 
 
 def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation.Samples) -> Latency:
-    """Time both models in turns on this machine, at the threads and batch that were asked for."""
+    """Time both models in turns on this machine, at the threads and batch that were asked for.
+
+    Where that is what the target limits, it goes on until the whole interval lies on one side of it, or for PATIENCE.
+    """
     runner = OrtRunner(settings.threads, spinning=True)
     rng = np.random.default_rng(settings.seed)
     feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
-    return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], _SECONDS)
+
+    def once(seconds: float) -> Latency:
+        return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], seconds)
+
+    found, end = once(_SECONDS), time.monotonic() + PATIENCE
+    while _aims_here(settings) and _undecided(settings.target, found) and time.monotonic() < end:
+        found = found.joined(once(_SECONDS))
+    return found
 
 
 def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
-    """Say how the target is missed; None where it is met. What is measured is missed when it is so beyond noise."""
+    """Say how the target is missed, or that it cannot be told; None where all of the interval is within it."""
     target, aim = settings.target, found.aim
-    limit = target.budget(aim.before)
-    if aim.least <= limit * target.quantity.noise:
+    limit, said = target.budget(aim.before), aim.quantity.said
+    interval = Interval(aim.least, aim.after, aim.most)
+    if interval.within(limit):
         return None
-    why = f"it takes {aim.quantity.said(aim.after)}, the limit is {aim.quantity.said(limit)}"
+    why = f"it takes {said(aim.after)}, the limit is {said(limit)}"
+    if interval.undecided(limit):
+        return too_noisy(str(target), f"{why}, and it may be {said(aim.least)} to {said(aim.most)}")
     hint = "" if settings.allow_partial else "--allow-partial writes the best found"
     return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
+
+
+def _aims_here(settings: Settings) -> bool:
+    return settings.target.quantity == LATENCY and settings.here
+
+
+def _undecided(target: Target, found: Latency) -> bool:
+    return (found.ratio if target.relative else found.last).undecided(target.amount)
 
 
 def _aim(executed: Executed, settings: Settings, here: Latency) -> Aim:
@@ -78,10 +102,11 @@ def _aim(executed: Executed, settings: Settings, here: Latency) -> Aim:
     target, graphs = settings.target, [executed.start, executed.graph]
     if target.meter is not None:
         before, after = (target.meter.of(graph) for graph in graphs)
-        return Aim(target.quantity, before, after, after)
+        return Aim(target.quantity, before, after, after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
-    if target.quantity == LATENCY and settings.here:
+    if _aims_here(settings):
         before = here.p50[0] / 1e3
-        return Aim(LATENCY, before, before * here.ratio.middle, before * here.ratio.low, predicted)
+        low, middle, high = (before * end for end in here.ratio) if target.relative else here.last
+        return Aim(LATENCY, before, middle, low, high, predicted)
     before, after = executed.device(target.quantity.name).times(graphs)
-    return Aim(target.quantity, before, after, after, predicted)
+    return Aim(target.quantity, before, after, after, after, predicted)

@@ -42,10 +42,14 @@ class Ending:
         sys.unraisablehook = self._lost
 
     def forget(self) -> None:
-        """Ignore the signals from now on: all is done."""
+        """Ignore the signals from now on: all is done.
+
+        Python would still end by SIGINT where an interrupt has left a text that it ran; the next text makes it forget.
+        """
         for name in _ENDING:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
+        exec("")
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()

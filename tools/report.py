@@ -33,19 +33,20 @@ class PinLine:
 class Aim:
     """Both models in the quantity that the target limits, in its unit.
 
-    ``least``: the end of the interval that the smaller model's figure is known to; ``predicted``: the share of the
-    original's that was expected of it, where a device measures.
+    ``least`` and ``most``: the ends of the interval that the smaller model's figure is known to; ``predicted``: the
+    share of the original's that was expected of it, where a device measures.
     """
 
     quantity: Quantity
     before: float
     after: float
     least: float
+    most: float
     predicted: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        told = {name: getattr(self, name) for name in ("before", "after", "least", "predicted")}
+        told = {name: getattr(self, name) for name in ("before", "after", "least", "most", "predicted")}
         return {"quantity": self.quantity.name, "unit": self.quantity.unit, **told}
 
 
@@ -84,7 +85,7 @@ class Report:
                 "outputs": {name: _output(fidelity, found) for name, found in fidelity.outputs.items()},
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
-            "latency": asdict(self.latency),
+            "latency": self.latency.to_json(),
             "calibration_samples": self.calibration,
             "data_free": self.calibration == 0,
             "seed": self.seed,

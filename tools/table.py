@@ -27,8 +27,19 @@ _LETTERS = "AB"
 _COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B"))
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
+    *(f"{name}, {clock} time" for name in ("p50", "p95") for clock in ("CPU", "wall")),
     *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
-    *("p50", "p95", "nodes of A", "nodes of B", "A in µs", "B in µs", "of A", "B / A"),
+    *(
+        "p50",
+        "p95",
+        *(f"{name}, {clock} time" for name in ("p50", "p95") for clock in ("CPU", "wall")),
+        "nodes of A",
+        "nodes of B",
+        "A in µs",
+        "B in µs",
+        "of A",
+        "B / A",
+    ),
 }
 
 
@@ -46,8 +57,9 @@ def before_after(report: Report) -> Table:
     for label, field, unit in _COSTS:
         was, now = getattr(report.before, field), getattr(report.after, field)
         table.add_row(label, scaled(was) + unit, scaled(now) + unit, share(now, was))
-    was_ms, now_ms = report.latency.p50
-    table.add_row("latency here", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(report.latency))
+    for label, times in clocks(report.latency):
+        was_ms, now_ms = times.p50
+        table.add_row(f"latency here{label}", f"{was_ms:.3g} ms", f"{now_ms:.3g} ms", spread(times))
     aim = report.aim
     said = aim.quantity.said
     if aim.quantity not in _COUNTED:
@@ -89,15 +101,26 @@ def benched(found: Bench) -> Iterator[RenderableType]:
 
 def bench(found: Bench) -> Table:
     """Show percentiles of single runs."""
-    table = _table("", "model", "p50", "p95")
-    for letter, name, p50, p95 in zip(_LETTERS, found.models, found.latency.p50, found.latency.p95, strict=False):
-        table.add_row(letter, name, f"{p50:.4g} ms", f"{p95:.4g} ms")
+    known = clocks(found.latency)
+    table = _table("", "model", *(f"{name}{label}" for label, _ in known for name in ("p50", "p95")))
+    for place, (letter, name) in enumerate(zip(_LETTERS, found.models, strict=False)):
+        figures = [each[place] for _, times in known for each in (times.p50, times.p95)]
+        table.add_row(letter, name, *(f"{figure:.4g} ms" for figure in figures))
     return table
+
+
+def clocks(found: Latency) -> list[tuple[str, Latency]]:
+    """Return what a latency says by each clock, and how that is called, the one that counts first."""
+    if found.cpu is None:
+        return [("", found)]
+    return [(", CPU time", found), (", wall time", found.by_wall)]
 
 
 def verdict(found: Latency) -> str:
     """Say in words how much of A's time B takes."""
-    said = f"B takes {spread(found)} of A's time"
+    (label, _), *others = clocks(found)
+    said = f"B takes {spread(found)} of A's {label.removeprefix(', ') or 'time'}"
+    said += "".join(f", and {spread(times)} of its{label.removeprefix(',')}" for label, times in others)
     return said if found.differs else f"no difference beyond noise: {said}"
 
 

@@ -53,7 +53,7 @@ def interleaved(
     for session, given in zip(sessions, feeds, strict=True):
         session.run(given)  # a refusal shows here
     runs = [partial(session.inner.run, None, given) for session, given in zip(sessions, feeds, strict=True)]
-    return quantiles(runs, budget, quantile)
+    return quantiles(runs, budget, quantile, target.runner().busy)
 
 
 def machine() -> dict[str, str]:

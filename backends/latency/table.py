@@ -14,7 +14,7 @@ from .execution import Execution, key
 from .staircase import Widths, first_widths, surface
 from .units import Unit, grains
 
-_VERSION = "3"  # of what is measured and how
+_VERSION = "4"  # of what is measured and how
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 

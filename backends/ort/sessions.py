@@ -16,12 +16,13 @@ from ...ir.runner import Session
 from ...ir.timing import Latency
 from .environment import severity
 from .noise import seed
-from .stopwatch import latency
+from .stopwatch import Clock, latency, thread_clock
 from .watch import watched
 
 OPTIMISED = "optimised.onnx"
 
 _LARGE = 1024
+_HERE = "CPUExecutionProvider"
 
 REFUSALS = (
     refusals.Fail,
@@ -75,7 +76,7 @@ class OrtRunner:
     threads: int = 0
     spinning: bool = False
     record: Path | None = None
-    provider: str = "CPUExecutionProvider"
+    provider: str = _HERE
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
         """Load ``graph``; ``outputs`` names inner tensors to return. ``exact`` switches graph optimisation off.
@@ -107,8 +108,13 @@ class OrtRunner:
             raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error
 
     def latency(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float) -> Latency:
-        """Time sessions in turns, see :func:`backends.ort.stopwatch.latency`."""
-        return latency(sessions, feeds, seconds)
+        """Time sessions in turns, see :func:`backends.ort.stopwatch.latency`; on one thread of ours by CPU time too."""
+        return latency(sessions, feeds, seconds, busy=self.busy)
+
+    @property
+    def busy(self) -> Clock | None:
+        """The clock of the thread that sessions run in, None where there are more, or a device does the work."""
+        return thread_clock(self.threads) if self.provider == _HERE else None
 
     def _options(self, exact: bool) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()

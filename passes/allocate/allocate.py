@@ -1,7 +1,7 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import ClassVar
 
 from ...ir.errors import TargetNotMetError, UsageError
@@ -21,8 +21,9 @@ from .cumulative import CumulativeProbe
 from .curves import error_curves, moments_of
 from .form_sensitivity import Substitutes, sensitivities
 from .latency_limit import Limit, alternatives, timed
-from .latency_model import LatencyModel
+from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate
+from .multiples import Priced, paying
 from .problem import Choice, Ints, Problem, Widths
 from .stages import residual_stream, stages
 from .uniform import uniform
@@ -34,12 +35,16 @@ _METHODS = ("bisect", "global", "uniform")
 
 @dataclass(frozen=True)
 class Decided:
-    """A choice, the task whose groups and menus it is from, figures for the report, and the error curves it is from."""
+    """A choice, the task whose groups and menus it is from, figures for the report, and the error curves it is from.
+
+    ``note`` says why widths keep the multiple that they do, where that was in question.
+    """
 
     task: Problem
     choice: Ints | Floats
     figures: dict[str, float]
     curves: list[Array] = field(default_factory=list)
+    note: str = ""
 
     @staticmethod
     def of(task: Problem, found: Candidate[Floats], limit: Limit, curves: list[Array]) -> "Decided":
@@ -63,8 +68,9 @@ class Allocate:
 
     ``allocation``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
     within a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
-    what pays on the device; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that
-    the outputs' divergence is measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
+    what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
+    ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
+    measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
 
     Of ``global``: ``branches`` says whether all of a group may go where the network goes on without it, given
     calibration data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
@@ -106,7 +112,8 @@ class Allocate:
         plan = replace(plan, ranking=ranking, offers=None, curves=curves, decision=chosen, alternatives=alternatives)
         if not decided:
             return Outcome(False, (f"{target} is met already",), plan=plan)
-        return Outcome(False, (f"widths chosen for {target}",), dict(chosen.figures), plan)
+        notes = (f"widths chosen for {target}", *filter(None, (one.note for one in decided)))
+        return Outcome(False, notes, dict(chosen.figures), plan)
 
     def _check(self, context: Context) -> None:
         if self.allocation not in _METHODS:
@@ -124,11 +131,6 @@ class Allocate:
         if not 0 < self.step_limit <= 1:
             raise UsageError(f"step-limit={self.step_limit} is not a share above 0 and up to 1")
 
-    def _widths(self, context: Context) -> Widths:
-        if self.align == 0:
-            return Widths(context.device("latency").multiple(), self.max_ratio, halved=True)
-        return Widths(self.align, self.max_ratio)
-
     def _within(
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
     ) -> "list[Decided]":
@@ -139,16 +141,36 @@ class Allocate:
         if meter.of(graph) <= budget:
             return []
         solved = context.calibration is not None
-        task = Problem.of(graph, ranking, context.runner, meter, budget, solved, self._widths(context), offers)
+
+        @cache
+        def task(widths: Widths) -> Problem:
+            return Problem.of(graph, ranking, context.runner, meter, budget, solved, widths, offers)
+
+        if self.align:
+            return [self._counted(task(Widths(self.align, self.max_ratio)), context)]
+        decide = cache(lambda widths: replace(self, allow_partial=True)._counted(task(widths), context))
+
+        def price(widths: Widths) -> Priced:
+            one = decide(widths)
+            return one.task.price(one.choice) / budget, rewritten(one.task.pruned(one.choice), one.decision.forms or {})
+
+        device = context.device("latency")
+        widths, note = paying(Widths(device.multiple(), self.max_ratio, halved=True), price, device)
+        if price(widths)[0] > 1 and not self.allow_partial:
+            return [self._counted(task(widths), context)]  # says why it cannot be reached
+        return [replace(decide(widths), note=note)]
+
+    def _counted(self, task: Problem, context: Context) -> Decided:
+        """Choose widths, and forms where some are offered, for a target that is counted. Raises TargetNotMetError."""
         if self.allocation == "uniform":
-            return [Decided(task, self._settled(task, _alike(task)), {})]
+            return Decided(task, self._settled(task, _alike(task)), {})
         if self.allocation == "bisect":
-            return [self._bisected(task, context)]
+            return self._bisected(task, context)
         curves = error_curves(task, context, self.samples)
         if task.offers:
-            return [self._joint(task, context, curves)]
+            return self._joint(task, context, curves)
         choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
-        return [Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))}, curves)]
+        return Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))}, curves)
 
     def _in_time(
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from ...ir.errors import TargetNotMetError, UsageError
+from ...ir.errors import TargetNotMetError, UsageError, too_noisy
 from ...ir.graph import Graph
 from ...ir.quantity import LATENCY
-from ...ir.timing import Comparison, Device
+from ...ir.timing import PATIENCE, Comparison, Device
 from ..analysis.costs.target import Target
 from ..base import Context, Outcome, Pass
 from .candidates import Candidate, Evaluator
+
+_UNSURE = 1.03  # as much less is asked for where it cannot be told whether the target is met
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,10 @@ class MeetTarget:
     """Meet the target of the ``allocate`` that ends ``propose``; each plan is carried out by the passes in ``finish``.
 
     Several plans that ``allocate`` cannot tell apart are all carried out, and the one stays that follows the original
-    best. A quantity that a device measures is measured again in the end: where it is missed by more than noise,
-    ``allocate`` is asked for as much less, once. With ``guard`` a model that is slower than the original gives way to
-    one whose widths are multiples of what pays on the device, or of half or a quarter of that.
+    best. A quantity that a device measures is measured again in the end, until the whole interval lies on one side of
+    the target: where it is missed, or that cannot be told, ``allocate`` is asked for as much less, once. With ``guard``
+    a model that is slower than the original gives way to one whose widths are multiples of what pays on the device, or
+    of half or a quarter of that.
     """
 
     propose: str
@@ -75,16 +79,17 @@ class _Attempts:
         return self._carried_out(self.allocate), ()
 
     def measured(self) -> tuple[Candidate, tuple[str, ...]]:
-        """Measure what came of a plan; where it misses the target, ask for less in proportion, once."""
+        """Measure what came of a plan; unless it is surely in the target, ask for less in proportion, once."""
         found = self._carried_out(self.allocate)
-        seen = found.compared(self.device, self.context.original)
-        if not self._missed(seen):
+        seen = self._compared(found)
+        if self._within(seen):
             return found, ()
-        less = self.target.tightened(seen.after / self.target.budget(seen.before))
+        less = self.target.tightened(self._excess(seen))
         again = self._carried_out(replace(self.allocate, target=str(less)))
-        now = again.compared(self.device, self.context.original)
-        found, seen = min((found, seen), (again, now), key=lambda pair: pair[1].ratio.middle)
-        if self._missed(seen) and not self.allocate.allow_partial:
+        now = self._compared(again)
+        tried = sorted([(found, seen), (again, now)], key=lambda pair: pair[1].ratio.middle)
+        found, seen = next((pair for pair in tried if self._within(pair[1])), tried[0])
+        if not self._within(seen) and not self.allocate.allow_partial:
             raise self._unmet(seen)
         return found, (f"measured to miss {self.target}, so {less} was asked for",)
 
@@ -120,13 +125,30 @@ class _Attempts:
         found = self.evaluator.best(own.plan)
         return replace(found, records=(*records, *found.records))
 
-    def _unmet(self, seen: Comparison) -> TargetNotMetError:
-        said, limit = f"{seen.ratio.middle:.3f}", self.target.budget(seen.before) / seen.before
-        why = f"it was measured to take {said} of the original's, the limit is {limit:.3f}"
-        return TargetNotMetError(f"the target {self.target} was not met", why=why, hint="--allow-partial writes it")
+    def _compared(self, found: Candidate) -> Comparison:
+        """Hold a candidate against the original until the whole interval lies on one side of the limit, or too long."""
+        seen, end = found.compared(self.device, self.context.original), time.monotonic() + PATIENCE
+        while seen.rounds is not None and seen.ratio.undecided(self._limit(seen)) and time.monotonic() < end:
+            seen = seen.joined(found.compared(self.device, self.context.original))
+        return seen
 
-    def _missed(self, seen: Comparison) -> bool:
-        return seen.before * seen.ratio.low > self.target.budget(seen.before) * self.target.quantity.noise
+    def _limit(self, seen: Comparison) -> float:
+        return self.target.budget(seen.before) / seen.before
+
+    def _within(self, seen: Comparison) -> bool:
+        return seen.ratio.within(self._limit(seen))
+
+    def _excess(self, seen: Comparison) -> float:
+        """Return how many times too long it takes; where that cannot be told, a little."""
+        limit = self._limit(seen)
+        return seen.ratio.middle / limit if seen.ratio.beyond(limit) else min(seen.ratio.high / limit, _UNSURE)
+
+    def _unmet(self, seen: Comparison) -> TargetNotMetError:
+        limit = self._limit(seen)
+        why = f"it was measured to take {seen.ratio.middle:.3f} of the original's, the limit is {limit:.3f}"
+        if seen.ratio.beyond(limit):
+            return TargetNotMetError(f"the target {self.target} was not met", why=why, hint="--allow-partial writes it")
+        return too_noisy(str(self.target), f"{why}, and it may be {seen.ratio.low:.3f} to {seen.ratio.high:.3f}")
 
 
 def _slower(seen: Comparison) -> bool:

@@ -15,7 +15,7 @@ from optimise_onnx.backends.ort.profiler import NodeTime, node_times, profile
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.feeds import random_feeds
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.ir.timing import Interval, Latency
+from optimise_onnx.ir.timing import Latency
 from optimise_onnx.tools import api, table
 from optimise_onnx.tools.bench import bench
 from optimise_onnx.tools.profile import Profile
@@ -113,7 +113,11 @@ def test_a_stored_parameter_behind_a_node_hides_no_convolution() -> None:
 def test_bench_compares_models_and_writes_all_figures(folder: Path, run: Callable[..., Run]) -> None:
     found = run("bench", "in.onnx", "in.onnx", "--batch", "3", *QUICK, "--profile", "--json", "b.json")
     assert (found.code, found.err) == (0, "")
-    assert "of A's time" in found.out and "with the profiler: A " in found.out
+    assert (
+        "of A's CPU time, and " in found.out
+        and "of its wall time" in found.out
+        and "with the profiler: A " in found.out
+    )
     assert "batch 3, 1 thread" in found.out and "wrote b.json" in found.out
     figures = json.loads((folder / "b.json").read_text())
     assert (figures["models"], figures["threads"], figures["batch"]) == (["in.onnx", "in.onnx"], 1, 3)
@@ -169,8 +173,12 @@ def test_wishes_that_are_refused(
 
 
 def test_the_verdict_says_what_is_known() -> None:
-    def said(*ratio: float) -> str:
-        return table.verdict(Latency((1, 1), (1, 1), Interval(*ratio), 10, 3))
+    def said(*shares: float, cpu: bool = False) -> str:
+        runs = np.array([[[1.0, share]] * 2 for share in shares])
+        return table.verdict(Latency(runs * (2 if cpu else 1), runs if cpu else None, 3))
 
-    assert said(0.8, 0.82, 0.84) == "B takes 0.820 (0.800 to 0.840) of A's time"
-    assert said(0.97, 0.99, 1.02) == "no difference beyond noise: B takes 0.990 (0.970 to 1.020) of A's time"
+    assert said(*[0.8] * 9, 0.82, *[0.84] * 9) == "B takes 0.820 (0.800 to 0.840) of A's time"
+    noise = "no difference beyond noise: B takes 0.990 (0.970 to 1.020) of A's time"
+    assert said(*[0.97] * 9, 0.99, *[1.02] * 9) == noise
+    both = "B takes 0.500 (0.500 to 0.500) of A's CPU time, and 0.500 (0.500 to 0.500) of its wall time"
+    assert said(*[0.5] * 6, cpu=True) == both

@@ -8,10 +8,11 @@ from itertools import count
 import numpy as np
 import pytest
 
-from optimise_onnx.backends.ort.stopwatch import latency, quantiles
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.backends.ort.stopwatch import latency, quantiles, thread_clock
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
-from optimise_onnx.ir.timing import Interval, Latency, median
+from optimise_onnx.ir.timing import Comparison, Interval, Latency, median
 
 
 @dataclass
@@ -38,6 +39,13 @@ class Timed:
         self.clock.log.append(self.name)
         self.clock.now += self.seconds(next(self.runs))
         return {}
+
+
+@dataclass
+class Spending:
+    """A session that does what it is told."""
+
+    run: Callable[[Mapping[str, Array]], Feeds]
 
 
 def pair(first: Callable[[int], float], second: Callable[[int], float]) -> tuple[Clock, list[Timed]]:
@@ -110,7 +118,72 @@ def test_slow_moments_and_drift_cancel_in_the_ratio() -> None:
     ],
 )
 def test_a_difference_is_more_than_noise_and_placement(ratio: tuple[float, float, float], differs: bool) -> None:
-    assert Latency((1, 1), (1, 1), Interval(*ratio), 10, 3).differs is differs
+    assert times_of(ratio).differs is differs
+    assert Comparison(1.0, Interval(*ratio)).differs is differs
+
+
+def times_of(ratio: tuple[float, float, float]) -> Latency:
+    """Measured times whose ratio has this median between these ends."""
+    low, middle, high = ratio
+    shares = np.repeat([low, middle, high], [10, 1, 10])
+    return Latency(np.stack([np.ones((2, 21)), np.tile(shares, (2, 1))], axis=-1).transpose(1, 0, 2), None, 3)
+
+
+def test_cpu_time_counts_where_it_is_known_and_wall_time_stands_beside() -> None:
+    """A second process takes the core away: the wall clock goes on, the thread's own does not."""
+    clock, sessions = pair(lambda _: 0.002, lambda n: 0.001 * (1 + 9 * (n % 2)))
+    busy = Clock()
+
+    def run(session: Timed, seconds: float) -> Spending:
+        def spend(_: Mapping[str, Array]) -> Feeds:
+            busy.now += seconds
+            return session.run({})
+
+        return Spending(spend)
+
+    found = latency([run(sessions[0], 0.002), run(sessions[1], 0.001)], [{}, {}], 1, clock=clock, busy=busy)
+    assert found.clock == "cpu" and found.p95 == pytest.approx((2.0, 1.0))
+    assert found.ratio == pytest.approx((0.5, 0.5, 0.5)) and found.last == pytest.approx((1e-3,) * 3)
+    assert found.by_wall.clock == "wall" and found.by_wall.p95 == pytest.approx((2.0, 10.0))
+    told = found.to_json()
+    assert told["clock"] == "cpu" and told["wall"]["p95"] == pytest.approx((2.0, 10.0))
+
+
+def test_two_measurements_are_taken_together() -> None:
+    first, second = times_of((0.4, 0.5, 0.6)), times_of((0.5, 0.5, 0.5))
+    both = first.joined(second)
+    assert both.rounds == 42 and both.warm_up == 6 and both.ratio.middle == 0.5
+    assert both.ratio.high - both.ratio.low < first.ratio.high - first.ratio.low
+    together = Comparison(1.0, first.ratio, first.shares).joined(Comparison(4.0, second.ratio, second.shares))
+    assert together.ratio == both.ratio and together.before == pytest.approx(2.5)
+    assert Comparison.exact(1.0, 0.7).joined(Comparison.exact(1.0, 0.7)) == Comparison.exact(1.0, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("ends", "within", "beyond"),
+    [
+        ((0.5, 0.55, 0.6), True, False),
+        ((0.5, 0.55, 0.61), False, False),
+        ((0.11, 0.736, 0.77), False, False),
+        ((0.6, 0.61, 0.62), False, False),
+        ((0.61, 0.62, 0.63), False, True),
+    ],
+)
+def test_the_whole_interval_decides(ends: tuple[float, float, float], within: bool, beyond: bool) -> None:
+    interval = Interval(*ends)
+    assert (interval.within(0.6), interval.beyond(0.6)) == (within, beyond)
+    assert interval.undecided(0.6) is not (within or beyond)
+    assert Interval(*(0.3 / 0.5,) * 3).within(0.6)
+
+
+def test_the_thread_has_a_clock_of_its_own_where_it_is_alone() -> None:
+    assert thread_clock(0) is thread_clock(2) is None
+    clock = thread_clock(1)
+    assert clock is not None
+    before = clock()
+    time.sleep(0.05)
+    assert clock() - before < 0.04
+    assert OrtRunner(1).busy is clock and OrtRunner(2).busy is None and OrtRunner(1, provider="Other").busy is None
 
 
 def test_the_interval_is_two_of_the_sorted_values() -> None:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from zoo import ZOO
 
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.ir.timing import Comparison, Interval
+from optimise_onnx.ir.timing import Comparison, Interval, median
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.observers import Record
+from optimise_onnx.passes.search import meet_target
 from tests.passes.allocate.devices import Staircase, ranked, share
 
 FINISH = "remove-channels,reconstruct"
@@ -102,10 +104,37 @@ def test_missed_twice_is_missed_and_the_quicker_one_is_kept_where_less_is_allowe
     assert ("target=latency=0.5x" in asked(inner)[0]) == (place == 0)
 
 
-def test_what_is_missed_by_no_more_than_noise_is_met() -> None:
-    device = Moody(moods=[1.1], spread=0.2)
+def test_where_it_cannot_be_told_a_little_less_is_asked_for() -> None:
+    device = Moody(moods=[1.02], spread=0.2)
+    with pytest.raises(TargetNotMetError, match="too noisy to tell whether latency=0.5x is met") as caught:
+        met(device, "latency=0.5x")
+    assert len(device.compared) == 2 and "--allow-partial" in str(caught.value.hint)
+    _, _, record, _ = met(Moody(moods=[1.02], spread=0.2), "latency=0.5x", ",allow-partial=true")
+    assert record.notes[0].startswith("measured to miss latency=0.5x, so latency=0.485")
+
+
+@dataclass
+class Patient(Moody):
+    """Is as unsure as ``spread`` at first, and sure when it is asked again."""
+
+    def compare(self, before: Graph, after: Graph) -> Comparison:
+        """Say the shares of some rounds."""
+        seen = super().compare(before, after)
+        rounds = np.repeat(np.array(seen.ratio), (20, 1, 20) if len(self.compared) == 1 else (0, 1000, 0))
+        return Comparison(seen.before, median(rounds), rounds)
+
+
+def test_it_is_measured_until_the_interval_is_on_one_side() -> None:
+    device = Patient(spread=0.2)
     _, _, record, _ = met(device, "latency=0.5x")
-    assert 0.5 < device.compared[0] < 0.6 and len(device.compared) == 1 and record.notes == ()
+    assert len(device.compared) == 2 and record.notes == ()
+
+
+def test_it_is_measured_for_so_long_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meet_target, "PATIENCE", 0.0)
+    device = Patient(spread=0.2, moods=[1.02])
+    _, _, record, _ = met(device, "latency=0.5x", ",allow-partial=true")
+    assert len(device.compared) == 2 and record.notes != ()
 
 
 def test_a_slower_model_gives_way_to_aligned_widths() -> None:
