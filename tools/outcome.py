@@ -49,7 +49,7 @@ def report(
         pins=pin_lines(channels),
         records=executed.records,
         input_shapes=input_sizes(original, 1),
-        notes=sizing.notes(original),
+        notes=(*sizing.notes(original), *sizing.uncounted(executed.graph)),
         aim=_aim(executed, settings, times),
     )
 
