@@ -16,7 +16,7 @@ from .graph import Graph
 from .inference import inferred
 from .memory import afford
 from .quantity import scaled
-from .shapes import at, declared, dimensions
+from .shapes import at_sizes, declared, dimensions
 from .sizes import Sizes, open_dims, shapes_at
 
 _COPIES = 3  # of weights and of what is live: of the original, of its rewritten form, and while either is made
@@ -62,7 +62,7 @@ def estimate(graph: Graph, batch: int) -> Needs:
     sizes = shapes_at(dims, {dim: known.get(dim, 1) for dim in open_dims(dims)}, batch)
     for name, shape in sizes.items():
         afford(_COPIES * _OTHER * prod(shape), f"input '{name}' {list(shape)}")
-    model = inferred(at(graph, sizes))
+    model = inferred(at_sizes(graph, sizes))
     stored = {tensor.name: tensor.array.nbytes for tensor in graph.constants()}
     held, shapes = _bytes(model.graph), dimensions(model)
     told = {name: tuple(d if isinstance(d, int) else 0 for d in shape) for name, shape in shapes.items()}

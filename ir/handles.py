@@ -140,6 +140,10 @@ class Node(_Handle):
         """Whether an attribute holds a graph (If, Loop, Scan)."""
         return any(isinstance(value, gs.Graph) for value in self._raw.attrs.values())
 
+    def bodies(self) -> list[list[Node]]:
+        """The nodes of every subgraph that this node holds itself."""
+        return [[Node(inner) for inner in body.nodes] for body in self._raw.subgraphs()]
+
     def captures(self) -> list[Tensor]:
         """Tensors read inside this node's subgraphs, the ones of outer scopes among them."""
         return [Tensor(t) for inner in self._raw.subgraphs(recursive=True) for node in inner.nodes for t in node.inputs]

@@ -52,7 +52,12 @@ def report(
         pins=pin_lines(channels),
         records=executed.records,
         input_shapes=input_sizes(original, 1),
-        notes=(*sizing.notes(original), *caveats(fidelity, calibration), *unrepaired(executed.graph)),
+        notes=(
+            *sizing.notes(original),
+            *sizing.uncounted(executed.graph),
+            *caveats(fidelity, calibration),
+            *unrepaired(executed.graph),
+        ),
         aim=_aim(executed, settings, times),
     )
 

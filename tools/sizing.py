@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..ir.budget import check_budget
+from ..ir.cost import unknown_layers
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
 from ..ir.feeds import Calibration, batch_size, random_feeds
-from ..ir.graph import Graph
+from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
-from ..ir.shapes import declared, input_sizes, tried
-from ..ir.sizes import SIDES, Sizes, Statement, agreed, check, named, open_dims
+from ..ir.shapes import concrete, declared, input_sizes, tried
+from ..ir.sizes import SIDES, Seen, Sizes, Statement, agreed, check, named, open_dims
 
 InputShapes = Mapping[str, Sequence[int]] | Sequence[str]
 """Whole shapes by input name, or texts like ``x:1,3,224,224``; 1 for the batch where the model leaves it open."""
@@ -23,6 +25,8 @@ _EXAMPLE = 224
 _BATCH = 16  # samples a run takes at most times, where the model leaves that open
 _LOOPS = ("Loop", "Scan")
 _SECONDS = 10.0  # that one sample may take
+_FEW = 3
+_NAMED = 4
 
 
 def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, samples: Calibration | None = None) -> Graph:
@@ -42,7 +46,47 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     copy.sizes = _tried(copy, runner, known)
     check_budget(copy, _BATCH)
     _check_loops(copy, runner)
+    copy.sizes = replace(copy.sizes, seen=_shown(copy, runner, samples))
     return copy
+
+
+def _shown(graph: Graph, runner: Runner, samples: Calibration | None) -> dict[str, Seen]:
+    """Run the model for the shapes that inference does not tell, on one sample and on a few; none where it does not."""
+    few, one = (input_sizes(graph, count) for count in (_FEW, 1))
+    try:
+        found = concrete(graph, few)
+    except InvalidModelError:
+        found = {}
+    names = [t.name for node in graph.nodes for t in node.outputs if t.name and t.name not in found]
+    if not names:
+        return {}
+    single = _run(graph, runner, names, samples, 1)
+    several = single if few == one else _run(graph, runner, names, samples, _FEW)
+    return {name: _between(array, several.get(name, array), _FEW) for name, array in single.items()}
+
+
+def _run(
+    graph: Graph, runner: Runner, names: Sequence[str], samples: Calibration | None, count: int
+) -> dict[str, Array]:
+    """Return inner tensors of a run; fewer where it does not show them."""
+    try:
+        if samples is None:
+            feeds = random_feeds(graph, np.random.default_rng(0), count)
+        else:
+            feeds = next(iter(samples.batches(batch_size(graph, count))))
+        found = runner.session(graph, outputs=list(names), exact=True).run(feeds)
+    except (InvalidModelError, StopIteration):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+
+
+def _between(one: Array, few: Array, count: int) -> Seen:
+    """Take every dimension to grow evenly with the samples."""
+    if one.ndim != few.ndim:
+        few = one
+    pairs = zip(one.shape, few.shape, strict=True)
+    more = [(many - single) // (count - 1) for single, many in pairs]
+    return Seen(one.dtype.str, tuple((single - step, step) for single, step in zip(one.shape, more, strict=True)))
 
 
 def notes(graph: Graph) -> tuple[str, ...]:
@@ -60,6 +104,14 @@ def notes(graph: Graph) -> tuple[str, ...]:
             f"taken as {'x'.join(map(str, shape))}; give --input-shape {_text(name, other)} to take another"
         )
     return tuple(found)
+
+
+def uncounted(graph: Graph) -> tuple[str, ...]:
+    """Say which layers' MACs are not known, and so not counted."""
+    names = unknown_layers(graph)
+    listed = ", ".join(f"'{name}'" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (f"not counted, for no one can tell their MACs: {listed}{more}",) if names else ()
 
 
 def _statements(given: InputShapes) -> list[Statement]:

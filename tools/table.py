@@ -179,11 +179,23 @@ def groups(found: Analysis) -> Table:
     return plain(("group of channels", "width", "cells", "coupled with"), rows)
 
 
+def free(found: Analysis) -> str:
+    """Say in words of how much of the network channels can go."""
+    whole, part = total(found.costs), found.free
+    if not found.channels.groups:
+        return "no channels can go"
+    shares = f"{percent(part.macs / max(whole.macs, 1))} of the MACs and "
+    shares += f"{percent(part.parameters / max(whole.parameters, 1))} of the parameters"
+    said = f"channels can go from layers with {shares}"
+    return said if found.pins else f"nothing is pinned: {said}"
+
+
 def pins(lines: Sequence[PinLine]) -> Table:
-    """Show what has to stay and why."""
-    table = _table("kept channels of", "because of", "why", "what would help")
+    """Show what has to stay, what making it costs, and why."""
+    table = _table("kept channels of", "because of", "why", "MACs", "parameters", "what would help")
     for line in lines:
-        table.add_row(_first(line.tensors), f"{line.pin.op} '{line.pin.node}'", line.pin.why, line.pin.hint)
+        own = scaled(line.cost.macs), scaled(line.cost.parameters)
+        table.add_row(_first(line.tensors), f"{line.pin.op} '{line.pin.node}'", line.pin.why, *own, line.pin.hint)
     return table
 
 

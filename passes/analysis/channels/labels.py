@@ -67,6 +67,7 @@ class Propagation:
     """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds.
 
     ``read`` and ``demanded`` name the operands whose labels the rule at work has read, and the constants it slices.
+    ``seen``: of which tensors only a run has shown the shape; ``kept``: layers that have no rule, by their output.
     ``numbers``: entries of lists of integers, see :mod:`.numbers`; ``minded``: those whose channel counts the rule at
     work sees to. ``copies``: how readers of a shared vector, by name, slice it otherwise than ``slices``.
     """
@@ -74,10 +75,12 @@ class Propagation:
     graph: Graph
     shapes: dict[str, Shape]
     classes: Array
+    seen: frozenset[str] = frozenset()
     labels: dict[str, Labels] = field(default_factory=dict)
     slices: dict[str, list[Labels]] = field(default_factory=dict)
     ties: list[tuple[Array, Array]] = field(default_factory=list)
     pins: list[tuple[Array, Pin]] = field(default_factory=list)
+    kept: list[tuple[str, Pin]] = field(default_factory=list)
     births: list[Birth] = field(default_factory=list)
     contractions: list[Contraction] = field(default_factory=list)
     equal_counts: list[Array] = field(default_factory=list)

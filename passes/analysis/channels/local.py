@@ -69,7 +69,8 @@ def _renamed(settled: Propagation, node: Node) -> Propagation:
         labels[tensor.name] = Labels(own[places].reshape(found.atoms.shape), found.shrink)
         used += len(known)
     taken: dict[tuple[str, Shape], int] = {("operands", (used,)): 1}
-    state = Propagation(settled.graph, settled.shapes, np.zeros(1, np.int64), labels=labels, registry=taken)
+    none = np.zeros(1, np.int64)
+    state = Propagation(settled.graph, settled.shapes, none, labels=labels, registry=taken, seen=settled.seen)
     state.numbers.update(settled.numbers)
     return state
 

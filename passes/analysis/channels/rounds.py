@@ -16,9 +16,10 @@ from .rules.table import propagate
 Pins = list[tuple[Array, Pin]]
 
 
-def settle(graph: Graph, shapes: dict[str, Shape], hold: bool = True) -> tuple[Propagation, Pins]:
+def settle(graph: Graph, shapes: dict[str, Shape], seen: frozenset[str], hold: bool = True) -> tuple[Propagation, Pins]:
     """Propagate until nothing changes; return the last round and the pins of all rounds.
 
+    ``seen``: of which tensors only a run has shown the shape.
     ``hold`` lets pinned classes become class 0, which can never go. Without it they stay apart, so that one can still
     see which tensors they lie in and what ties them to each other; what a pin keeps is then all that is tied to it.
     """
@@ -26,7 +27,7 @@ def settle(graph: Graph, shapes: dict[str, Shape], hold: bool = True) -> tuple[P
     classes = np.zeros(1, np.int64)
     history: Pins = []
     while True:  # ends, for classes only merge and births are finitely many
-        ctx = Propagation(graph, shapes, classes, registry=registry)
+        ctx = Propagation(graph, shapes, classes, registry=registry, seen=seen)
         for node in graph.nodes:
             propagate(ctx, node)
         _keep_outputs(ctx)

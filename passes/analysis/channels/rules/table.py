@@ -46,6 +46,9 @@ OVER_TRAILING = (
     "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "RMSNormalization", "Softmax", "CumSum",
 )  # fmt: skip
 
+UNKNOWN = "its shapes are unknown"
+SHOWN = "only a run shows the shape of its output"
+
 # Statistics of a normalisation and indices of a pooling have no rule.
 _ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
 
@@ -119,7 +122,9 @@ def propagate(ctx: Propagation, node: Node) -> None:
     if not has_rule(node):
         unprunable.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
-        unprunable.whole(ctx, node, "its shapes are unknown")
+        unprunable.whole(ctx, node, UNKNOWN)
+    elif any(t.name in ctx.seen for t in node.outputs):
+        unprunable.whole(ctx, node, SHOWN)
     elif node.qualified in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
         unprunable.whole(ctx, node, "its further outputs change with every channel")
     else:
