@@ -44,7 +44,9 @@ def at_random(graph: Graph, session: Session, seed: int) -> Samples:
 def first(graph: Graph, samples: Samples) -> Feeds:
     """Take one sample, or one batch where the model fixes its size."""
     feeds = next(iter(samples.batches()))
-    return feeds if fixed_batches(graph) else {name: array[:1] for name, array in feeds.items()}
+    return (
+        feeds if fixed_batches(graph) else {name: array[:1] if array.ndim else array for name, array in feeds.items()}
+    )
 
 
 def one(graph: Graph, session: Session, seed: int, batch: int = 1) -> Feeds:
