@@ -17,6 +17,7 @@ from .scripts import said
 from .wellformed import check_claims
 
 _OLDEST = 7
+_TENSORS = "inputs and outputs must be tensors: export the model without it"
 
 
 def load(source: str | Path | bytes | onnx.ModelProto, runner: Runner | None = None) -> tuple[Graph, list[str]]:
@@ -60,6 +61,10 @@ def _check(model: onnx.ModelProto, source: object) -> None:
             f"opset {version} of {called(source)} is not supported",
             hint=f"convert it to an opset from {_OLDEST} to {newest}",
         )
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.WhichOneof("value") not in (None, "tensor_type"):
+            kind = value.type.WhichOneof("value").removesuffix("_type")
+            raise InvalidModelError(f"'{value.name}' of {called(source)} is a {kind}", hint=_TENSORS)
     large = sum(len(t.raw_data) for t in model.graph.initializer) > 2**30
     if not large:
         try:

@@ -31,6 +31,8 @@ def check_claims(model: onnx.ModelProto) -> None:
             _check_sparse(message)
         elif isinstance(message, onnx.TensorProto):
             _check_tensor(message)
+        elif isinstance(message, onnx.TypeProto.Tensor) and message.elem_type not in _TYPES.DataType.values():
+            raise InvalidModelError(f"a tensor is declared with the unknown element type {message.elem_type}")
 
 
 def messages(message: Any) -> Iterator[Any]:

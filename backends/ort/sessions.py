@@ -59,7 +59,7 @@ class OrtSession:
         wanted = {value.name for value in self.inner.get_inputs()}
         try:
             values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted}, options)
-        except REFUSALS as error:
+        except (*REFUSALS, RuntimeError, ValueError) as error:  # the latter for arrays that it cannot take
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 

@@ -76,6 +76,16 @@ def test_tensors_that_contradict_themselves(change: Change, said: str) -> None:
         load(made)
 
 
+def test_declared_types_that_are_unknown_or_no_tensors() -> None:
+    made = model()
+    made.graph.input[0].type.tensor_type.elem_type = 127
+    with pytest.raises(InvalidModelError, match="unknown element type 127"):
+        load(made)
+    made.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None))
+    with pytest.raises(InvalidModelError, match="'x' of the model is a sequence"):
+        load(made)
+
+
 def test_tensors_of_attributes_and_subgraphs_are_looked_at() -> None:
     value = numpy_helper.from_array(np.ones(1, np.float32))
     value.dims[:] = [3]

@@ -3,7 +3,8 @@
 from collections import Counter
 
 from fuzz.bases import MAKERS
-from fuzz.mutants import MUTATIONS, mutant
+from fuzz.mutants import mutant
+from fuzz.mutations import MUTATIONS
 from fuzz.survey import survey
 
 _COUNT = 300
