@@ -16,6 +16,7 @@ from ..analysis.costs.target import Target
 from ..base import Context, Outcome, Pass
 from .candidates import Candidate, Evaluator
 
+_ATTEMPTS = 3
 _UNSURE = 1.03  # as much less is asked for where it cannot be told whether the target is met
 
 
@@ -25,9 +26,9 @@ class MeetTarget:
 
     Several plans that ``allocate`` cannot tell apart are all carried out, and the one stays that follows the original
     best. A quantity that a device measures is measured again in the end, until the whole interval lies on one side of
-    the target: where it is missed, or that cannot be told, ``allocate`` is asked for as much less, once. With ``guard``
-    a model that is slower than the original gives way to one whose widths are multiples of what pays on the device, or
-    of half or a quarter of that.
+    the target: where it is missed, or that cannot be told, ``allocate`` is asked for as much less, twice at most. With
+    ``guard`` a model that is slower than the original gives way to one whose widths are multiples of what pays on the
+    device, or of half or a quarter of that.
     """
 
     propose: str
@@ -79,19 +80,20 @@ class _Attempts:
         return self._carried_out(self.allocate), ()
 
     def measured(self) -> tuple[Candidate, tuple[str, ...]]:
-        """Measure what came of a plan; unless it is surely in the target, ask for less in proportion, once."""
-        found = self._carried_out(self.allocate)
-        seen = self._compared(found)
-        if self._within(seen):
-            return found, ()
-        less = self.target.tightened(self._excess(seen))
-        again = self._carried_out(replace(self.allocate, target=str(less)))
-        now = self._compared(again)
-        tried = sorted([(found, seen), (again, now)], key=lambda pair: pair[1].ratio.middle)
-        found, seen = next((pair for pair in tried if self._within(pair[1])), tried[0])
-        if not self._within(seen) and not self.allocate.allow_partial:
+        """Measure what came of a plan; unless it is surely in the target, ask for less in proportion, twice at most."""
+        asked, tried, notes = self.target, list[tuple[Candidate, Comparison]](), list[str]()
+        while len(tried) < _ATTEMPTS:
+            found = self._carried_out(replace(self.allocate, target=str(asked)))
+            seen = self._compared(found)
+            tried.append((found, seen))
+            if self._within(seen):
+                return found, tuple(notes)
+            asked = asked.tightened(self._excess(seen))
+            notes.append(f"measured to miss {self.target}, so {asked} was asked for")
+        found, seen = min(tried, key=lambda pair: pair[1].ratio.middle)
+        if not self.allocate.allow_partial:
             raise self._unmet(seen)
-        return found, (f"measured to miss {self.target}, so {less} was asked for",)
+        return found, tuple(notes[:-1])
 
     def guarded(self) -> tuple[Candidate, tuple[str, ...]]:
         """Return a model that is not slower than the original by more than noise."""

@@ -85,15 +85,15 @@ def test_where_the_first_attempt_misses_as_much_less_is_asked_for_once(count: in
     assert "measured to miss latency=0.5x, so latency=0.4" in note and "was asked for" in note
 
 
-@pytest.mark.parametrize("moods", [[1.3, 1.8], [1.8, 1.9]])
-def test_missed_twice_is_missed_and_the_quicker_one_is_kept_where_less_is_allowed(moods: list[float]) -> None:
+@pytest.mark.parametrize("moods", [[1.3, 1.8, 1.9], [1.9, 1.8, 9.0]])
+def test_missed_thrice_is_missed_and_the_quicker_one_is_kept_where_less_is_allowed(moods: list[float]) -> None:
     device = Moody(moods=moods)
     graph, shared = ranked(ZOO["vgg_gap"](), device, 0)
     before = graph.to_model()
     propose = "select-channels{criterion=magnitude},allocate{target=latency=0.5x}"
     with pytest.raises(TargetNotMetError, match="latency=0.5x was not met: it was measured to take 0") as caught:
         PassManager.parse(f'meet-target{{propose="{propose}",finish="{FINISH}"}}').run(graph, shared)
-    assert caught.value.hint == "--allow-partial writes it" and len(device.compared) == 2
+    assert caught.value.hint == "--allow-partial writes it" and len(device.compared) == 3
     assert f"{min(device.compared):.3f} of the original's, the limit is 0.500" in str(caught.value.why)
     assert graph.to_model() == before
     quickest = min(device.compared)
@@ -105,11 +105,11 @@ def test_missed_twice_is_missed_and_the_quicker_one_is_kept_where_less_is_allowe
 
 
 def test_where_it_cannot_be_told_a_little_less_is_asked_for() -> None:
-    device = Moody(moods=[1.02], spread=0.2)
+    device = Moody(spread=0.2)
     with pytest.raises(TargetNotMetError, match="too noisy to tell whether latency=0.5x is met") as caught:
         met(device, "latency=0.5x")
-    assert len(device.compared) == 2 and "--allow-partial" in str(caught.value.hint)
-    _, _, record, _ = met(Moody(moods=[1.02], spread=0.2), "latency=0.5x", ",allow-partial=true")
+    assert len(device.compared) == 3 and "--allow-partial" in str(caught.value.hint)
+    _, _, record, _ = met(Moody(spread=0.2), "latency=0.5x", ",allow-partial=true")
     assert record.notes[0].startswith("measured to miss latency=0.5x, so latency=0.485")
 
 
