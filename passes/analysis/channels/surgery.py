@@ -10,6 +10,7 @@ from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from .labels import Labels, Propagation
 from .numbers import Entry, entries
+from .vanishing import emptied, leaves
 
 OVERRIDES = 10
 """The first operator set in which a computed list can be rewritten: Slice takes its bounds as inputs."""
@@ -137,26 +138,38 @@ def compact(array: Array, mask: Array, axis: int, name: str) -> Array:
 def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, Rewrite]) -> None:
     """Remove every atom whose entry in ``keep`` is False. The graph must be the one ``ctx`` was propagated on.
 
-    Raises PreconditionError, before anything is changed, when a tensor would become ragged or empty.
+    Raises PreconditionError, before anything is changed, when a tensor would become ragged, or empty where more than a
+    concatenation reads it.
     """
     surgery = Surgery(graph, ctx, keep)
     tensors = graph.tensors()
+    empty = emptied(ctx, keep) & tensors.keys()
+    going = leaves(graph, ctx, empty) if empty else frozenset[str]()
+    checked = ctx.labels.keys() & tensors.keys() - (empty if going is not None else frozenset())
     for name in ctx.labels:
-        if name in tensors:
+        if name in checked:
             surgery.shapes(tensors[name])
     for blocks in ctx.equal_counts:
         kept_count(keep[blocks], 1, "a grouped operator")
-    sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
+    gone = going or frozenset()
+    sliced = {
+        name: sliced_constant(tensors[name].array, layers, surgery, name)
+        for name, layers in ctx.slices.items()
+        if not gone or any(reader.name not in gone for reader in tensors[name].consumers)
+    }
     copies = [
         (reader, tensors[name], sliced_constant(tensors[name].array, layers, surgery, name))
         for name, readers in ctx.copies.items()
         for reader, layers in readers.items()
+        if reader not in gone
     ]
     for node in graph.nodes:
         rewrite = rewrites.get(node.qualified)
-        touched = any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
+        touched = node.name not in gone and any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
         if rewrite is not None and touched:
             rewrite(node, surgery)
+        if gone and node.name not in gone and any(tensor.name in empty for tensor in node.inputs):
+            node.set_inputs([tensor for tensor in node.inputs if tensor.name not in empty])
     for name, array in sliced.items():
         if array is not tensors[name].array:
             graph.set_array(tensors[name], array)
