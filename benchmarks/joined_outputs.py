@@ -94,47 +94,56 @@ def train() -> Detector:
     return model.cpu()
 
 
+class Sheet:
+    """Collects the nodes and weights of a graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
+        """Add a node that is called as its output is; return that."""
+        self.nodes.append(helper.make_node(op, inputs, [output], output, **attributes))
+        return output
+
+    def store(self, name: str, values: np.ndarray) -> str:
+        """Add a weight."""
+        self.weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def convs(self, x: str, layers: nn.ModuleList, name: str, last: bool = True) -> str:
+        """Add convolutions in a row, a Relu behind each, behind the ``last`` too or not."""
+        for place, layer in enumerate(layers):
+            own = f"{name}{place}"
+            stored = [self.store(own + end, p.detach().numpy()) for end, p in layer.named_parameters()]
+            pads, strides = [layer.padding[0]] * 4, list(layer.stride)
+            x = self.add("Conv", [x, *stored], own, pads=pads, strides=strides)
+            x = self.add("Relu", [x], f"{own}_relu") if last or place < len(layers) - 1 else x
+        return x
+
+    def pixels(self, shares: str) -> str:
+        """Turn shares of cells and of the image into pixels."""
+        rows, columns = np.mgrid[:CELLS, :CELLS] * np.float32(CELL)
+        origin = self.store("origin", np.stack([columns, rows, 0 * rows, 0 * rows])[None].astype(np.float32))
+        unit = self.store("unit", np.array([CELL, CELL, SIDE, SIDE], np.float32).reshape(1, 4, 1, 1))
+        return self.add("Add", [self.add("Mul", [shares, unit], "size"), origin], "pixels")
+
+
 def written(model: Detector, joined: bool) -> onnx.ModelProto:
     """Write the network with one output (n, 4 + kinds, cells²), or with boxes and scores apart."""
-    nodes, weights = [], []
-
-    def conv(x: str, layer: nn.Conv2d, name: str, relu: bool = True) -> str:
-        for end, values in (("w", layer.weight), ("b", layer.bias)):
-            weights.append(numpy_helper.from_array(values.detach().numpy(), name + end))
-        pads, strides = [layer.padding[0]] * 4, list(layer.stride)
-        nodes.append(helper.make_node("Conv", [x, name + "w", name + "b"], [name], name, pads=pads, strides=strides))
-        if relu:
-            nodes.append(helper.make_node("Relu", [name], [name + "r"], name + "_relu"))
-        return name + "r" if relu else name
-
-    x = "x"
-    for place, layer in enumerate(model.stem):
-        x = conv(x, layer, f"stem{place}")
-    ends = []
-    rows, columns = np.mgrid[:CELLS, :CELLS] * np.float32(CELL)
-    origin = np.stack([columns, rows, 0 * rows, 0 * rows])[None].astype(np.float32)
-    weights.append(numpy_helper.from_array(np.array([CELL, CELL, SIDE, SIDE], np.float32).reshape(1, 4, 1, 1), "unit"))
-    weights.append(numpy_helper.from_array(origin, "origin"))
-    weights.append(numpy_helper.from_array(np.array([0, 0, -1]), "flat"))
-    for name, branch in (("box", model.box), ("score", model.score)):
-        y = x
-        for place, layer in enumerate(branch):
-            y = conv(y, layer, f"{name}{place}", relu=place < len(branch) - 1)
-        nodes.append(helper.make_node("Sigmoid", [y], [f"{name}_share"], f"{name}_sigmoid"))
-        y = f"{name}_share"
-        if name == "box":
-            nodes.append(helper.make_node("Mul", [y, "unit"], ["size"], "to_size"))
-            nodes.append(helper.make_node("Add", ["size", "origin"], ["pixels"], "to_pixels"))
-            y = "pixels"
-        nodes.append(helper.make_node("Reshape", [y, "flat"], [name], f"{name}_flat"))
-        ends.append(name)
-    cells, outs = CELLS**2, {"box": 4, "score": KINDS}
+    sheet = Sheet()
+    stem, flat = sheet.convs("x", model.stem, "stem"), sheet.store("flat", np.array([0, 0, -1]))
+    shares, scores = (
+        sheet.add("Sigmoid", [sheet.convs(stem, branch, name, last=False)], f"{name}_share")
+        for name, branch in (("box", model.box), ("score", model.score))
+    )
+    ends = [sheet.add("Reshape", [y, flat], name) for y, name in ((sheet.pixels(shares), "boxes"), (scores, "scores"))]
+    outs = {"boxes": 4, "scores": KINDS}
     if joined:
-        nodes.append(helper.make_node("Concat", ends, ["output0"], "joined", axis=1))
-        outs = {"output0": 4 + KINDS}
-    declared = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", size, cells]) for n, size in outs.items()]
+        outs = {sheet.add("Concat", ends, "output0", axis=1): 4 + KINDS}
+    declared = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", size, CELLS**2]) for n, size in outs.items()]
     entry = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])]
-    graph = helper.make_graph(nodes, "detector", entry, declared, weights)
+    graph = helper.make_graph(sheet.nodes, "detector", entry, declared, sheet.weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
