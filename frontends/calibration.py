@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ..ir.errors import CalibrationError
 from ..ir.feeds import Calibration, batch_size, fixed_batches, length
 from ..ir.graph import Array, Dim, Graph
-from .scripts import function, is_script, said
+from . import archive
+from .drawn import drawn, stepwise
+from .scripts import function, is_script
 
 Pieces = Iterable[Mapping[str, Array]]
 Data = str | Path | Mapping[str, Array] | Pieces | Callable[[], Pieces] | Calibration
@@ -33,7 +34,11 @@ def calibration(
     Raises CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
     inputs = tuple(_Input(each.name, each.shape or (), np.dtype(cast(Any, each.dtype))) for each in graph.inputs)
-    source = _Checked(_placed(spec, graph, samples), inputs, frozenset(extra))
+    names = _Names(tuple(each.name for each in inputs), frozenset(extra))
+    placed = _placed(spec, graph, samples, names)
+    source: Callable[[], Pieces] = _Checked(placed, inputs, names)
+    if isinstance(placed, _Function):
+        source = drawn(source(), placed.called, samples)
     return _counted(source, graph, samples, str(spec) if isinstance(spec, str | Path) else "the calibration data")
 
 
@@ -45,18 +50,25 @@ class _Input(NamedTuple):
     dtype: np.dtype[Any]
 
 
+class _Names(NamedTuple):
+    """The arrays that data must have, and no others."""
+
+    inputs: tuple[str, ...]
+    extra: frozenset[str]
+
+
 @dataclass(frozen=True)
 class _Checked:
     """A source whose pieces are checked one by one. All sources are classes, so that processes can be sent them."""
 
     placed: _Placed
     inputs: tuple[_Input, ...]
-    extra: frozenset[str]
+    names: _Names
 
     def __call__(self) -> Iterator[Mapping[str, Array]]:
         first: dict[str, tuple[int, ...]] = {}
         for place, piece in self.placed():
-            _check_names(piece, place, [each.name for each in self.inputs], self.extra)
+            _check_piece(piece, place, self.names)
             for each in self.inputs:
                 _check_array(piece[each.name], each, place)
                 _check_alike(piece[each.name], first, each.name, place)
@@ -80,16 +92,16 @@ def _counted(source: Callable[[], Pieces], graph: Graph, samples: int | None, ca
     return Calibration(source, count - count % step, step=step)
 
 
-def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
+def _placed(spec: Data, graph: Graph, samples: int | None, names: _Names) -> _Placed:
     """Return a function that starts the stream anew; each piece comes with the name of where it was found."""
     if isinstance(spec, Calibration):
         return _Batches(spec, batch_size(graph, 64))
     if isinstance(spec, str | Path):
-        return _from_text(str(spec), samples)
+        return _from_text(str(spec), samples, names)
     if isinstance(spec, Mapping):
         return _One("the calibration data", cast(Mapping[str, Array], spec))
     if callable(spec):
-        return _Function(spec, "the function")
+        return _Function(spec, "the function", samples)
     if isinstance(spec, Iterator) or not isinstance(spec, Iterable):
         raise CalibrationError(
             "calibration data must be readable twice", hint="give a list, or the generator function itself"
@@ -97,18 +109,17 @@ def _placed(spec: Data, graph: Graph, samples: int | None) -> _Placed:
     return _Pieces(spec)
 
 
-def _from_text(spec: str, samples: int | None) -> _Placed:
+def _from_text(spec: str, samples: int | None, names: _Names) -> _Placed:
     path = Path(spec)
     if is_script(spec):
-        return _scripted(spec)
+        return _Function(function(spec), spec, samples)
     if path.is_dir():
         files = sorted(path.glob("*.npz"))
         if not files:
             raise CalibrationError(f"no .npz file lies in '{path}'")
-        return _Files(tuple(files))
+        return _Files(tuple(files), names)
     # One file is read once: decompressing it again for every pass over the data would cost more than its arrays.
-    held = {name: array[:samples] if array.ndim else array for name, array in _arrays(path).items()}
-    return _One(f"'{path}'", held)
+    return _One(f"'{path}'", _arrays(path, names, samples))
 
 
 @dataclass(frozen=True)
@@ -132,9 +143,10 @@ class _Batches:
 @dataclass(frozen=True)
 class _Files:
     files: tuple[Path, ...]
+    names: _Names
 
     def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
-        return ((f"'{file}'", _arrays(file)) for file in self.files)
+        return ((f"'{file}'", _arrays(file, self.names)) for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -149,55 +161,37 @@ class _Pieces:
 class _Function:
     made: Callable[[], Pieces]
     called: str
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_scripted, (self.called,)) if is_script(self.called) else (_Function, (self.made, self.called))
+    samples: int | None
 
     def __call__(self) -> Iterator[tuple[str, Mapping[str, Array]]]:
-        try:
-            for place, piece in enumerate(self.made()):
-                yield f"batch {place} of {self.called}", piece
-        except CalibrationError:
-            raise
-        except Exception as error:
-            raise CalibrationError(f"{self.called} failed", why=said(error)) from error
+        pieces = stepwise(self.made, self.called, self.samples)
+        return ((f"batch {place} of {self.called}", piece) for place, piece in enumerate(pieces))
 
 
-def _scripted(spec: str) -> _Function:
-    return _Function(function(spec), spec)
+def _arrays(path: Path, names: _Names, rows: int | None = None) -> dict[str, Array]:
+    wanted = (*names.inputs, *names.extra)
+    found = archive.arrays(path, wanted, lambda held: _check_names(held, f"'{path}'", names), rows)
+    return {name: array[:rows] if array.ndim else array for name, array in found.items()}
 
 
-def _arrays(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise CalibrationError(
-            f"cannot read '{path}'", why="no such file", hint="give an .npz file, a folder or script.py:function"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (AttributeError, BadZipFile, EOFError, OSError, TypeError, ValueError) as error:
-        raise CalibrationError(
-            f"cannot read '{path}'",
-            why="it is not an .npz file of plain arrays, or is cut short",
-            hint="write it with numpy.savez",
-        ) from error
-
-
-def _check_names(piece: Mapping[str, Array], place: str, inputs: Collection[str], extra: Collection[str]) -> None:
+def _check_piece(piece: Mapping[str, Array], place: str, names: _Names) -> None:
     if not isinstance(piece, Mapping) or not all(isinstance(array, np.ndarray) for array in piece.values()):
         raise CalibrationError(f"{place} is no dict of numpy arrays", hint="yield {input name: array}")
-    listed = ", ".join(f"'{name}'" for name in inputs)
-    for name in (*inputs, *extra):
-        if name not in piece:
-            found = ", ".join(f"'{key}'" for key in piece) or "nothing"
-            raise CalibrationError(
-                f"{place} has no array '{name}'", why=f"it has {found}", hint=f"the model's inputs are {listed}"
-            )
-    unknown = [name for name in piece if name not in inputs and name not in extra]
+    _check_names(piece, place, names)
+    length(piece)
+
+
+def _check_names(found: Collection[str], place: str, names: _Names) -> None:
+    listed = ", ".join(f"'{name}'" for name in names.inputs)
+    for name in (*names.inputs, *names.extra):
+        if name not in found:
+            held = ", ".join(f"'{key}'" for key in found) or "nothing"
+            hint = f"the model's inputs are {listed}"
+            raise CalibrationError(f"{place} has no array '{name}'", why=f"it has {held}", hint=hint)
+    unknown = [name for name in found if name not in names.inputs and name not in names.extra]
     if unknown:
         hint = f"the model's inputs are {listed}; labels are named with --labels"
         raise CalibrationError(f"{place} has an array '{unknown[0]}' that is no input of the model", hint=hint)
-    length(piece)
 
 
 def _check_array(array: Array, tensor: _Input, place: str) -> None:

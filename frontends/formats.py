@@ -7,8 +7,13 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ..ir.errors import InvalidModelError, OptimiseOnnxError
+from ..ir.memory import afford
 from ..ir.registry import Registry
+from .external import read_external
 from .scripts import said
+
+_MOST = 2**31 - 1
+_COPIES = 3  # of the weights: the file as read, the model, and the arrays that are made of it
 
 
 @runtime_checkable
@@ -36,15 +41,25 @@ class Onnx:
         try:
             if isinstance(source, bytes):
                 return onnx.load_model_from_string(source)
-            path = Path(str(source))
-            if not path.is_file():
-                raise InvalidModelError(f"cannot read '{path}'", why="no such file")
-            return onnx.load(path)
+            return _from_file(Path(str(source)))
         except DecodeError as error:
             why = "it is not an ONNX file, or is cut short"
             raise InvalidModelError(f"cannot read {called(source)}", why=why) from error
         except (OSError, onnx.checker.ValidationError) as error:
             raise InvalidModelError(f"cannot read {called(source)}", why=str(error).splitlines()[0]) from error
+
+
+def _from_file(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise InvalidModelError(f"cannot read '{path}'", why="no such file")
+    size = path.stat().st_size
+    if size > _MOST:
+        why = f"{size:,} bytes are more than the 2 GiB that a file of this format can hold"
+        raise InvalidModelError(f"cannot read '{path}'", why=why, hint="store the weights in a file beside it")
+    afford(_COPIES * size, f"'{path}'")
+    model = onnx.load(path, load_external_data=False)
+    read_external(model, path.parent)
+    return model
 
 
 ONNX = Onnx()

@@ -2,32 +2,52 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx.checker
 
-from ..ir.errors import InvalidModelError
+from ..ir.budget import check_budget
+from ..ir.errors import InvalidModelError, OptimiseOnnxError
 from ..ir.graph import Graph
+from ..ir.inference import check_inference
 from ..ir.runner import Runner
+from .finite import check_finite
 from .formats import called, read
 from .normalise import normalise
+from .scripts import said
+from .wellformed import check_claims
 
 _OLDEST = 7
+_TENSORS = "inputs and outputs must be tensors: export the model without it"
 
 
 def load(source: str | Path | bytes | onnx.ModelProto, runner: Runner | None = None) -> tuple[Graph, list[str]]:
     """Return the graph and the list of changes that reading made; see :data:`.formats.FRONT_ENDS` for what is read.
 
-    Raises InvalidModelError when the file is unreadable, refused by the checker or by the runner, holds NaN or Inf
-    weights, misses its external data, or uses an opset outside 7 to the newest onnx knows.
+    Raises InvalidModelError when the file is unreadable, refused by the checker or by the runner, contradicts itself,
+    holds NaN or Inf weights, misses its external data, or uses an opset outside 7 to the newest onnx knows;
+    BudgetError when it cannot be run in the memory that may be used.
     """
-    model = read(source)
-    _check(model, source)
-    model, changes = normalise(model)
-    graph = Graph.of(model)
-    _check_weights(graph)
+    try:
+        graph, changes = _read(source)
+    except OptimiseOnnxError:
+        raise
+    except Exception as error:  # whatever the libraries that read models meet in this one
+        raise InvalidModelError(f"cannot read {called(source)}", why=said(error)) from error
+    check_budget(graph)
     if runner is not None:
         runner.session(graph)
+    return graph, changes
+
+
+def _read(source: str | Path | bytes | onnx.ModelProto) -> tuple[Graph, list[str]]:
+    model = read(source)
+    check_claims(model)
+    _check(model, source)
+    model, changes = normalise(model)
+    check_inference(model)
+    graph = Graph.of(model)
+    check_finite(graph)
+    graph.to_model()  # that what was read can be written
     return graph, changes
 
 
@@ -41,6 +61,10 @@ def _check(model: onnx.ModelProto, source: object) -> None:
             f"opset {version} of {called(source)} is not supported",
             hint=f"convert it to an opset from {_OLDEST} to {newest}",
         )
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.WhichOneof("value") not in (None, "tensor_type"):
+            kind = value.type.WhichOneof("value").removesuffix("_type")
+            raise InvalidModelError(f"'{value.name}' of {called(source)} is a {kind}", hint=_TENSORS)
     large = sum(len(t.raw_data) for t in model.graph.initializer) > 2**30
     if not large:
         try:
@@ -49,16 +73,3 @@ def _check(model: onnx.ModelProto, source: object) -> None:
             raise InvalidModelError(
                 f"the onnx checker refuses {called(source)}", why=str(error).splitlines()[0]
             ) from error
-
-
-def _check_weights(graph: Graph) -> None:
-    for tensor in graph.constants():
-        array = tensor.array
-        if array.dtype.kind == "f" and array.size > 1 and np.isnan(array).any():
-            reader = tensor.consumers[0]
-            raise InvalidModelError(
-                f"weight '{tensor.name}' holds NaN",
-                node_name=reader.name,
-                op_type=reader.op,
-                hint="export the model again",
-            )

@@ -1,7 +1,10 @@
 """Bring a model to the form the IR expects, changing no output: every change is listed."""
 
+import numpy as np
 import onnx
-import onnx.inliner
+import onnx.numpy_helper
+
+from .functions import inlined
 
 _IR_WITH_FREE_WEIGHTS = 4
 
@@ -11,12 +14,28 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     changes: list[str] = []
     if model.functions:
         changes.append(f"inlined {len(model.functions)} local functions")
-        model = onnx.inliner.inline_local_functions(model)
+        model = inlined(model)
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    changes += _fill_sparse(copy.graph)
     changes += _free_weights(copy)
     changes += _store_constants(copy)
     return copy, changes
+
+
+def _fill_sparse(graph: onnx.GraphProto) -> list[str]:
+    count = len(graph.sparse_initializer)
+    graph.initializer.extend(map(_dense, graph.sparse_initializer))
+    del graph.sparse_initializer[:]
+    return [f"{count} sparse weights became dense"] if count else []
+
+
+def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
+    """Return a tensor with its zeros stored. Indices count elements, or are one row of coordinates each."""
+    values, indices = (onnx.numpy_helper.to_array(part) for part in (sparse.values, sparse.indices))
+    array = np.zeros(tuple(sparse.dims), values.dtype)
+    array[np.unravel_index(indices, array.shape) if indices.ndim == 1 else tuple(indices.T)] = values
+    return onnx.numpy_helper.from_array(array, sparse.values.name)
 
 
 def _free_weights(model: onnx.ModelProto) -> list[str]:
@@ -61,6 +80,8 @@ def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
         copy = onnx.TensorProto()
         copy.CopyFrom(value)
         return copy
+    if attribute.name == "sparse_value":
+        return _dense(value)
     kinds = {
         "value_float": onnx.TensorProto.FLOAT,
         "value_floats": onnx.TensorProto.FLOAT,

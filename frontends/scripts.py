@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from ..ir.errors import CalibrationError
+from ..ir.errors import CalibrationError, OptimiseOnnxError
 
+_LOADING = 40.0
+_PATIENCE = "or say how many samples to take with --samples"
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _SPEC = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
 
 
@@ -47,14 +54,65 @@ def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    try:
+    with guarded(f"'{path}' does not load", _LOADING):
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise CalibrationError(f"'{path}' does not load", why=said(error)) from error
     return module
 
 
-def said(error: Exception) -> str:
+class _TooLong(BaseException):
+    """Raised in a script that has run for too long: it must not pass for an error that the script may handle."""
+
+
+@contextmanager
+def guarded(message: str, seconds: float | None = None) -> Iterator[None]:
+    """Run a user's code: whatever it raises becomes a CalibrationError with this message, attempts to exit too.
+
+    So does running for more than ``seconds``, on the main thread. A signal of the user is passed on.
+    """
+    with _watched(seconds) as signalled:
+        try:
+            yield
+        except OptimiseOnnxError:
+            raise
+        except _TooLong as error:
+            raise CalibrationError(message, why=f"it ran for more than {seconds:.0f} s", hint=_PATIENCE) from error
+        except BaseException as error:
+            if signalled:
+                raise
+            raise CalibrationError(message, why=said(error)) from error
+
+
+@contextmanager
+def _watched(seconds: float | None) -> Iterator[list[int]]:
+    """Yield a list that fills with the signals that reach us; after ``seconds``, :class:`_TooLong` is raised."""
+    signalled: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield signalled
+        return
+    known = {int(kind): signal.getsignal(kind) for kind in _ENDS}
+    before = {kind: handler for kind, handler in known.items() if callable(handler)}
+
+    def passed_on(kind: int, frame: FrameType | None) -> None:
+        signalled.append(kind)
+        before[kind](kind, frame)
+
+    def late(_kind: int, _frame: FrameType | None) -> None:
+        raise _TooLong
+
+    for kind in before:
+        signal.signal(kind, passed_on)
+    alarm = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield signalled
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def said(error: BaseException) -> str:
     """Put an exception in one line: its type and the first line of its text."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,13 +1,13 @@
 """What a graph costs: MACs, parameters, bytes of weights, activation elements, for one sample."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from .graph import Graph, Node
-from .shapes import Shape, concrete, input_sizes
+from .graph import Graph, Node, Tensor
+from .shapes import Shape, concrete, inner_shapes, input_sizes
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,14 @@ class Cost:
 def cost(graph: Graph, shapes: Mapping[str, Shape] | None = None) -> dict[str, Cost]:
     """Return each node's cost by node name. A constant read by several nodes counts at the first.
 
-    ``shapes`` default to one sample, where the batch is open, of the sizes kept with the graph.
+    ``shapes`` default to one sample, where the batch is open, of the sizes kept with the graph. What subgraphs hold
+    counts at their node; of branches, the one with the most MACs. What :func:`unknown_layers` names has no MACs here.
     """
-    known = concrete(graph, input_sizes(graph, 1)) if shapes is None else shapes
+    known = all_shapes(graph) if shapes is None else shapes
     counted: set[str] = set()
     found = {}
     for node in graph.nodes:
-        weights = [t for t in node.inputs if t.is_constant and t.name not in counted]
+        weights = [t for t in (*node.inputs, *node.captures()) if t.is_constant and t.name not in counted]
         counted.update(t.name for t in weights)
         arrays = {t.name: t.array for t in weights}
         found[node.name] = Cost(
@@ -47,6 +48,27 @@ def cost(graph: Graph, shapes: Mapping[str, Shape] | None = None) -> dict[str, C
             sum(prod(known.get(t.name, ())) for t in node.outputs if t.name in known),
         )
     return found
+
+
+def all_shapes(graph: Graph) -> dict[str, Shape]:
+    """Return the shapes of all tensors for one sample, those inside subgraphs too."""
+    sizes = input_sizes(graph, 1)
+    outer = concrete(graph, sizes)
+    inside = inner_shapes(graph, sizes) if any(node.has_subgraphs for node in graph.nodes) else {}
+    return inside | outer
+
+
+def unknown_layers(graph: Graph, shapes: Mapping[str, Shape] | None = None) -> tuple[str, ...]:
+    """Name the nodes of which no one can tell how often they multiply: their shapes, operator or rounds are unknown."""
+    known = all_shapes(graph) if shapes is None else shapes
+    return tuple(node.name for node in graph.nodes if _told(node, known, graph.opset) is None)
+
+
+def is_layer(node: Node) -> bool:
+    """Whether a node multiplies by weights or by another operand, inside its subgraphs too."""
+    if node.domain:
+        return node.qualified in _FORMULAS or any(map(_is_matrix, node.inputs))
+    return node.op in _FORMULAS or any(is_layer(inner) for body in node.bodies() for inner in body)
 
 
 def total(costs: Mapping[str, Cost]) -> Cost:
@@ -60,27 +82,101 @@ def is_parameter(dtype: object) -> bool:
     return kind.kind in "fV" or (kind.kind in "iu" and kind.itemsize == 1)
 
 
+def inner_layers(node: Node) -> list[str]:
+    """Name the layers inside a node's subgraphs."""
+    inside = [inner for body in node.bodies() for inner in body]
+    return [name for inner in inside for name in (inner_layers(inner) or [_called(inner)] * is_layer(inner))]
+
+
+def _called(node: Node) -> str:
+    return node.name or node.outputs[0].name
+
+
 def macs(node: Node, shapes: Mapping[str, Shape], opset: int) -> int:
-    """Count one node's multiply-accumulates; 0 for operators that only move or combine elements."""
-    ins = [shapes.get(t.name) for t in node.inputs]
-    out = shapes.get(node.outputs[0].name) if node.outputs else None
-    factor = 3 if node.op.startswith("QLinear") else 1
-    if node.domain or out is None or not ins or ins[0] is None or (len(ins) > factor and ins[factor] is None):
-        return 0
-    first, second = ins[0], (ins[factor] if len(ins) > factor else None) or ()
-    if node.op in ("Conv", "ConvInteger", "DeformConv", "QLinearConv"):
-        return prod(out) * prod(second[1:])
-    if node.op == "ConvTranspose":
-        return prod(first) * prod(second[1:])
-    if node.op == "Gemm":
-        return prod(out) * first[0 if node.attribute("transA", opset) else 1]
-    if node.op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
-        return prod(out) * first[-1]
-    if node.op == "Einsum":
-        return _einsum(str(node.attribute("equation", opset)), [shape for shape in ins if shape is not None])
-    if node.op in ("GRU", "LSTM", "RNN"):
-        return first[0] * first[1] * (prod(second) + prod(ins[2] or ()))
-    return 0
+    """Count one node's multiply-accumulates; 0 for operators that only move or combine elements, and where unknown."""
+    return _told(node, shapes, opset) or 0
+
+
+def _told(node: Node, shapes: Mapping[str, Shape], opset: int) -> int | None:
+    """Return how often a node multiplies, None where that is unknown."""
+    if node.has_subgraphs:
+        return _of_bodies(node, shapes, opset)
+    if node.qualified not in _FORMULAS:
+        return None if node.domain and any(map(_is_matrix, node.inputs)) else 0
+    ins = [shapes.get(t.name, ()) for t in node.inputs]
+    needed = [*node.inputs[:1], *node.inputs[_second(node) :][:1], *node.outputs[:1]]
+    if any(tensor.name and tensor.name not in shapes for tensor in needed):
+        return None
+    out = shapes.get(node.outputs[0].name, ()) if node.outputs else ()
+    return _FORMULAS[node.qualified](node, ins, out, opset)
+
+
+def _of_bodies(node: Node, shapes: Mapping[str, Shape], opset: int) -> int | None:
+    """The most of any branch; a body that is repeated multiplies as often as only a run tells."""
+    found = [[_told(inner, shapes, opset) for inner in body] for body in node.bodies()]
+    if any(count is None for body in found for count in body):
+        return None
+    most = max((sum(count or 0 for count in body) for body in found), default=0)
+    return most if node.op == "If" or not most else None
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    """Whether a constant may be the weight of a layer."""
+    return tensor.is_constant and is_parameter(tensor.dtype) and sum(size > 1 for size in tensor.array.shape) > 1
+
+
+def _second(node: Node) -> int:
+    """Which input is the other factor."""
+    return 3 if node.op.startswith("QLinear") else 1
+
+
+Formula = Callable[[Node, list[Shape], Shape, int], int]
+
+
+def _convolved(node: Node, ins: list[Shape], out: Shape, _opset: int) -> int:
+    return prod(out) * prod(ins[_second(node)][1:])
+
+
+def _spread(_node: Node, ins: list[Shape], _out: Shape, _opset: int) -> int:
+    return prod(ins[0]) * prod(ins[1][1:])
+
+
+def _gemm(node: Node, ins: list[Shape], out: Shape, opset: int) -> int:
+    return prod(out) * ins[0][0 if node.attribute("transA", opset) else 1]
+
+
+def _product(node: Node, ins: list[Shape], out: Shape, opset: int) -> int:
+    turned = bool(node.attribute("transA", opset, 0)) and len(ins[0]) > 1
+    return prod(out) * ins[0][-2 if turned else -1]
+
+
+def _recurrent(_node: Node, ins: list[Shape], _out: Shape, _opset: int) -> int:
+    return ins[0][0] * ins[0][1] * (prod(ins[1]) + prod(ins[2]))
+
+
+def _attention(_node: Node, ins: list[Shape], out: Shape, _opset: int) -> int:
+    """One product with all of queries, keys and values; queries by keys, and those by values."""
+    return prod(ins[0]) * ins[1][-1] + 2 * prod(out) * ins[0][1]
+
+
+def _summed(node: Node, ins: list[Shape], _out: Shape, opset: int) -> int:
+    return _einsum(str(node.attribute("equation", opset)), ins)
+
+
+_FORMULAS: dict[str, Formula] = {
+    **dict.fromkeys(("Conv", "ConvInteger", "DeformConv", "QLinearConv"), _convolved),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _product),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
+    "ConvTranspose": _spread,
+    "Einsum": _summed,
+    "Gemm": _gemm,
+    "com.microsoft.Attention": _attention,
+    "com.microsoft.FusedConv": _convolved,
+    "com.microsoft.FusedGemm": _gemm,
+    "com.microsoft.FusedMatMul": _product,
+    "com.microsoft.NhwcFusedConv": _convolved,
+    "com.microsoft.nchwc.Conv": _convolved,
+}
 
 
 def _einsum(equation: str, shapes: list[Shape]) -> int:

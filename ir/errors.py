@@ -26,6 +26,12 @@ class InvalidModelError(OptimiseOnnxError):
     exit_code = 3
 
 
+class BudgetError(OptimiseOnnxError):
+    """A model or data that need more memory or time than they may take."""
+
+    exit_code = 3
+
+
 class CalibrationError(OptimiseOnnxError):
     """Calibration data with a wrong name, shape, dtype or value."""
 

@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
+from .kept import Packed, keep, mended, numpy_type, writable
 from .protos import declare, shell
 from .sizes import Sizes
 
@@ -57,6 +58,7 @@ class Graph:
         Node names are made unique; declared inner shapes are dropped, element types are kept or inferred.
         """
         raw = gs.import_onnx(model)
+        keep(raw.nodes, model.graph.node)
         base = onnx.ModelProto()
         base.CopyFrom(shell(model))
         graph = Graph(raw, base)
@@ -67,14 +69,16 @@ class Graph:
             for node, proto in noted
             if proto.metadata_props
         }
-        keep = {id(t) for t in (*raw.inputs, *raw.outputs)}
+        ends = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
             if isinstance(tensor, gs.Constant):
                 _ = tensor.values  # read once and for all, or every copy would read its own
-            elif id(tensor) not in keep:
+            elif id(tensor) in ends:
+                tensor.dtype = numpy_type(tensor.dtype)
+            else:
                 tensor.shape = None
-                tensor.dtype = tensor.dtype or types.get(name)
+                tensor.dtype = numpy_type(tensor.dtype) or types.get(name)
         return graph
 
     @staticmethod
@@ -126,6 +130,17 @@ class Graph:
                     seen.add(id(tensor))
                     yield Tensor(tensor)
 
+    def every_node(self) -> Iterator[Node]:
+        """Every node, those of subgraphs too."""
+        for scope in (self._raw, *self._raw.subgraphs(recursive=True)):
+            yield from map(Node, scope.nodes)
+
+    def every_constant(self) -> Iterator[Tensor]:
+        """Every constant of the graph and its subgraphs, once."""
+        scopes = (self._raw, *self._raw.subgraphs(recursive=True))
+        found = {id(t): t for scope in scopes for t in scope.tensors().values() if isinstance(t, gs.Constant)}
+        yield from map(Tensor, found.values())
+
     def node(self, name: str) -> Node:
         """Find a node by name; KeyError when absent."""
         for node in self._raw.nodes:
@@ -169,7 +184,8 @@ class Graph:
     ) -> Node:
         """Add a node, before another one or at the end (call :meth:`sort` when order is unsure)."""
         name = _fresh(f"{outputs[0].name}_{op}", {node.name for node in self._raw.nodes})
-        raw = gs.Node(op, name, dict(attributes or {}), [t._raw for t in inputs], [t._raw for t in outputs])
+        given = {key: writable(op, "", key, value) for key, value in (attributes or {}).items()}
+        raw = gs.Node(op, name, given, [t._raw for t in inputs], [t._raw for t in outputs])
         place = len(self._raw.nodes) if before is None else self._position(before)
         self._raw.nodes.insert(place, raw)
         return Node(raw)
@@ -245,7 +261,9 @@ class Graph:
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
-        exported = gs.export_onnx(self._raw, do_type_check=False)
+        with Packed(self._raw):
+            exported = gs.export_onnx(self._raw, do_type_check=False)
+        mended(exported.graph, self._raw)
         model = onnx.ModelProto()
         model.CopyFrom(self._base)
         graph = exported.graph

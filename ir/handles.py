@@ -9,6 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from .attributes import defaults
+from .kept import Kept, writable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Dim = int | str | None
@@ -116,7 +117,7 @@ class Node(_Handle):
         if value is None:
             self._raw.attrs.pop(name, None)
         else:
-            self._raw.attrs[name] = value
+            self._raw.attrs[name] = writable(self.op, self.domain, name, value)
 
     def set_op(self, op: str) -> None:
         """Change the operator type."""
@@ -139,10 +140,16 @@ class Node(_Handle):
         """Whether an attribute holds a graph (If, Loop, Scan)."""
         return any(isinstance(value, gs.Graph) for value in self._raw.attrs.values())
 
+    def bodies(self) -> list[list[Node]]:
+        """The nodes of every subgraph that this node holds itself."""
+        return [[Node(inner) for inner in body.nodes] for body in self._raw.subgraphs()]
+
     def captures(self) -> list[Tensor]:
         """Tensors read inside this node's subgraphs, the ones of outer scopes among them."""
         return [Tensor(t) for inner in self._raw.subgraphs(recursive=True) for node in inner.nodes for t in node.inputs]
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Kept):
+        return value.value
     return value.values if isinstance(value, gs.Constant) else value

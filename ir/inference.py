@@ -5,6 +5,7 @@ same shapes and types. Other packages offer some for operators of their domains,
 """
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ import onnx
 import onnx.helper
 import onnx.shape_inference
 
-from .errors import InvalidModelError
+from .errors import BudgetError, InvalidModelError
 from .registry import Registry
+from .trial import bearable
+
+_SMALL = 1024  # elements of a weight that may say something of shapes
+_SECONDS, _MEMORY = 10.0, 2**30
 
 StandIn = Callable[[onnx.NodeProto], onnx.NodeProto]
 
@@ -46,16 +51,34 @@ def element_types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
 
     Weights are not copied.
     """
+    try:
+        values = inferred(_light(model, 0)).graph.value_info
+    except InvalidModelError:
+        return {}
+    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
+    return {name: onnx.helper.tensor_dtype_to_np_dtype(kind) for name, kind in kinds.items() if kind}
+
+
+def check_inference(model: onnx.ModelProto) -> None:
+    """Raise BudgetError where inference, which computes integers that shapes may depend on, does not end in time.
+
+    Time: one inference, in a process of its own.
+    """
+    light = _light(model, _SMALL)
+    if not bearable(lambda: inferred(light), _SECONDS, _MEMORY):
+        why = f"it takes more than {_SECONDS:g} s or {_MEMORY / 2**30:g} GiB"
+        raise BudgetError("the shapes of the model cannot be inferred", why=why)
+
+
+def _light(model: onnx.ModelProto, largest: int) -> onnx.ModelProto:
+    """Return a model whose weights of more than ``largest`` elements are declared as inputs, without any others."""
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     light.graph.name = model.graph.name
     light.graph.node.extend(model.graph.node)
     light.graph.input.extend(model.graph.input)
     for tensor in model.graph.initializer:
+        if prod(tensor.dims) <= largest:
+            light.graph.initializer.append(tensor)
         value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         light.graph.input.append(value)
-    try:
-        values = inferred(light).graph.value_info
-    except InvalidModelError:
-        return {}
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    return {name: onnx.helper.tensor_dtype_to_np_dtype(kind) for name, kind in kinds.items() if kind}
+    return light

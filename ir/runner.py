@@ -14,6 +14,9 @@ class Session(Protocol):
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Return every declared output by name. Raises InvalidModelError when the model does not run on them."""
 
+    def try_out(self, feeds: Mapping[str, Array], seconds: float) -> None:
+        """Run once, for at most ``seconds``. Raises BudgetError beyond, InvalidModelError as :meth:`run`."""
+
 
 class Runner(Protocol):
     """Makes sessions, and times them. ``exact`` switches the backend's own graph optimisation off."""

@@ -1,16 +1,17 @@
 """Shapes of every tensor, by the schema's own inference, on a model stripped of its large weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 import numpy as np
 import onnx
 import onnx.helper
 
+from .arithmetic import store_lists
 from .errors import InvalidModelError
 from .graph import Dim, Graph
 from .inference import inferred
-from .sizes import SIDES, Declared, Sizes, open_dims, shapes_at
+from .sizes import SIDES, Declared, Sizes, batch_of, open_dims, shapes_at
 from .sizes import Shape as Shape
 
 _SMALL = 1024
@@ -18,14 +19,36 @@ _SMALL = 1024
 
 def symbolic(graph: Graph) -> dict[str, tuple[Dim, ...]]:
     """Return the dimensions of every tensor whose rank is known: ints, symbols as written, None when unknown."""
-    return _inferred(skeleton(graph))
+    return dimensions(inferred(skeleton(graph)))
 
 
 def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
     """Return shapes as ints after giving each graph input the shape in ``sizes``.
 
-    Tensors whose shape stays unknown are left out.
+    Tensors whose shape stays unknown, to inference and to the runs that the graph's sizes tell of, are left out.
     """
+    return told(graph, sizes)[0]
+
+
+def told(graph: Graph, sizes: Mapping[str, Shape]) -> tuple[dict[str, Shape], frozenset[str]]:
+    """Return :func:`concrete` shapes, and which of them a run has shown and not followed from others."""
+    model = at_sizes(graph, sizes)
+    found = _numbers(model)
+    while not complete(graph, found) and store_lists(model, found):
+        found = _numbers(model)
+    shown: set[str] = set()
+    while (batch := _first_seen(graph, sizes, found)) and not batch <= shown:
+        declared_too = _with_seen(model, graph, sizes, batch)
+        try:
+            found = found | _numbers(declared_too)
+        except InvalidModelError:  # it is not that shape at these sizes
+            break
+        model, shown = declared_too, shown | batch
+    return found, frozenset(shown)
+
+
+def at_sizes(graph: Graph, sizes: Mapping[str, Shape]) -> onnx.ModelProto:
+    """Return the :func:`skeleton` with these shapes of its inputs, and no shape declared of what it computes."""
     model = skeleton(graph)
     for value in model.graph.input:
         if value.name in sizes:
@@ -36,7 +59,70 @@ def concrete(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
     for value in model.graph.output:
         if value.name in computed:
             value.type.tensor_type.ClearField("shape")
-    return {name: cast(Shape, dims) for name, dims in _inferred(model).items() if all(map(_is_known, dims))}
+    return model
+
+
+def inner_shapes(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Return what :func:`concrete` would say of tensors inside branches, whose nodes are looked at as if they stood
+    before the If.
+    """
+    model = at_sizes(graph, sizes)
+    found, shown = told(graph, sizes)
+    if shown:
+        model = _with_seen(model, graph, sizes, shown)
+    nodes = [inner for node in model.graph.node for inner in _opened(node, model)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    try:
+        return {name: shape for name, shape in _numbers(model).items() if name not in found}
+    except InvalidModelError:  # names of two branches meet
+        return {}
+
+
+def _opened(node: onnx.NodeProto, model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Yield what the branches of an If hold, then the node; their weights go to the model."""
+    for attribute in node.attribute if node.op_type == "If" else ():
+        model.graph.initializer.extend(attribute.g.initializer)
+        for inner in attribute.g.node:
+            yield from _opened(inner, model)
+    yield node
+
+
+def _first_seen(graph: Graph, sizes: Mapping[str, Shape], found: Mapping[str, Shape]) -> set[str]:
+    """Name what runs have shown of the first nodes whose outputs are unknown, behind known inputs."""
+    seen = {} if graph.sizes is None else graph.sizes.seen
+    unknown = {t.name for node in graph.nodes for t in node.outputs if t.name in seen and t.name not in found}
+    return {
+        tensor.name
+        for node in graph.nodes
+        if unknown and not any(read.name in unknown for read in (*node.inputs, *node.captures()))
+        for tensor in node.outputs
+        if tensor.name in unknown
+    }
+
+
+def _with_seen(
+    model: onnx.ModelProto, graph: Graph, sizes: Mapping[str, Shape], names: Collection[str]
+) -> onnx.ModelProto:
+    assert graph.sizes is not None
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    results = {value.name: value for value in changed.graph.output}
+    batch = batch_of(declared(graph), sizes)
+    for name in sorted(names):
+        seen = graph.sizes.seen[name]
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(seen.dtype))
+        value = onnx.helper.make_tensor_value_info(name, kind, seen.shape(batch))
+        if name in results:
+            results[name].CopyFrom(value)
+        else:
+            changed.graph.value_info.append(value)
+    return changed
+
+
+def _numbers(model: onnx.ModelProto) -> dict[str, Shape]:
+    dims = dimensions(inferred(model))
+    return {name: cast(Shape, shape) for name, shape in dims.items() if all(map(_is_known, shape))}
 
 
 def complete(graph: Graph, shapes: Mapping[str, Shape]) -> bool:
@@ -107,8 +193,8 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-def _inferred(model: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:
-    done = inferred(model)
+def dimensions(done: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:
+    """Return the dimensions that a model declares, of every tensor whose rank is known."""
     shapes: dict[str, tuple[Dim, ...]] = {t.name: tuple(t.dims) for t in done.graph.initializer}
     for value in (*done.graph.input, *done.graph.value_info, *done.graph.output):
         kind = value.type.tensor_type

@@ -17,14 +17,27 @@ Declared = Mapping[str, tuple[Dim, ...]]
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What runs have shown of a tensor whose shape inference cannot tell: ``dims`` at no sample and what each adds."""
+
+    dtype: str
+    dims: tuple[tuple[int, int], ...]
+
+    def shape(self, batch: int) -> Shape:
+        """Return its shape for so many samples."""
+        return tuple(least + more * batch for least, more in self.dims)
+
+
+@dataclass(frozen=True)
 class Sizes:
     """``of``: the size of every open dimension but the batch, by the names of :func:`open_dims`.
 
-    ``tried`` names those that nobody said: they are a size at which the model works.
+    ``tried`` names those that nobody said: they are a size at which the model works. ``seen``: by tensor name.
     """
 
     of: Mapping[str, int] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
     @property
     def said(self) -> dict[str, int]:
@@ -71,6 +84,14 @@ def shapes_at(declared: Declared, of: Mapping[str, int], batch: int) -> dict[str
         return of[dim] if isinstance(dim, str) else dim
 
     return {owner: tuple(map(size, dims)) for owner, dims in named(declared).items()}
+
+
+def batch_of(declared: Declared, shapes: Mapping[str, Shape]) -> int:
+    """Return for how many samples these shapes of the inputs are: 1 where no dimension counts them."""
+    found = (
+        shapes[owner][axis] for owner, dims in named(declared).items() for axis, dim in enumerate(dims) if dim is None
+    )
+    return next(found, 1)
 
 
 def check(declared: Declared, said: Statement) -> None:

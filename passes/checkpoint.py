@@ -146,7 +146,9 @@ def reproducer(folder: Path | None, before: Graph, plan: Plan, context: Context,
         (place / "versions.txt").write_text(
             "".join(f"{name} {_version(name)}\n" for name in _PACKAGES), encoding="utf-8"
         )
-        (place / "command.txt").write_text(_command(place, rest, context.seed, few is not None), encoding="utf-8")
+        (place / "command.txt").write_text(
+            _command(place, rest, context.seed, few.samples if few else 0), encoding="utf-8"
+        )
     except (OSError, TypeError, UsageError, ValueError) as error:
         return f"not written ({error})"
     return str(place)
@@ -160,9 +162,10 @@ def _few(place: Path, context: Context) -> Calibration | None:
     return few
 
 
-def _command(place: Path, rest: str, seed: int, data: bool) -> str:
+def _command(place: Path, rest: str, seed: int, samples: int) -> str:
     words = ["optimise-onnx", "run", str(place / "given.onnx"), "-o", str(place / "after.onnx"), "--passes", rest]
-    words += ["--resume", str(place), "--seed", str(seed), *(["--data", str(place / "samples.npz")] if data else [])]
+    data = ["--data", str(place / "samples.npz"), "--samples", str(samples)] if samples else []
+    words += ["--resume", str(place), "--seed", str(seed), *data]
     return shlex.join(words) + "\n"
 
 

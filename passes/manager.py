@@ -14,9 +14,10 @@ from ..ir.verify import verify
 from .base import Context, Outcome, Pass
 from .checkpoint import Checkpoint, reproducer
 from .observers import Observer, Record
-from .order import check, check_carried_out, declared
+from .order import VALUES, check, check_carried_out, declared
 from .pipelines import known_passes
 from .plan import Plan
+from .proof import prove
 from .syntax import join, parse, text
 
 _REPRODUCER = "reproducer: "
@@ -62,10 +63,13 @@ class PassManager:
     def __str__(self) -> str:
         return join(self.passes)
 
-    def run(self, graph: Graph, context: Context, checkpoint: Checkpoint | None = None) -> list[Record]:
+    def run(
+        self, graph: Graph, context: Context, checkpoint: Checkpoint | None = None, proven: Graph | None = None
+    ) -> list[Record]:
         """Run every pass in order on ``graph``, in place, and return what each did.
 
         With a ``checkpoint`` the state is kept after every pass, and what was kept by an earlier run is gone on from.
+        What exact passes have left, before the first that is not, is held against ``proven``.
 
         Raises PassError when a pass fails unexpectedly, VerificationError when it leaves a broken graph, both with
         its place and a reproducer; errors that a pass raises on purpose go through as they are.
@@ -73,7 +77,10 @@ class PassManager:
         context.executor = self
         entry = graph.copy()
         done, records = checkpoint.restore(graph, context) if checkpoint is not None else (0, list[Record]())
+        proven = None if done or context.plan.reference is not None else proven  # the state is of a later step
         for place, step in enumerate(self.passes[done:], done + 1):
+            if proven is not None and VALUES not in declared(step, "preserves"):
+                records, proven = _proved(records, proven, graph, context), None
             before, plan = graph.copy(), context.plan
             try:
                 record, inner = self._step(step, graph, context, entry)
@@ -89,7 +96,7 @@ class PassManager:
             graph.settle()
             if checkpoint is not None:
                 checkpoint.save(place, graph, context, records)
-        return records
+        return records if proven is None else _proved(records, proven, graph, context)
 
     def steps(self, pipeline: str) -> tuple[Pass, ...]:
         """Read the passes that a pass runs itself. Raises UsageError."""
@@ -136,6 +143,15 @@ def apply(step: Pass, graph: Graph, context: Context) -> Outcome:
     outcome = step.run(graph, context)
     context.take(outcome, declared(step, "preserves"))
     return outcome
+
+
+def _proved(records: list[Record], before: Graph, after: Graph, context: Context) -> list[Record]:
+    """Hold what exact passes have left against what they were given; the last of them says what was not compared."""
+    context.progress("comparing", 0.0)
+    notes = prove(before, after, context)
+    if not notes or not records:
+        return records
+    return [*records[:-1], replace(records[-1], notes=(*records[-1].notes, *notes))]
 
 
 def _record(step: Pass, outcome: Outcome, seconds: float) -> Record:

@@ -21,7 +21,8 @@ FACTS: Mapping[str, str] = {
 }
 Read = Callable[[str], Sequence[Any]]
 ALL = frozenset(FACTS)
-EXACT = frozenset({"reference"})
+VALUES = "values"
+EXACT = frozenset({"reference", VALUES})
 """What a pass preserves that changes no value of a tensor which keeps its name, but for channels it says it removes."""
 
 PENDING = ("widths", "forms")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..ir.cost import Cost, cost, total
+from ..ir.cost import Cost, cost, total, unknown_layers
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
@@ -13,7 +13,7 @@ from ..passes.analysis.channels.groups import Channels, analyse
 from ..passes.analysis.channels.why import Why, explain
 from .compression import baseline
 from .report import PinLine, pin_lines
-from .sizing import notes
+from .sizing import notes, uncounted
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,21 @@ class Analysis:
     @property
     def pins(self) -> tuple[PinLine, ...]:
         """What has to stay, with reasons."""
-        return pin_lines(self.channels)
+        return pin_lines(self.channels, self.costs)
+
+    @property
+    def free(self) -> Cost:
+        """What the layers cost that make or read channels that can go."""
+        context = self.channels.context
+        live = {name for name, labels in context.labels.items() if labels.atoms.any()}
+        reading = {end.node for end in context.contractions if end.labels.atoms.any()}
+        makes = (node for node in self.graph.nodes if node.name in reading or node.outputs[0].name in live)
+        return sum((self.costs[node.name] for node in makes), Cost())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """At which sizes costs count, where nobody gave them."""
-        return notes(self.graph)
+        """At which sizes costs count, where nobody gave them, and what is not counted."""
+        return (*notes(self.graph), *uncounted(self.graph))
 
     def why(self, name: str) -> Why:
         """Explain what couples and pins the channels of a tensor, or of what a node makes. Raises UsageError."""
@@ -59,4 +68,6 @@ class Analysis:
             "pins": pins,
             "layers": layers,
             "total": asdict(total(self.costs)),
+            "free": {"macs": self.free.macs, "parameters": self.free.parameters},
+            "unknown": list(unknown_layers(self.graph)),
         }

@@ -21,7 +21,9 @@ from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
 from ..passes.observers import Record
 from . import evaluation
+from .agreement import check_finite
 from .analysis import Analysis
+from .blame import blamed
 from .compression import Executed, Progress, execute, silent
 from .measure import Metric, accuracy
 from .outcome import missed, report
@@ -33,6 +35,7 @@ from .sizing import InputShapes, sized
 Source = str | Path | bytes | onnx.ModelProto | Graph
 
 _MEASURED = 1024
+_KEPT_APART = 5
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analy
 
     ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
     """
-    runner = OrtRunner()
-    return Analysis.of(sized(load(source), runner, input_shapes), runner)
+    graph, runner = load(source), OrtRunner()
+    with blamed(graph, runner):
+        return Analysis.of(sized(graph, runner, input_shapes), runner)
 
 
 def compress(
@@ -78,7 +82,7 @@ def compress(
     ``data`` is calibration data as in :func:`optimise_onnx.frontends.calibration.calibration`, of which ``samples`` are
     used (all by default); without it channels are ranked by weights alone. ``labels`` names an array in ``data``, and
     ``metric`` a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared
-    on up to 1024 samples that come after the calibration samples, else on these.
+    on up to 1024 samples that come after those used; where none do, a fifth is kept apart for that.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
@@ -105,7 +109,8 @@ def compress_with(
     graph = load(source)
     used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
-    return compress_graph(graph, settings, used, measured, scored, progress)
+    with blamed(graph, OrtRunner()):
+        return compress_graph(graph, settings, used, measured, scored, progress)
 
 
 def compress_graph(
@@ -121,7 +126,10 @@ def compress_graph(
         held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
     runner = OrtRunner()
     graph = sized(graph, runner, settings.input_shapes, used)
-    samples = measured or evaluation.at_random(graph, runner.session(graph), settings.seed)
+    session = runner.session(graph)
+    samples = measured or evaluation.at_random(graph, session, settings.seed)
+    for name, values in session.run(evaluation.first(graph, samples)).items():
+        check_finite(name, values)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
     progress("measuring", 0.0)
     found = report(graph, executed, settings, runner, used, samples, metric)
@@ -150,23 +158,42 @@ def run_pipeline(
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
     original = load(source)
-    used = None if data is None else calibration(data, original, samples=samples)
-    original = sized(original, runner, running.input_shapes, used)
-    executed = execute(original, manager, running, used, runner, progress, verify, resume)
+    used = None if data is None else _fitted(data, original, samples)
+    with blamed(original, runner):
+        original = sized(original, runner, running.input_shapes, used)
+        executed = execute(original, manager, running, used, runner, progress, verify, resume)
     runner.session(executed.graph)
     return executed
 
 
-def _split(data: Data, graph: Graph, samples: int | None, labels: str | None) -> tuple[Calibration, evaluation.Samples]:
-    """Return the samples to calibrate with and those to measure on, labels with them."""
+def _split(
+    data: Data, graph: Graph, samples: int | None, labels: str | None
+) -> tuple[Calibration, evaluation.Samples | None]:
+    """Return the samples to calibrate with and those to measure on, labels with them.
+
+    What passes see measures nothing: where no others are left, a share is kept apart; None where that cannot be.
+    """
     step = batch_size(graph, 1)
     if samples is not None and samples < step:
         raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
     limit = None if samples is None else samples + max(_MEASURED, step)
     read = calibration(data, graph, samples=limit, extra={labels} if labels else set())
-    used = read if samples is None else read.head(samples)
+    used = read if samples is None or samples >= read.samples else read.head(samples)
+    if used.samples == read.samples:
+        used = read.head(read.samples - _apart(read.samples, step))
     rest = read.tail(used.samples)
-    inputs = used.only(t.name for t in graph.inputs)
-    if rest.samples:
-        return inputs, evaluation.from_data(graph, rest, "samples not used for calibration")
-    return inputs, evaluation.from_data(graph, used, "calibration samples")
+    measured = evaluation.from_data(graph, rest, "samples that no pass has seen") if rest.samples else None
+    return used.only(t.name for t in graph.inputs), measured
+
+
+def _fitted(data: Data, graph: Graph, samples: int | None) -> Calibration:
+    """Return the samples that passes see: those asked for, or as many as a compression would use."""
+    if samples is None:
+        return _split(data, graph, None, None)[0]
+    return calibration(data, graph, samples=samples)
+
+
+def _apart(samples: int, step: int) -> int:
+    """Return how many samples to keep apart: a fifth, of whole batches, and one batch at least where there are two."""
+    wanted = min(samples // _KEPT_APART, _MEASURED)
+    return max(wanted - wanted % step, step) if samples >= 2 * step else 0

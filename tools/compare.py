@@ -9,6 +9,7 @@ import numpy as np
 from ..ir.errors import VerificationError
 from ..ir.graph import Array
 from ..ir.runner import Session
+from .agreement import check_finite
 from .evaluation import Samples
 
 
@@ -27,14 +28,16 @@ class Difference:
 
 
 def differences(a: Session, b: Session, samples: Samples, atol: float, rtol: float) -> dict[str, Difference]:
-    """Compare every output on all batches; within means ``|b − a| <= atol + rtol |a|``, NaN only where both have it.
+    """Compare every output on all batches; within means ``|b − a| <= atol + rtol |a|``.
 
-    Raises VerificationError when the shapes of an output differ.
+    Raises VerificationError when the shapes of an output differ, and for NaN or +Inf in one.
     """
     found: dict[str, Difference] = {}
     for batch in samples.batches():
         wanted, got = a.run(batch), b.run(batch)
         for name, values in wanted.items():
+            for each in (values, got[name]):
+                check_finite(name, each)
             if values.shape != got[name].shape:
                 raise VerificationError(f"output '{name}' has shapes {list(values.shape)} and {list(got[name].shape)}")
             found[name] = found.get(name, Difference()).joined(difference(values, got[name], atol, rtol))

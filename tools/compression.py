@@ -73,7 +73,7 @@ def execute(
     context.devices = _Devices(running, start)
     key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
-    records += rest.run(graph, context, kept)
+    records += rest.run(graph, context, kept, proven=original if verify_each else None)
     verify(graph, original)
     if running.provenance:
         annotate(graph, context.plan.changes)

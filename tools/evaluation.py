@@ -18,15 +18,19 @@ _RANDOM_BATCHES = 4
 
 @dataclass(frozen=True)
 class Samples:
-    """Batches to run models on, readable many times; ``origin`` says where they come from."""
+    """Batches to run models on, readable many times; ``origin`` says where they come from.
+
+    ``held_out``: they are like those that the model will meet, and no pass has seen them.
+    """
 
     batches: Callable[[], Iterable[Feeds]]
     origin: str
+    held_out: bool = False
 
 
 def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
-    """Take calibration data in batches that the model accepts."""
-    return Samples(lambda: data.batches(batch_size(graph, _BATCH)), f"{data.samples} {origin}")
+    """Take data that no pass sees in batches that the model accepts."""
+    return Samples(lambda: data.batches(batch_size(graph, _BATCH)), f"{data.samples} {origin}", held_out=True)
 
 
 def at_random(graph: Graph, session: Session, seed: int) -> Samples:
@@ -44,7 +48,9 @@ def at_random(graph: Graph, session: Session, seed: int) -> Samples:
 def first(graph: Graph, samples: Samples) -> Feeds:
     """Take one sample, or one batch where the model fixes its size."""
     feeds = next(iter(samples.batches()))
-    return feeds if fixed_batches(graph) else {name: array[:1] for name, array in feeds.items()}
+    return (
+        feeds if fixed_batches(graph) else {name: array[:1] if array.ndim else array for name, array in feeds.items()}
+    )
 
 
 def one(graph: Graph, session: Session, seed: int, batch: int = 1) -> Feeds:

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..frontends.scripts import said
-from ..ir.errors import CalibrationError, UsageError, VerificationError
+from ..frontends.scripts import guarded
+from ..ir.errors import UsageError
 from ..ir.feeds import Feeds
-from ..ir.graph import Array
-from ..ir.runner import Session
+from ..ir.graph import Array, Graph
+from ..ir.runner import Runner, Session
+from ..passes.analysis.outputs.reading import Reading, readings
+from .agreement import Agreement, check_alike
 from .evaluation import Samples
 
 Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
-
-
-@dataclass
-class Agreement:
-    """One output: ``error`` is ‖after − before‖ / ‖before‖, over finite values; ``same`` the share of samples whose
-    largest entry stays.
-
-    Where the output is no float, ``same`` counts equal elements; it is None where neither says anything.
-    """
-
-    error: float = 0.0
-    same: float | None = None
-    _difference: float = field(default=0.0, repr=False)
-    _power: float = field(default=0.0, repr=False)
-    _hits: int = field(default=0, repr=False)
-    _count: int = field(default=0, repr=False)
-
-    def update(self, before: Array, after: Array) -> None:
-        """Add a batch of this output from both models."""
-        finite = np.isfinite(before) & np.isfinite(after)
-        a, b = before[finite].astype(np.float64), after[finite].astype(np.float64)
-        self._difference += float(np.sum((b - a) ** 2))
-        self._power += float(np.sum(a**2))
-        self.error = float(np.sqrt(self._difference / self._power)) if self._power else float(np.sqrt(self._difference))
-        hits = _hits(before, after)
-        if hits is not None:
-            self._hits += int(hits.sum())
-            self._count += hits.size
-            self.same = self._hits / max(self._count, 1)
 
 
 @dataclass(frozen=True)
@@ -51,31 +24,50 @@ class Fidelity:
     """Agreement by output name, what it was measured on, and the metric before and after by its name, if asked for."""
 
     outputs: dict[str, Agreement]
-    origin: str
+    samples: Samples
     metric: dict[str, tuple[float, float]]
 
 
-def measure(before: Session, after: Session, samples: Samples, metric: Metric | None = None) -> Fidelity:
-    """Run both models on every batch.
+def compared(original: Graph, graph: Graph, runner: Runner, samples: Samples, metric: Metric | None = None) -> Fidelity:
+    """Hold a rewritten graph against the original, output by output and by the parts that outputs are judged by.
 
-    Raises VerificationError when a shape changed or a value is no longer finite, CalibrationError when the
-    metric fails.
+    Raises what :func:`measure` raises.
     """
-    outputs: dict[str, Agreement] = {}
+    read, left = readings(original), graph.tensors()
+    inner = {part.tensor for reading in read.values() for part in reading.parts if part.tensor in left}
+    names = list(dict.fromkeys([*(tensor.name for tensor in original.outputs), *sorted(inner)]))
+    before, after = (runner.session(each, outputs=names) for each in (original, graph))
+    return measure(before, after, samples, metric, read)
+
+
+def measure(
+    before: Session,
+    after: Session,
+    samples: Samples,
+    metric: Metric | None = None,
+    read: Mapping[str, Reading] | None = None,
+) -> Fidelity:
+    """Run both models on every batch; ``read`` says how each output is read, by default all that are given.
+
+    Raises VerificationError when a shape changed or a value is not finite, CalibrationError when the metric fails.
+    """
+    outputs = {name: Agreement(reading) for name, reading in (read or {}).items()}
     totals, count = np.zeros(2), 0
     for batch in samples.batches():
         wanted, got = before.run(batch), after.run(batch)
-        for name, values in wanted.items():
-            _check(name, values, got[name])
-            outputs.setdefault(name, Agreement()).update(values, got[name])
+        size = max((len(array) for array in batch.values() if array.ndim), default=1)
+        for name in read or wanted:
+            found = outputs.setdefault(name, Agreement())
+            check_alike(name, wanted[name], got[name], found.reading.decided)
+            found.update(name, wanted, got, size)
         if metric is not None:
-            size = len(next(iter(batch.values())))
-            totals += [size * _called(metric, wanted, batch), size * _called(metric, got, batch)]
+            own = [{name: values[name] for name in outputs} for values in (wanted, got)]
+            totals += [size * _called(metric, values, batch) for values in own]
             count += size
     if metric is None:
-        return Fidelity(outputs, samples.origin, {})
+        return Fidelity(outputs, samples, {})
     was, now = (totals / count).tolist()
-    return Fidelity(outputs, samples.origin, {getattr(metric, "__name__", "metric"): (was, now)})
+    return Fidelity(outputs, samples, {getattr(metric, "__name__", "metric"): (was, now)})
 
 
 def accuracy(label: str) -> Metric:
@@ -92,27 +84,6 @@ def accuracy(label: str) -> Metric:
     return accuracy
 
 
-def _hits(before: Array, after: Array) -> Array | None:
-    hits: Array | None = None
-    if before.dtype.kind != "f":
-        hits = before == after
-    elif before.ndim == 2 and before.shape[1] > 1:
-        hits = before.argmax(1) == after.argmax(1)
-    return hits
-
-
-def _check(name: str, before: Array, after: Array) -> None:
-    if before.shape != after.shape or before.dtype != after.dtype:
-        now, was = (f"{array.dtype.name}{list(array.shape)}" for array in (after, before))
-        raise VerificationError(f"output '{name}' became {now}", why=f"it was {was}")
-    if after.dtype.kind == "f" and not np.isfinite(after).all() and np.isfinite(before).all():
-        raise VerificationError(f"output '{name}' holds NaN or Inf", why="the original's is finite on the same input")
-
-
 def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float:
-    try:
+    with guarded("the metric failed"):
         return float(metric(outputs, batch))
-    except UsageError:
-        raise
-    except Exception as error:
-        raise CalibrationError("the metric failed", why=said(error)) from error

@@ -18,8 +18,9 @@ from ..ir.timing import PATIENCE, Interval, Latency
 from ..passes.analysis.channels.groups import analyse
 from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
+from .caveats import caveats, unrepaired
 from .compression import Executed
-from .measure import Metric, measure
+from .measure import Metric, compared
 from .report import Aim, Report, pin_lines
 from .settings import Settings
 
@@ -36,8 +37,7 @@ def report(
     metric: Metric | None,
 ) -> Report:
     """Measure both models. Raises what :func:`measure` raises."""
-    before, after = runner.session(original), runner.session(executed.graph)
-    fidelity = measure(before, after, samples, metric)
+    fidelity = compared(original, executed.graph, runner, samples, metric)
     times = timed(original, executed.graph, settings, samples)
     reference = executed.plan.reference
     channels = reference.channels if reference is not None else analyse(executed.graph)
@@ -52,7 +52,12 @@ def report(
         pins=pin_lines(channels),
         records=executed.records,
         input_shapes=input_sizes(original, 1),
-        notes=sizing.notes(original),
+        notes=(
+            *sizing.notes(original),
+            *sizing.uncounted(executed.graph),
+            *caveats(fidelity, calibration),
+            *unrepaired(executed.graph),
+        ),
         aim=_aim(executed, settings, times),
     )
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..ir.cost import Cost
+from ..ir.cost import Cost, cost
 from ..ir.quantity import Quantity
 from ..ir.sizes import Shape
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
 from ..passes.observers import Record
+from .agreement import Agreement
 from .measure import Fidelity
 
 
 @dataclass(frozen=True)
 class PinLine:
-    """A pin as a person reads it: ``tensors`` are where the kept channels are made."""
+    """A pin as a person reads it: ``tensors`` are where the kept channels are made, ``cost`` is that of making them."""
 
     pin: Pin
     tensors: tuple[str, ...]
+    cost: Cost = Cost()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {**asdict(self.pin), "tensors": list(self.tensors)}
+        own = {"macs": self.cost.macs, "parameters": self.cost.parameters}
+        return {**asdict(self.pin), "tensors": list(self.tensors), **own}
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,9 @@ class Report:
             "before": asdict(self.before),
             "after": asdict(self.after),
             "agreement": {
-                "measured_on": fidelity.origin,
-                "outputs": {
-                    name: {"relative_error": found.error, "same_largest": found.same}
-                    for name, found in fidelity.outputs.items()
-                },
+                "measured_on": fidelity.samples.origin,
+                "held_out": fidelity.samples.held_out,
+                "outputs": {name: _output(fidelity, found) for name, found in fidelity.outputs.items()},
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": self.latency.to_json(),
@@ -95,12 +96,31 @@ class Report:
         }
 
 
-def pin_lines(channels: Channels) -> tuple[PinLine, ...]:
-    """Gather equal pins of several tensors in one line each, in order."""
+def _output(fidelity: Fidelity, found: Agreement) -> dict[str, Any]:
+    """Return what is known of one output; the interval is of samples like those that judged, so of held-out ones."""
+    return {
+        "samples": found.samples,
+        "relative_error": found.error,
+        "same_largest": found.same,
+        "same_largest_interval": found.interval if fidelity.samples.held_out else None,
+        "parts": {name: part.error for name, part in found.parts.items()},
+        "decided_by": found.reading.decided or None,
+    }
+
+
+def pin_lines(channels: Channels, costs: Mapping[str, Cost] | None = None) -> tuple[PinLine, ...]:
+    """Gather equal pins of several tensors in one line each, in order; ``costs`` by node name."""
+    known = cost(channels.context.graph) if costs is None else costs
+    makers = {tensor.name: node.name for node in channels.context.graph.nodes for tensor in node.outputs}
     found: dict[Pin, list[str]] = {}
     for tensor, pin in channels.pins:
         found.setdefault(pin, []).append(tensor)
-    return tuple(PinLine(pin, tuple(dict.fromkeys(tensors))) for pin, tensors in found.items())
+    lines = []
+    for pin, tensors in found.items():
+        made = dict.fromkeys(makers[tensor] for tensor in tensors if tensor in makers)
+        own = sum((known[name] for name in made if name in known), Cost())
+        lines.append(PinLine(pin, tuple(dict.fromkeys(tensors)), own))
+    return tuple(lines)
 
 
 def notes(records: Iterable[Record]) -> list[str]:

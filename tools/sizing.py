@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ..ir.budget import check_budget
+from ..ir.cost import unknown_layers
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
 from ..ir.feeds import Calibration, batch_size, random_feeds
-from ..ir.graph import Graph
-from ..ir.runner import Runner
-from ..ir.shapes import declared, input_sizes, tried
-from ..ir.sizes import SIDES, Sizes, Statement, agreed, check, named, open_dims
+from ..ir.graph import Array, Graph
+from ..ir.runner import Runner, Session
+from ..ir.shapes import concrete, declared, input_sizes, tried
+from ..ir.sizes import SIDES, Seen, Sizes, Statement, agreed, check, named, open_dims
 
 InputShapes = Mapping[str, Sequence[int]] | Sequence[str]
 """Whole shapes by input name, or texts like ``x:1,3,224,224``; 1 for the batch where the model leaves it open."""
 
 _TEXT = re.compile(r"(?P<name>.+):(?P<dims>-?\d+(?:,-?\d+)*)")
 _EXAMPLE = 224
+_BATCH = 16  # samples a run takes at most times, where the model leaves that open
+_LOOPS = ("Loop", "Scan")
+_SECONDS = 10.0  # that one sample may take
+_FEW = 3
+_NAMED = 4
 
 
 def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, samples: Calibration | None = None) -> Graph:
@@ -26,7 +34,7 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     the graph carries unless it was tried, or the first of a few at which the model runs.
 
     Raises UsageError for a given shape that contradicts the model, the samples or another one, CalibrationError for
-    samples in which one symbol has two sizes.
+    samples in which one symbol has two sizes, BudgetError for a model that takes too much memory or time to run.
     """
     copy, dims = graph.copy(), declared(graph)
     said = _statements(given or ())
@@ -36,7 +44,49 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     agreed(dims, seen, CalibrationError)
     known = {**(graph.sizes or Sizes()).said, **agreed(dims, [*said, *seen], UsageError)}
     copy.sizes = _tried(copy, runner, known)
+    check_budget(copy, _BATCH)
+    _check_loops(copy, runner)
+    copy.sizes = replace(copy.sizes, seen=_shown(copy, runner, samples))
     return copy
+
+
+def _shown(graph: Graph, runner: Runner, samples: Calibration | None) -> dict[str, Seen]:
+    """Run the model for the shapes that inference does not tell, on one sample and on a few; none where it does not."""
+    few, one = (input_sizes(graph, count) for count in (_FEW, 1))
+    try:
+        found = concrete(graph, few)
+    except InvalidModelError:
+        found = {}
+    names = [t.name for node in graph.nodes for t in node.outputs if t.name and t.name not in found]
+    if not names:
+        return {}
+    single = _run(graph, runner, names, samples, 1)
+    several = single if few == one else _run(graph, runner, names, samples, _FEW)
+    return {name: _between(array, several.get(name, array), _FEW) for name, array in single.items()}
+
+
+def _run(
+    graph: Graph, runner: Runner, names: Sequence[str], samples: Calibration | None, count: int
+) -> dict[str, Array]:
+    """Return inner tensors of a run; fewer where it does not show them."""
+    try:
+        if samples is None:
+            feeds = random_feeds(graph, np.random.default_rng(0), count)
+        else:
+            feeds = next(iter(samples.batches(batch_size(graph, count))))
+        found = runner.session(graph, outputs=list(names), exact=True).run(feeds)
+    except (InvalidModelError, StopIteration):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+
+
+def _between(one: Array, few: Array, count: int) -> Seen:
+    """Take every dimension to grow evenly with the samples."""
+    if one.ndim != few.ndim:
+        few = one
+    pairs = zip(one.shape, few.shape, strict=True)
+    more = [(many - single) // (count - 1) for single, many in pairs]
+    return Seen(one.dtype.str, tuple((single - step, step) for single, step in zip(one.shape, more, strict=True)))
 
 
 def notes(graph: Graph) -> tuple[str, ...]:
@@ -54,6 +104,14 @@ def notes(graph: Graph) -> tuple[str, ...]:
             f"taken as {'x'.join(map(str, shape))}; give --input-shape {_text(name, other)} to take another"
         )
     return tuple(found)
+
+
+def uncounted(graph: Graph) -> tuple[str, ...]:
+    """Say which layers' MACs are not known, and so not counted."""
+    names = unknown_layers(graph)
+    listed = ", ".join(f"'{name}'" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (f"not counted, for no one can tell their MACs: {listed}{more}",) if names else ()
 
 
 def _statements(given: InputShapes) -> list[Statement]:
@@ -86,9 +144,22 @@ def _tried(graph: Graph, runner: Runner, known: Mapping[str, int]) -> Sizes:
     session = runner.session(graph)
     for side in SIDES:
         graph.sizes = Sizes({**known, **dict.fromkeys(missing, side)}, frozenset(missing))
-        try:
-            session.run(random_feeds(graph, np.random.default_rng(0), 1))
-        except InvalidModelError:
-            continue
-        return graph.sizes
+        if _runs(graph, session):
+            return graph.sizes
     return tried(graph, known)
+
+
+def _runs(graph: Graph, session: Session) -> bool:
+    """Whether one random sample runs, for which memory and time are there."""
+    try:
+        check_budget(graph)
+        session.try_out(random_feeds(graph, np.random.default_rng(0), 1), _SECONDS)
+    except InvalidModelError:
+        return False
+    return True
+
+
+def _check_loops(graph: Graph, runner: Runner) -> None:
+    """Raise BudgetError where a model with loops, whose time no shape tells, does not end in time."""
+    if any(node.op in _LOOPS for node in graph.every_node()):
+        _runs(graph, runner.session(graph))

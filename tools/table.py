@@ -14,6 +14,7 @@ from ..ir.names import printable
 from ..ir.quantity import scaled
 from ..ir.timing import Latency
 from ..passes.analysis.costs.sums import BYTES, MACS, PARAMS
+from .agreement import Agreement
 from .analysis import Analysis
 from .bench import Bench
 from .profile import Line, Profile
@@ -21,6 +22,7 @@ from .report import PinLine, Report
 
 _SHOWN_OUTPUTS = 4
 _SHOWN_LAYERS = 12
+_SHOWN_PARTS = 6
 _LETTERS = "AB"
 _COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B"))
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
@@ -66,11 +68,22 @@ def before_after(report: Report) -> Table:
         table.add_row(f"{aim.quantity.name}, aimed at", said(aim.before), said(aim.after), ratio)
     for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
         if found.same is not None:
-            table.add_row(f"agreement of '{name}'", "", percent(found.same), "")
-        table.add_row(f"relative error of '{name}'", "", f"{found.error:.3g}", "")
+            table.add_row(f"agreement of '{name}'", "", percent(found.same), _interval(report, found))
+        if found.error is not None:
+            table.add_row(f"relative error of '{name}'", "", f"{found.error:.3g}", "")
+        for part, difference in list(found.parts.items())[: _SHOWN_PARTS if len(found.parts) > 1 else 0]:
+            table.add_row(f"  of its part '{part}'", "", f"{difference.error:.3g}", "")
     for name, (worth, left) in report.fidelity.metric.items():
         table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}")
     return table
+
+
+def _interval(report: Report, found: Agreement) -> str:
+    """Write where the agreement lies on other samples like those that judged."""
+    if found.interval is None or not report.fidelity.samples.held_out:
+        return ""
+    low, high = (100 * end for end in found.interval)
+    return f"({low:.1f} to {high:.1f} %)"
 
 
 def benched(found: Bench) -> Iterator[RenderableType]:
@@ -166,11 +179,23 @@ def groups(found: Analysis) -> Table:
     return plain(("group of channels", "width", "cells", "coupled with"), rows)
 
 
+def free(found: Analysis) -> str:
+    """Say in words of how much of the network channels can go."""
+    whole, part = total(found.costs), found.free
+    if not found.channels.groups:
+        return "no channels can go"
+    shares = f"{percent(part.macs / max(whole.macs, 1))} of the MACs and "
+    shares += f"{percent(part.parameters / max(whole.parameters, 1))} of the parameters"
+    said = f"channels can go from layers with {shares}"
+    return said if found.pins else f"nothing is pinned: {said}"
+
+
 def pins(lines: Sequence[PinLine]) -> Table:
-    """Show what has to stay and why."""
-    table = _table("kept channels of", "because of", "why", "what would help")
+    """Show what has to stay, what making it costs, and why."""
+    table = _table("kept channels of", "because of", "why", "MACs", "parameters", "what would help")
     for line in lines:
-        table.add_row(_first(line.tensors), f"{line.pin.op} '{line.pin.node}'", line.pin.why, line.pin.hint)
+        own = scaled(line.cost.macs), scaled(line.cost.parameters)
+        table.add_row(_first(line.tensors), f"{line.pin.op} '{line.pin.node}'", line.pin.why, *own, line.pin.hint)
     return table
 
 

@@ -15,7 +15,9 @@ from ...ir.graph import Array, Graph, Tensor
 from ...ir.runner import Session
 from ...ir.timing import Latency
 from .environment import severity
+from .noise import seed
 from .stopwatch import Clock, latency, thread_clock
+from .watch import watched
 
 OPTIMISED = "optimised.onnx"
 
@@ -45,11 +47,19 @@ class OrtSession:
 
         Raises InvalidModelError with onnxruntime's own first line.
         """
+        return self._run(feeds, None)
+
+    def try_out(self, feeds: Mapping[str, Array], seconds: float) -> None:
+        """Run once, for at most ``seconds``. Raises BudgetError beyond, InvalidModelError as :meth:`run`."""
+        with watched(seconds) as options:
+            self._run(feeds, options)
+
+    def _run(self, feeds: Mapping[str, Array], options: onnxruntime.RunOptions | None) -> dict[str, Array]:
         names = [output.name for output in self.inner.get_outputs()]
         wanted = {value.name for value in self.inner.get_inputs()}
         try:
-            values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted})
-        except REFUSALS as error:
+            values = self.inner.run(names, {name: array for name, array in feeds.items() if name in wanted}, options)
+        except (*REFUSALS, RuntimeError, ValueError) as error:  # the latter for arrays that it cannot take
             raise InvalidModelError("onnxruntime does not run the model", why=str(error).splitlines()[0]) from error
         return dict(zip(names, values, strict=True))
 
@@ -83,12 +93,14 @@ class OrtRunner:
     def load(self, model: onnx.ModelProto, large: Mapping[str, Array], *, exact: bool = False) -> OrtSession:
         """Load a model; ``large`` has the values of the constants that it declares as external.
 
+        Random operators get a seed where they have none, so that the runs of all sessions meet the same noise.
         Raises InvalidModelError with onnxruntime's own first line.
         """
         options = self._options(exact)
         if large:
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
             options.add_external_initializers(list(large), values)
+        seed(model.graph.node)
         try:
             data = model.SerializeToString()
             return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]))

@@ -176,12 +176,18 @@ def _into_readers(graph: Graph, node: Node, shapes: Shapes) -> bool:
 
 
 def _readers(graph: Graph, node: Node) -> list[Layer]:
-    """Return every reader of the node's output as a Layer; none when one of them is something else."""
+    """Return every reader of the node's output as a Layer; none when one is something else, or reads it twice."""
     result = node.outputs[0]
     found = [layer_of(graph, reader) for reader in result.consumers]
     outer = graph.nodes
-    known = [reader for reader in found if reader is not None and reader.source == result and reader.node in outer]
+    known = [reader for reader in found if reader is not None and reader.node in outer and _reads_only(reader, result)]
     return known if len(known) == len(found) else []
+
+
+def _reads_only(reader: Layer, tensor: Tensor) -> bool:
+    """Whether a layer multiplies a tensor by its weight, and reads it nowhere else."""
+    reads = [*reader.node.inputs, *reader.node.captures()]
+    return reader.source == tensor and reads.count(tensor) == 1
 
 
 def _absorbs(reader: Layer, scale: Array, shift: Array) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ir.arguments import axis as axis_of
 from ...ir.arguments import padding, reduced_axes
 from ...ir.geometry import geometry
 from ...ir.graph import Array, Node
@@ -77,7 +78,7 @@ class ConstantChannels(FactSweep[Constants]):
         return [facts.map(lambda values: np.where(np.isfinite(values), values, np.nan)) for facts in found]
 
     def _found(self, node: Node) -> Sequence[Constants]:
-        layer = layer_of(self.ctx.graph, node)
+        layer = layer_of(self.ctx.graph, node, sighted=True)
         if layer is not None:
             return [self._layer(layer)]
         if node.op in _SPECIAL:
@@ -136,6 +137,44 @@ def _batch_norm(sweep: ConstantChannels, node: Node) -> list[Constants]:
     return [Constants(np.where(scale == 0, 0.0, x * scale) + shift)]
 
 
+def _instance_norm(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    """A channel with one value everywhere, and one that is scaled by 0, gives its shift."""
+    scale, shift = (sweep.of(tensor).values for tensor in node.inputs[1:3])
+    rank = len(sweep.ctx.shape(node.inputs[0]))
+    x = sweep.of(node.inputs[0]).collapse(range(2, rank)).values
+    still = ~np.isnan(x) | (on_axis(scale, 1, rank) == 0)
+    return [Constants(np.where(still, on_axis(shift, 1, rank), np.nan))]
+
+
+def _quantise(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    """QuantizeLinear, which rounds as onnxruntime does, in float32, and DequantizeLinear."""
+    parameters = [tensor for tensor in node.inputs[1:] if tensor.name]
+    if any(not tensor.is_constant or tensor.array.ndim > 1 for tensor in parameters):
+        return []
+    limits = _limits(node)
+    if node.op == "QuantizeLinear" and limits is None:
+        return []
+    x, rank = sweep.of(node.inputs[0]).values, len(sweep.ctx.shape(node.inputs[0]))
+    place = axis_of(node, sweep.ctx.graph.opset, rank)
+    stored = [tensor.array.astype(np.float32) for tensor in parameters]
+    scale, shift = (
+        values.reshape([-1 if axis == place and values.size > 1 else 1 for axis in range(rank)])
+        for values in (*stored, np.zeros((), np.float32))[:2]
+    )
+    if limits is None or node.op == "DequantizeLinear":
+        return [Constants(((x.astype(np.float32) - shift) * scale).astype(np.float64))]
+    return [Constants(np.clip(np.round(x.astype(np.float32) / scale) + shift, *limits).astype(np.float64))]
+
+
+def _limits(node: Node) -> tuple[int, int] | None:
+    """Return the least and the largest of a QuantizeLinear's integers; None of another type."""
+    given = node.inputs[2] if len(node.inputs) > 2 and node.inputs[2].name else None
+    kind = np.dtype(np.uint8 if given is None else given.dtype)
+    if kind.kind not in "iu" or (given is None and node.attribute("output_dtype", _TYPED, 0)):
+        return None
+    return int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+
+
 def _dropout(sweep: ConstantChannels, node: Node) -> list[Constants]:
     trains = len(node.inputs) > 2 and bool(node.inputs[2].name)
     return [] if trains else [sweep.of(node.inputs[0])]
@@ -176,12 +215,16 @@ def _reduce(sweep: ConstantChannels, node: Node) -> list[Constants]:
     return [x]
 
 
+_TYPED = 21  # the operator set since which QuantizeLinear may name its type
 _MEANS = {"GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
 
 _SPECIAL: dict[str, Callable[[ConstantChannels, Node], list[Constants]]] = {
     "BatchNormalization": _batch_norm,
+    "DequantizeLinear": _quantise,
     "Dropout": _dropout,
+    "InstanceNormalization": _instance_norm,
     "Pad": _pad,
+    "QuantizeLinear": _quantise,
     **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"), _reduce),
     "Resize": _resize,
     "Upsample": _resize,

@@ -7,6 +7,7 @@ from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
 from .evaluate import evaluate
+from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
 
 
@@ -14,7 +15,8 @@ from .shape_targets import fold_shapes
 class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
-    Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
+    Sequences of known elements are written as Split and Concat. Quantised weights keep their stored format. A symbolic
+    batch stays symbolic, and outputs keep their names.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -24,7 +26,7 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        passed = _remove_passing(graph)
+        passed = unroll_sequences(graph) + _remove_passing(graph)
         computed = known = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)

@@ -4,7 +4,9 @@ A channel with value ``k`` adds ``k · Σ_taps W`` to what reads it, wherever no
 into the bias.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,10 +14,12 @@ import numpy as np
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, analyse
 from ..analysis.channels.origins import Origins, composed, removed
+from ..analysis.channels.vanishing import may_vanish
 from ..base import Context, Outcome
 from ..order import EXACT
 from .choice import choose, kept
 from .constant_channels import ConstantChannels, constant_rows
+from .constant_operands import store_operands
 from .ends import End, ends, no_classes
 
 
@@ -24,7 +28,8 @@ class RemoveDeadChannels:
     """Remove channels whose readers all have zero weights for them, or that have one value for every input.
 
     A channel with a constant other than 0 goes only if every layer that reads it can take it into its bias: it adds no
-    zero padding, and its weight and bias are stored as floats. Exact up to rounding.
+    zero padding, and its weight and bias are stored as floats. Operands that are the same for every input are stored
+    where they are small, and a part of a concatenation goes whole. Exact up to rounding.
     """
 
     name: ClassVar[str] = "remove-dead-channels"
@@ -32,26 +37,38 @@ class RemoveDeadChannels:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes: what only dead channels read is dead in the next round."""
-        count = absorbed = 0
+        count = absorbed = operands = 0
         left: Origins = {}
         while True:
             channels = context.view(graph).channels
+            if stored := store_operands(graph, channels):
+                operands += stored
+                context.changed()
+                continue
             states = _states(graph, channels)
-            gone = choose(channels, _dead(channels, states), needed=False)
+            gone = _choose(channels, states)
             if not gone.any():
                 break
             context.changed()
             folded = sum(_absorb(state, gone) for state in states)
             if folded:
                 channels = analyse(graph)
-                gone = choose(channels, _dead(channels, _states(graph, channels)), needed=False)
+                gone = _choose(channels, _states(graph, channels))
             left = composed(left, removed(graph, channels, kept(channels, gone)))
             context.changed()
             count, absorbed = count + int(gone.sum()), absorbed + folded
-        if not count:
+        if not count and not operands:
             return Outcome(False)
-        notes = (f"removed {count} dead channels, {absorbed} constants went into biases",)
-        return Outcome(True, notes, {"channels": count, "absorbed": absorbed}, left=left)
+        notes = [f"removed {count} dead channels, {absorbed} constants went into biases"]
+        if operands:
+            notes.append(f"{operands} operands are the same for every input")
+        return Outcome(True, tuple(notes), {"channels": count, "absorbed": absorbed, "operands": operands}, left=left)
+
+
+def _choose(channels: Channels, states: list[_State]) -> Array:
+    dead = _dead(channels, states)
+    floors = tuple(floor for floor in channels.floors if (dead[floor] < 0).any() or not may_vanish(channels, floor))
+    return choose(replace(channels, floors=floors), dead, needed=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,7 @@ class _State:
 
 def _states(graph: Graph, channels: Channels) -> list[_State]:
     values = ConstantChannels(channels.context)
-    return [_state(end, values) for end in ends(graph, channels)]
+    return [_state(end, values) for end in ends(graph, channels, sighted=True)]
 
 
 def _state(end: End, values: ConstantChannels) -> _State:
@@ -80,7 +97,7 @@ def _state(end: End, values: ConstantChannels) -> _State:
     constant = values.along(layer.source, layer.axis_in).values
     used = (layer.matrix != 0).any((1, 3)).ravel()
     read = used & (constant != 0)
-    absorbs = ~np.isnan(constant) & (not layer.uneven and layer.bias is not None)
+    absorbs = ~np.isnan(constant) & (not layer.uneven and layer.adds_bias)
     return _State(end, read, read & ~absorbs, constant)
 
 

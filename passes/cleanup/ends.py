@@ -25,12 +25,12 @@ class End:
     classes: Array
 
 
-def ends(graph: Graph, channels: Channels) -> Iterator[End]:
-    """Yield every contraction of the analysis."""
+def ends(graph: Graph, channels: Channels, sighted: bool = False) -> Iterator[End]:
+    """Yield every contraction of the analysis; ``sighted`` as of :func:`.layer.layer_of`."""
     nodes = {node.name: node for node in graph.nodes}
     for end in channels.context.contractions:
         node, atoms = nodes[end.node], end.labels.atoms
-        layer = layer_of(graph, node)
+        layer = layer_of(graph, node, sighted)
         usable = layer is not None and layer.operand == end.operand and atoms.ndim >= -layer.axis_in
         if layer is None or not usable or atoms.size != atoms.shape[layer.axis_in]:
             yield End(node, end.operand, end.labels, None, np.zeros(0, np.int64))

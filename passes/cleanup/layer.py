@@ -9,6 +9,7 @@ import numpy as np
 
 from ...ir.geometry import geometry
 from ...ir.graph import Array, Graph, Node, Tensor
+from ..analysis.layers.linear import is_stored, stored_array
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Layer:
         return self.node.inputs[1 - self.operand]
 
     @property
+    def writable(self) -> bool:
+        """Whether the factor can be replaced: it is stored itself, not seen through a cast or dequantisation."""
+        return self.weight.is_constant
+
+    @property
     def source(self) -> Tensor:
         """The activation."""
         return self.node.inputs[self.operand]
@@ -43,7 +49,7 @@ class Layer:
     @property
     def matrix(self) -> Array:
         """The weight as (groups, outputs a group, inputs a group, taps); a view where possible."""
-        stored = self.weight.array
+        stored = stored_array(self.weight, self.graph.opset)
         shape = stored.shape
         parts = stored.reshape(self.groups, shape[0] // self.groups, shape[1], prod(shape[2:]))
         return parts.swapaxes(1, 2) if self.inputs_first else parts
@@ -83,8 +89,15 @@ class Layer:
             return None
         if tensor is None:
             return np.zeros(self.outputs)
-        values = vector(tensor, -1, self.outputs, 2)
+        stored = stored_array(tensor, self.graph.opset) if is_stored(tensor) else None
+        values = None if stored is None else spread(stored, -1, self.outputs, 2)
         return None if values is None else values * self._beta()
+
+    @property
+    def adds_bias(self) -> bool:
+        """Whether more can be added to the bias: it is known, and it and the weight are stored themselves."""
+        tensor = self._bias_tensor()
+        return self.writable and (tensor is None or tensor.is_constant) and self.bias is not None
 
     def set_bias(self, values: Array) -> None:
         """Store a bias, only where :attr:`bias` is known; a MatMul gets an Add behind it."""
@@ -148,9 +161,13 @@ def vector(tensor: Tensor, axis: int, size: int, rank: int | None = None) -> Arr
 
     ``axis`` counts from the back. ``rank``: of the other operand, which must not grow; unknown: the least it can be.
     """
-    if not tensor.is_constant or np.dtype(tensor.dtype).kind not in "fV":
+    return spread(tensor.array, axis, size, rank) if tensor.is_constant else None
+
+
+def spread(array: Array, axis: int, size: int, rank: int | None = None) -> Array | None:
+    """Return what :func:`vector` does, of a stored value."""
+    if array.dtype.kind not in "fV":
         return None
-    array = tensor.array
     if array.ndim > (-axis if rank is None else rank):
         return None
     length = array.shape[axis] if array.ndim >= -axis else 1
@@ -172,15 +189,18 @@ def added_constant(
     return None if values is None or add not in graph.nodes else (add, index, values)
 
 
-def layer_of(graph: Graph, node: Node) -> Layer | None:
-    """View a node as a Layer; None when it is no such operator or its weight is not a stored float matrix."""
+def layer_of(graph: Graph, node: Node, sighted: bool = False) -> Layer | None:
+    """View a node as a Layer; None when it is no such operator or its weight is not a stored float matrix.
+
+    ``sighted``: take also a weight that is seen through casts and dequantisations, which can only be read.
+    """
     if node.domain or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
-    stored = [tensor.is_constant for tensor in node.inputs[:2]]
+    stored = [is_stored(tensor) if sighted else tensor.is_constant for tensor in node.inputs[:2]]
     if stored[0] == stored[1]:
         return None
-    weight = node.inputs[0 if stored[0] else 1]
-    if np.dtype(weight.dtype).kind not in "fV":
+    weight = stored_array(node.inputs[0 if stored[0] else 1], graph.opset)
+    if weight.dtype.kind not in "fV":
         return None
     if node.op == "MatMul":
         return _matmul(graph, node, weight, stored[0])
@@ -192,13 +212,13 @@ def layer_of(graph: Graph, node: Node) -> Layer | None:
         first = not node.attribute("transB", opset, 0)
         return Layer(graph, node, 0, axis_in, -1, inputs_first=first, gain=float(node.attribute("alpha", opset, 1.0)))
     groups = int(node.attribute("group", opset, 1))
-    axis = 1 - weight.array.ndim
+    axis = 1 - weight.ndim
     transposed = node.op == "ConvTranspose"
-    padded = geometry(node, opset, weight.array.shape[2:]).may_pad
+    padded = geometry(node, opset, weight.shape[2:]).may_pad
     return Layer(graph, node, 0, axis, axis, groups, transposed, transposed or padded)
 
 
-def _matmul(graph: Graph, node: Node, weight: Tensor, left: bool) -> Layer | None:
-    if weight.array.ndim != 2:
+def _matmul(graph: Graph, node: Node, weight: Array, left: bool) -> Layer | None:
+    if weight.ndim != 2:
         return None
     return Layer(graph, node, 1, -2, -2) if left else Layer(graph, node, 0, -1, -1, inputs_first=True)

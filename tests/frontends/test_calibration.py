@@ -173,7 +173,7 @@ def test_a_single_array_and_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(CalibrationError, match="numpy.savez"):
         calibration(tmp_path / "a.npz", model())
-    np.savez(tmp_path / "b.npz", x=np.array([{}], object))
+    np.savez(tmp_path / "b.npz", x=np.array([{}], object), ids=np.zeros((1, 4), np.int64))
     with pytest.raises(CalibrationError, match="plain arrays"):
         calibration(tmp_path / "b.npz", model())
 

@@ -9,6 +9,9 @@ import pytest
 from optimise_onnx.ir.errors import CalibrationError, UsageError, VerificationError
 from optimise_onnx.ir.feeds import Feeds
 from optimise_onnx.ir.graph import Array
+from optimise_onnx.passes.analysis.outputs.parts import Part
+from optimise_onnx.passes.analysis.outputs.reading import Reading
+from optimise_onnx.tools.agreement import Agreement
 from optimise_onnx.tools.compare import difference, differences
 from optimise_onnx.tools.evaluation import Samples
 from optimise_onnx.tools.measure import accuracy, measure
@@ -41,7 +44,7 @@ def test_agreement_adds_up_over_batches() -> None:
     found = measure(scaled(1, 1), scaled(1, 3), samples(X[:1], X[1:]))
     assert found.outputs["y"].same == 0.5  # the second and the fourth sample change their largest entry
     assert found.outputs["y"].error == pytest.approx(np.linalg.norm(2 * X[:, 1]) / np.linalg.norm(X))
-    assert (found.metric, found.origin) == ({}, "made by hand")
+    assert (found.metric, found.samples.origin) == ({}, "made by hand")
 
 
 def test_integers_agree_where_they_are_equal() -> None:
@@ -69,12 +72,47 @@ def test_a_failing_metric_is_told() -> None:
         measure(scaled(1, 1), scaled(1, 1), samples(X), lambda outputs, batch: float(outputs["z"]))
 
 
-def test_new_infinities_and_shapes_fail() -> None:
-    with pytest.raises(VerificationError, match="'y' holds NaN or Inf"):
+def test_new_shapes_and_what_is_not_finite_fail() -> None:
+    with pytest.raises(VerificationError, match="'y' holds Inf: 4 of 8 numbers"):
         measure(scaled(1, 1), scaled(1, np.inf), samples(X))
+    with pytest.raises(VerificationError, match="'y' holds NaN"):
+        measure(scaled(1, np.nan), scaled(1, np.nan), samples(X))
     with pytest.raises(VerificationError, match=r"'y' became float32\[1, 4, 2\]: it was float32\[4, 2\]"):
         measure(scaled(1, 1), Scaled(np.ones((1, 4, 2), np.float32)), samples(X))
-    measure(scaled(1, np.inf), scaled(1, np.inf), samples(X))
+    with pytest.raises(VerificationError, match="'y' holds -Inf at other places"):
+        measure(scaled(1, -np.inf), scaled(-np.inf, 1), samples(X))
+
+
+def test_what_masks_write_is_no_difference() -> None:
+    found = measure(scaled(2, -np.inf), scaled(3, -np.inf), samples(X)).outputs["y"]
+    assert (found.same, found.error) == (1, pytest.approx(0.5))
+
+
+def test_rows_of_different_scale_err_alike() -> None:
+    read = {"y": Reading(parts=(Part("y", "y", "Gemm", rows=1),))}
+    found = measure(scaled(1, 1000), scaled(2, 1000), samples(X), None, read).outputs["y"]
+    assert found.error == pytest.approx(np.sqrt(0.5)) and found.parts["y"].error == found.error
+
+
+def test_quantised_scores_agree_by_their_class_and_err_from_their_zero() -> None:
+    read = {"y": Reading(zero=10.0)}
+    before, after = (Scaled(np.array([1, factor], np.int8)) for factor in (1, 2))
+    found = measure(before, after, samples(np.array([[30, 20], [50, 11]], np.int8)), None, read).outputs["y"]
+    assert found.same == 0.5
+    wanted = np.array([[20, 10], [40, 1]])
+    missed = np.array([[0, 20], [0, 11]])
+    assert found.error == pytest.approx(np.linalg.norm(missed) / np.linalg.norm(wanted))
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    for share, count in ((0.9, 30), (0.6, 100), (1.0, 10)):
+        inside = 0
+        for _ in range(200):
+            hits = rng.random(count) < share
+            low, high = Agreement(_hits=float(hits.sum()), _counted=count).interval or (2, 2)
+            inside += low <= share <= high
+        assert inside >= 186
 
 
 @pytest.mark.parametrize(

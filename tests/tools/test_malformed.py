@@ -1,7 +1,6 @@
 """Whatever is wrong with the input: the right exit code, one line on standard error, nothing written."""
 
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,10 +203,10 @@ def test_a_link_to_the_input_is_no_output(folder: Path, run: Callable[..., Run])
 
 
 def test_a_read_only_folder_is_found_before_any_work(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_options: Any) -> None:
+    def refuse(_path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere, so it is simulated
+    monkeypatch.setattr("optimise_onnx.tools.files.try_place", refuse)  # root may write anywhere, so it is simulated
     monkeypatch.setattr("optimise_onnx.tools.api.compress_with", lambda *_: pytest.fail("work was done"))
     found = run(*COMPRESS)
     assert (found.code, found.out) == (2, "")

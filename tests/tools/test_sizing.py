@@ -65,7 +65,7 @@ def test_a_target_counts_at_the_size_of_the_samples(place: Path, run: Callable[.
     found = run(*COMPRESS, "--data", "data.npz", "--samples", "16", "--report", "r.json")
     assert (found.code, found.err) == (0, "") and "taken as" not in found.out
     report = json.loads((place / "r.json").read_text())
-    assert (report["input_shapes"], report["notes"]) == ({"x": [1, 3, 64, 64]}, [])
+    assert report["input_shapes"] == {"x": [1, 3, 64, 64]} and not any("input" in note for note in report["notes"])
     assert report["before"]["macs"] == MACS_64 and 500_000 < report["after"]["macs"] <= 600_000
     smaller = with_sizes(api.load(place / "out.onnx"), ["x:1,3,64,64"])
     assert total(cost(smaller)).macs == report["after"]["macs"]

@@ -22,7 +22,9 @@ def analyse(
     if answer is None:
         out.say(table.costs(found))
         out.say(table.groups(found))
-        out.say(table.pins(found.pins) if found.pins else "nothing is pinned: every channel can go")
+        out.say(table.free(found))
+        if found.pins:
+            out.say(table.pins(found.pins))
     else:
         out.say(str(answer))
     if json_file is not None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ...ir.memory import bounded
 from ..process import heard
 from ..settings import AUTO, Running
 from ..terminal import DEBUG, QUIET, Terminal
@@ -69,6 +70,14 @@ VerifyEach = Annotated[bool, typer.Option(help="Prove every removal against the 
 
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv also shows tracebacks.")]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Refuse what needs more, like 4GiB; 80 % of free memory by default.",
+    ),
+]
 NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
 
 
@@ -76,7 +85,8 @@ Command = Callable[..., None]
 
 
 def command(given: Any) -> Callable[..., Any]:
-    """Give a command ``-q``, ``-v`` and ``--no-colour``; it gets the terminal they ask for as its first argument.
+    """Give a command ``-q``, ``-v``, ``--no-colour`` and ``--memory-limit``; it gets the terminal that they ask for as
+    its first argument.
 
     ``command(Settings)`` also gives it the options of a class, for its last parameter, ``**``.
     """
@@ -86,17 +96,32 @@ def command(given: Any) -> Callable[..., Any]:
 
 
 def _with_options(function: Command, kind: type[Running] | None) -> Command:
-    common = {"context": typer.Context, "quiet": Quiet, "verbose": Verbose, "no_colour": NoColour}
-    defaults = {"context": inspect.Parameter.empty, "quiet": False, "verbose": 0, "no_colour": False}
+    common = {
+        "context": typer.Context,
+        "memory_limit": MemoryLimit,
+        "quiet": Quiet,
+        "verbose": Verbose,
+        "no_colour": NoColour,
+    }
+    empty = inspect.Parameter.empty
+    defaults = {"context": empty, "memory_limit": None, "quiet": False, "verbose": 0, "no_colour": False}
 
     @wraps(function)
-    def run(context: typer.Context, quiet: bool, verbose: int, no_colour: bool, **options: object) -> None:
+    def run(
+        context: typer.Context,
+        memory_limit: str | None,
+        quiet: bool,
+        verbose: int,
+        no_colour: bool,
+        **options: object,
+    ) -> None:
         terminal: Terminal = context.obj
         terminal.verbosity = QUIET if quiet else min(verbose, DEBUG)
         terminal.colour = not no_colour
         if terminal.debugging:
             heard()
-        function(terminal, **options)
+        with bounded(memory_limit):
+            function(terminal, **options)
 
     own = list(inspect.signature(function).parameters.values())[1:]
     added = [_parameter(name, each, defaults[name]) for name, each in common.items()]

@@ -47,7 +47,7 @@ def coupling(channels: Channels) -> nx.MultiGraph[Place]:
     """
     ctx = channels.context
     found = _built(ctx, [], free=True)
-    kept = _built(*settle(ctx.graph, ctx.shapes, hold=False), free=False)
+    kept = _built(*settle(ctx.graph, ctx.shapes, ctx.seen, hold=False), free=False)
     kept.remove_nodes_from([place for place in kept if _can_go(ctx, place, kept.nodes[place]["indices"])])
     _explain_rest(ctx.graph, kept)
     found.add_nodes_from(kept.nodes(data=True))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ....ir.errors import InvalidModelError
 from ....ir.graph import Array, Graph
-from ....ir.shapes import Shape, complete, concrete, input_sizes
+from ....ir.shapes import Shape, complete, input_sizes, told
 from ..layers.linear import Linear, linear_layers
 from .coupling import Place, coupling
 from .labels import Pin, Propagation
@@ -67,22 +67,24 @@ def analyse(graph: Graph) -> Channels:
 
     Raises InvalidModelError when the shapes of the inputs are unknown.
     """
-    ctx, history = settle(graph, _shapes(graph))
+    ctx, history = settle(graph, *_shapes(graph))
     return _grouped(ctx, history)
 
 
-def _shapes(graph: Graph) -> dict[str, Shape]:
-    """Infer shapes with the first batch that leaves no tensor unknown, else with the one that leaves the fewest."""
+def _shapes(graph: Graph) -> tuple[dict[str, Shape], frozenset[str]]:
+    """Infer shapes with the first batch that leaves no tensor unknown, else with the one that leaves the fewest; say
+    which only a run has shown.
+    """
     tried: list[dict[str, Shape]] = []
-    best: dict[str, Shape] = {}
+    best: tuple[dict[str, Shape], frozenset[str]] = ({}, frozenset())
     for batch in _BATCHES:
         wanted = input_sizes(graph, batch)
         if wanted in tried:
             continue
         tried.append(wanted)
         with suppress(InvalidModelError):
-            best = max(best, concrete(graph, wanted), key=len)
-        if complete(graph, best):
+            best = max(best, told(graph, wanted), key=lambda found: len(found[0]))
+        if complete(graph, best[0]):
             break
     return best
 
@@ -103,7 +105,8 @@ def _grouped(ctx: Propagation, history: list[tuple[Array, Pin]]) -> Channels:
         own = np.sort(np.concatenate([alike[name] for name in names]))
         groups.append(Group(names[0], _cells(own, keys), tuple(names)))
     groups.sort(key=lambda group: order[group.name])
-    pins = dict.fromkeys((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
+    held = ((name, pin) for atoms, pin in history for name in _born_in(ctx, atoms))
+    pins = dict.fromkeys((*held, *ctx.kept))
     return Channels(tuple(groups), tuple(pins), ctx, _floors(ctx))
 
 

@@ -16,7 +16,9 @@ from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 
 FIXED = 0
+VECTOR = 2**16  # entries of a shared constant that is rather copied than let tie its readers
 SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity")
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
@@ -65,22 +67,30 @@ class Propagation:
     """The state of one propagation over a graph. ``classes`` maps an atom to its class found by earlier rounds.
 
     ``read`` and ``demanded`` name the operands whose labels the rule at work has read, and the constants it slices.
+    ``seen``: of which tensors only a run has shown the shape; ``kept``: layers that have no rule, by their output.
+    ``numbers``: entries of lists of integers, see :mod:`.numbers`; ``minded``: those whose channel counts the rule at
+    work sees to. ``copies``: how readers of a shared vector, by name, slice it otherwise than ``slices``.
     """
 
     graph: Graph
     shapes: dict[str, Shape]
     classes: Array
+    seen: frozenset[str] = frozenset()
     labels: dict[str, Labels] = field(default_factory=dict)
     slices: dict[str, list[Labels]] = field(default_factory=dict)
     ties: list[tuple[Array, Array]] = field(default_factory=list)
     pins: list[tuple[Array, Pin]] = field(default_factory=list)
+    kept: list[tuple[str, Pin]] = field(default_factory=list)
     births: list[Birth] = field(default_factory=list)
     contractions: list[Contraction] = field(default_factory=list)
     equal_counts: list[Array] = field(default_factory=list)
+    copies: dict[str, dict[str, list[Labels]]] = field(default_factory=dict)
     sliced_by: dict[str, str] = field(default_factory=dict)
     registry: dict[tuple[str, Shape], int] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     demanded: set[str] = field(default_factory=set)
+    numbers: dict[str, Array] = field(default_factory=dict)
+    minded: set[str] = field(default_factory=set)
 
     def shape(self, tensor: Tensor) -> Shape:
         """Concrete shape of a tensor; KeyError when inference could not tell."""
@@ -172,8 +182,11 @@ class Propagation:
         if labels.atoms.any():
             self.contractions.append(Contraction(node.name, operand, labels))
 
-    def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node) -> None:
-        """Say how a constant is sliced when atoms go, a layer an axis. Readers must agree, or atoms tie or stay."""
+    def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node, reader: Node | None = None) -> None:
+        """Say how a constant is sliced when atoms go, a layer an axis. Readers must agree, or atoms tie or stay.
+
+        A shared vector is sliced for each reader. ``reader``: what reads the constant for ``node``.
+        """
         self.demanded.add(tensor.name)
         wanted = self._one_an_axis(layers, node)
         producer = tensor.producer
@@ -183,11 +196,31 @@ class Propagation:
             why = f"its operand '{tensor.name}' is computed, not stored"
             for layer in (*wanted, self.of(tensor)):
                 self.pin(layer.atoms, node, why, "fold constants first")
-        elif tensor.name not in self.sliced_by:
-            self.sliced_by[tensor.name] = node.name
-            self.slices[tensor.name] = wanted
         else:
-            self._agree(tensor, wanted, node)
+            self._slice(tensor, wanted, node, reader or node)
+
+    def _slice(self, tensor: Tensor, wanted: list[Labels], node: Node, reader: Node) -> None:
+        name = tensor.name
+        first = self.sliced_by.setdefault(name, reader.name)
+        if name not in self.slices:
+            self.slices[name] = wanted
+        elif first == reader.name or not self._is_vector(tensor):
+            self._agree(tensor, self.slices[name], wanted, node)
+        elif tensor in reader.inputs:
+            own = self.copies.setdefault(name, {}).setdefault(reader.name, wanted)
+            self._agree(tensor, own, wanted, node)
+        elif first in (other.name for other in tensor.consumers):  # the subgraph keeps what is stored
+            self.copies.setdefault(name, {})[first] = self.slices[name]
+            self.slices[name], self.sliced_by[name] = wanted, reader.name
+        else:
+            self._agree(tensor, self.slices[name], wanted, node)
+
+    def _is_vector(self, tensor: Tensor) -> bool:
+        """Whether a constant is a small vector, along whichever axis, that no layer multiplies by."""
+        if tensor.array.size > VECTOR or tensor.array.size != max(tensor.array.shape, default=1):
+            return False
+        weighs = any(reader.op in WEIGHTED and reader.inputs[1] == tensor for reader in tensor.consumers)
+        return not weighs and not self.graph.is_output(tensor)
 
     def _one_an_axis(self, layers: Sequence[Labels], node: Node) -> list[Labels]:
         """Drop layers that remove nothing; tie two that lie on one axis."""
@@ -202,10 +235,10 @@ class Propagation:
 
     def _through(self, producer: Node, wanted: Sequence[Labels], node: Node) -> None:
         """Slice what a dequantisation or cast reads: the values, and scales and zero points that lie along one axis."""
-        self.demand(producer.inputs[0], wanted, node)
+        self.demand(producer.inputs[0], wanted, node, producer)
         for scale in producer.inputs[1:]:
             if scale.name:
-                self.demand(scale, self._of_scale(producer, scale, wanted, node) if wanted else [], node)
+                self.demand(scale, self._of_scale(producer, scale, wanted, node) if wanted else [], node, producer)
 
     def _of_scale(self, producer: Node, scale: Tensor, wanted: Sequence[Labels], node: Node) -> list[Labels]:
         extent, rank = self.shape(scale), len(self.shape(producer.inputs[0]))
@@ -220,10 +253,10 @@ class Propagation:
         along = [layer for layer in wanted if layer.shrink == axis]
         return [Labels(self.alike(layer.atoms, others, node).ravel(), 0) for layer in along]
 
-    def _agree(self, tensor: Tensor, wanted: Sequence[Labels], node: Node) -> None:
+    def _agree(self, tensor: Tensor, known: list[Labels], wanted: Sequence[Labels], node: Node) -> None:
         first = self.sliced_by[tensor.name]
         why = f"the constant '{tensor.name}' is shared with '{first}', and the two cannot drop the same part of it"
-        present = {layer.shrink: layer for layer in self.slices[tensor.name]}
+        present = {layer.shrink: layer for layer in known}
         coming = {layer.shrink: layer for layer in wanted}
         for axis in present.keys() | coming.keys():
             if axis in present and axis in coming:

@@ -50,7 +50,8 @@ def alone(settled: Propagation, node: Node) -> Alone:
         role: Role = "result" if tensor in node.outputs else "operand"
         carriers.append(_carrier(tensor.name, role, labels, knots))
     for name, layers in ctx.slices.items():
-        carriers.extend(_carrier(name, "constant", layer, knots) for layer in layers)
+        if name not in settled.copies:  # else every reader has its own
+            carriers.extend(_carrier(name, "constant", layer, knots) for layer in layers)
     equal = (tuple(dict.fromkeys(knots[blocks].ravel().tolist())) for blocks in ctx.equal_counts)
     return Alone(tuple(carriers), classes, tuple(dict.fromkeys(equal)))
 
@@ -68,7 +69,10 @@ def _renamed(settled: Propagation, node: Node) -> Propagation:
         labels[tensor.name] = Labels(own[places].reshape(found.atoms.shape), found.shrink)
         used += len(known)
     taken: dict[tuple[str, Shape], int] = {("operands", (used,)): 1}
-    return Propagation(settled.graph, settled.shapes, np.zeros(1, np.int64), labels=labels, registry=taken)
+    none = np.zeros(1, np.int64)
+    state = Propagation(settled.graph, settled.shapes, none, labels=labels, registry=taken, seen=settled.seen)
+    state.numbers.update(settled.numbers)
+    return state
 
 
 def _knots(ctx: Propagation) -> Array:

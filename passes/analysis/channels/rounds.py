@@ -9,15 +9,17 @@ from scipy.sparse.csgraph import connected_components
 from ....ir.graph import Array, Graph
 from ....ir.shapes import Shape
 from .labels import Pin, Propagation
+from .numbers import counts, keep
 from .rules.elementwise import static
 from .rules.table import propagate
 
 Pins = list[tuple[Array, Pin]]
 
 
-def settle(graph: Graph, shapes: dict[str, Shape], hold: bool = True) -> tuple[Propagation, Pins]:
+def settle(graph: Graph, shapes: dict[str, Shape], seen: frozenset[str], hold: bool = True) -> tuple[Propagation, Pins]:
     """Propagate until nothing changes; return the last round and the pins of all rounds.
 
+    ``seen``: of which tensors only a run has shown the shape.
     ``hold`` lets pinned classes become class 0, which can never go. Without it they stay apart, so that one can still
     see which tensors they lie in and what ties them to each other; what a pin keeps is then all that is tied to it.
     """
@@ -25,7 +27,7 @@ def settle(graph: Graph, shapes: dict[str, Shape], hold: bool = True) -> tuple[P
     classes = np.zeros(1, np.int64)
     history: Pins = []
     while True:  # ends, for classes only merge and births are finitely many
-        ctx = Propagation(graph, shapes, classes, registry=registry)
+        ctx = Propagation(graph, shapes, classes, registry=registry, seen=seen)
         for node in graph.nodes:
             propagate(ctx, node)
         _keep_outputs(ctx)
@@ -43,6 +45,7 @@ def _keep_outputs(ctx: Propagation) -> None:
             continue
         why = f"'{tensor.name}' is an output of the model"
         ctx.pin(ctx.of(tensor).atoms, node, why, "keep it, or cut the graph before it")
+        keep(ctx, node, counts(ctx.numbers.get(tensor.name)))
         if static(tensor):
             ctx.demand(tensor, [], node)
 

@@ -9,6 +9,11 @@ from ....ir.errors import PreconditionError
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from .labels import Labels, Propagation
+from .numbers import Entry, entries
+from .vanishing import emptied, leaves
+
+OVERRIDES = 10
+"""The first operator set in which a computed list can be rewritten: Slice takes its bounds as inputs."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,51 @@ class Surgery:
         else:
             node.set_attribute(name, values)
 
+    def set_entries(self, node: Node, index: int, name: str, sizes: Mapping[int, tuple[int, int]]) -> None:
+        """Bring a list of sizes up to date that an input gives; ``sizes``: old and new by place. 0, -1 and 1 stay.
+
+        A computed list is taken apart and put together anew where its numbers do not follow.
+        """
+        values = entries(self.ctx, node.inputs[index])
+        if values is None:
+            return
+        flat = values.ravel()
+        wrong = {place: new for place, (old, new) in sizes.items() if not self._follows(flat[place], old, new)}
+        if wrong and node.inputs[index].is_constant:
+            self.set_ints(node, index, name, [wrong.get(place, int(entry)) for place, entry in enumerate(flat)])
+        elif wrong:
+            self._override(node, index, name, wrong)
+
+    def _follows(self, entry: Entry, old: int, new: int) -> bool:
+        if isinstance(entry, int):
+            return old == new or entry <= 1
+        if not entry.copy:
+            return True
+        (name,) = entry.counts
+        labels = self.ctx.labels[name]
+        assert labels.shrink is not None
+        return kept_count(self.mask(labels), labels.shrink, f"tensor '{name}'") == new
+
+    def _override(self, node: Node, index: int, name: str, wanted: Mapping[int, int]) -> None:
+        graph = self.graph
+
+        def stored(values: list[int]) -> Tensor:
+            return graph.constant(f"{node.name}_{name}", np.asarray(values, np.int64))
+
+        whole, pieces, place = node.inputs[index], list[Tensor](), 0
+        length = self.ctx.shape(whole)[0]
+        for end in [*sorted(wanted), length]:
+            if end > place:
+                taken = graph.variable(f"{node.name}_{name}", np.int64)
+                graph.insert("Slice", [whole, stored([place]), stored([end])], [taken], before=node)
+                pieces.append(taken)
+            if end in wanted:
+                pieces.append(stored([wanted[end]]))
+            place = end + 1
+        joined = graph.variable(f"{node.name}_{name}", np.int64)
+        graph.insert("Concat", pieces, [joined], {"axis": 0}, before=node)
+        node.set_input(index, joined)
+
 
 Rewrite = Callable[[Node, Surgery], None]
 
@@ -88,24 +138,56 @@ def compact(array: Array, mask: Array, axis: int, name: str) -> Array:
 def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, Rewrite]) -> None:
     """Remove every atom whose entry in ``keep`` is False. The graph must be the one ``ctx`` was propagated on.
 
-    Raises PreconditionError, before anything is changed, when a tensor would become ragged or empty.
+    Raises PreconditionError, before anything is changed, when a tensor would become ragged, or empty where more than a
+    concatenation reads it.
     """
     surgery = Surgery(graph, ctx, keep)
     tensors = graph.tensors()
+    empty = emptied(ctx, keep) & tensors.keys()
+    going = leaves(graph, ctx, empty) if empty else frozenset[str]()
+    checked = ctx.labels.keys() & tensors.keys() - (empty if going is not None else frozenset())
     for name in ctx.labels:
-        if name in tensors:
+        if name in checked:
             surgery.shapes(tensors[name])
     for blocks in ctx.equal_counts:
         kept_count(keep[blocks], 1, "a grouped operator")
-    sliced = {name: sliced_constant(tensors[name].array, layers, surgery, name) for name, layers in ctx.slices.items()}
+    gone = going or frozenset()
+    sliced = {
+        name: sliced_constant(tensors[name].array, layers, surgery, name)
+        for name, layers in ctx.slices.items()
+        if not gone or any(reader.name not in gone for reader in tensors[name].consumers)
+    }
+    copies = [
+        (reader, tensors[name], sliced_constant(tensors[name].array, layers, surgery, name))
+        for name, readers in ctx.copies.items()
+        for reader, layers in readers.items()
+        if reader not in gone
+    ]
     for node in graph.nodes:
         rewrite = rewrites.get(node.qualified)
-        touched = any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
+        touched = node.name not in gone and any(t.name in ctx.labels for t in (*node.inputs, *node.outputs))
         if rewrite is not None and touched:
             rewrite(node, surgery)
+        if gone and node.name not in gone and any(tensor.name in empty for tensor in node.inputs):
+            node.set_inputs([tensor for tensor in node.inputs if tensor.name not in empty])
     for name, array in sliced.items():
         if array is not tensors[name].array:
             graph.set_array(tensors[name], array)
+    _hand_out(graph, copies)
+
+
+def _hand_out(graph: Graph, copies: list[tuple[str, Tensor, Array]]) -> None:
+    """Give readers of a shared vector that is no longer theirs another one, one for all whose values are the same."""
+    nodes = {node.name: node for node in graph.nodes}
+    made: dict[tuple[str, bytes], Tensor] = {}
+    for reader, vector, array in copies:
+        if array.shape == vector.array.shape and array.tobytes() == vector.array.tobytes():
+            continue
+        key = vector.name, array.tobytes()
+        if key not in made:
+            made[key] = graph.constant(f"{reader}_{vector.name}", array)
+        node = nodes[reader]
+        node.set_inputs([made[key] if tensor == vector else tensor for tensor in node.inputs])
 
 
 def sliced_constant(array: Array, layers: list[Labels], surgery: Surgery, name: str) -> Array:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....ir.cost import is_parameter, macs
+from ....ir.cost import all_shapes, is_parameter, macs
 from ....ir.graph import Array, Graph, Node, Tensor
-from ....ir.shapes import Shape, concrete, input_sizes
+from ....ir.shapes import Shape
 from ..channels.groups import Channels
 from ..channels.labels import Labels, rows
 from ..layers.linear import stored_weight
@@ -70,17 +70,18 @@ class Counter:
 def cost_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:
     """Write the cost of ``graph`` (``macs`` of one sample, ``params`` or ``bytes``) as products over group widths.
 
-    Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay; bytes
-    leave out the few that rewritten shapes and indices take.
+    Exact for MACs and parameters as long as each tensor holds as many channels of a cell whichever of them stay;
+    copies of shared vectors are left out, and of bytes the few that rewritten shapes and indices take.
     """
     counter = Counter.of(channels)
     needed = graph.copy()
     needed.clean()
     if kind == "macs":
-        shapes = concrete(needed, input_sizes(needed, 1))
+        shapes = all_shapes(needed)
         return [product for node in needed.nodes for product in _macs(node, shapes, graph.opset, counter)]
     found = []
-    for tensor in needed.constants():
+    inner = (tensor for node in needed.nodes for tensor in node.captures() if tensor.is_constant)
+    for tensor in dict.fromkeys((*needed.constants(), *inner)):
         if kind == "bytes" or is_parameter(tensor.dtype):
             size = tensor.array.nbytes if kind == "bytes" else tensor.array.size
             axes = channels.context.slices.get(tensor.name, [])[:2]

@@ -1,12 +1,15 @@
 """MACs, parameters and bytes of weights: sums over layers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ....ir.cost import cost, total
+from ....ir.cost import all_shapes, cost, total, unknown_layers
+from ....ir.errors import UnsupportedOpError
 from ....ir.graph import Graph
 from ....ir.quantity import BYTES as BYTE_SUFFIXES
 from ....ir.quantity import COUNTS
+from ....ir.shapes import Shape
 from ..channels.groups import Channels
 from ..layers.forms import Form, Indexed
 from ..layers.linear import Linear
@@ -23,8 +26,11 @@ class Sum(Counted):
     name: Literal["macs", "params", "bytes"]
 
     def of(self, graph: Graph) -> float:
-        """Count a whole graph."""
-        whole = total(cost(graph))
+        """Count a whole graph. Raises UnsupportedOpError for MACs of which some are unknown."""
+        shapes = all_shapes(graph)
+        if self.name == "macs":
+            _refuse_unknown(graph, shapes)
+        whole = total(cost(graph, shapes))
         return {"macs": whole.macs, "params": whole.parameters, "bytes": whole.bytes}[self.name]
 
     def products(self, graph: Graph, channels: Channels) -> list[Product]:
@@ -54,6 +60,20 @@ class Sum(Counted):
             return form.parameters(layer)
         beside = form.indices(layer) * _INDEX if isinstance(form, Indexed) else 0
         return form.parameters(layer) * itemsize + beside
+
+
+def _refuse_unknown(graph: Graph, shapes: Mapping[str, Shape]) -> None:
+    unknown = unknown_layers(graph, shapes)
+    if not unknown:
+        return
+    node, more = graph.node(unknown[0]), "" if len(unknown) == 1 else f", nor those of {len(unknown) - 1} more layers"
+    raise UnsupportedOpError(
+        f"the MACs of this node cannot be told{more}",
+        node_name=node.name,
+        op_type=node.op,
+        why="its shapes, its operator or how often it runs are unknown",
+        hint="set a target in params, bytes or latency",
+    )
 
 
 MACS = Sum("macs", "MACs", COUNTS)

@@ -6,27 +6,40 @@ from ....ir.graph import Array
 
 _FEWEST, _MOST = 2, 100_000
 _HUGE = 1e30
+_LEAST_SPREAD = 1e-6  # of the mean: rows that vary less are hardly used
 TEMPERATURE = 2.0
 """Scores are softened before they are compared: few uncertain samples carry the plain divergence. With 128 samples the
 logarithm of its ratio to that of 4,000 others spreads by 0.51; that of the softened one, by 0.25."""
 _SCORES = ("Add", "Gemm", "LogSoftmax", "MatMul")
 
 
-def divergence(reference: Array, other: Array, *, logits: bool) -> float:
+def divergence(reference: Array, other: Array, *, logits: bool, rows: int | None = None) -> float:
     """Return the mean Kullback-Leibler divergence of softened class scores (nats), or the relative squared error.
 
     ``reference`` and ``other``: (n, ...) float outputs of the original and the changed model; ``logits`` says that
     rows are class scores, whose distributions are ``softmax(scores / TEMPERATURE)``. The relative error is
-    ``|other - reference|^2 / |reference - mean|^2``; where the reference does not vary, relative to its power. NaN and
-    Inf count as 1e30 on both sides.
+    ``|other - reference|^2 / |reference - mean|^2``; where the reference does not vary, relative to its power; with
+    ``rows``, an axis whose entries have scales of their own, the mean of their relative errors. NaN and Inf count as
+    1e30 on both sides.
     """
+    if not reference.size:
+        return 0.0
     a, b = _finite(reference), _finite(other)
     if logits:
         a, b = ((v - v.max(-1, keepdims=True)) / TEMPERATURE for v in (a, b))
         a, b = (v - np.log(np.exp(v).sum(-1, keepdims=True)) for v in (a, b))
         return float(np.maximum((np.exp(a) * (a - b)).sum(-1), 0).mean())
-    spread = float(((a - a.mean(0, keepdims=True)) ** 2).sum()) or float((a**2).sum()) or 1.0
-    return float(((a - b) ** 2).sum()) / spread
+    spread, missed = (_by_row(v, rows) for v in (a - a.mean(0, keepdims=True), a - b))
+    if not spread.any():
+        spread = _by_row(a, rows)
+    least = _LEAST_SPREAD * float(spread.mean()) or 1.0
+    return float((missed / np.maximum(spread, least)).mean())
+
+
+def _by_row(values: Array, rows: int | None) -> Array:
+    """Sum squares over all axes but ``rows``; over all where there is none."""
+    axes = tuple(axis for axis in range(values.ndim) if axis != rows)
+    return np.atleast_1d(np.sum(values**2, axis=axes))
 
 
 def disagreement(reference: Array, other: Array) -> float:

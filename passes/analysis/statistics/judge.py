@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ....ir.feeds import Calibration, Feeds, batch_size
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
+from ..outputs.parts import Part, deciding, parts
 from .activations import Activations
 from .cone import changed_nodes
 from .divergence import as_logits, disagreement, divergence, looks_like_logits
@@ -15,49 +17,75 @@ from .divergence import as_logits, disagreement, divergence, looks_like_logits
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds a graph, its outputs on some samples and, as needed, its activations; :meth:`of` scores edited copies."""
+    """Holds a graph, what its outputs are made of on some samples and, as needed, its activations; :meth:`of` scores
+    edited copies.
+    """
 
     graph: Graph
     activations: Activations
-    reference: dict[str, Array]
-    producers: dict[str, str]
+    parts: Mapping[str, Part]
+    reference: Mapping[str, Array]
+    deciding: frozenset[str] = frozenset()
 
     def of(self, graph: Graph) -> float:
-        """Return the divergence of ``graph``'s outputs from the reference, summed over outputs.
+        """Return the divergence of ``graph``'s outputs from the reference, summed over their parts.
 
         Only nodes that may give other values than in the original run, from its stored activations; in a graph that is
-        no copy, all do. Integer outputs count only where there are no floats.
+        no copy, all do. Nodes that decide, such as NonMaxSuppression, decide as in the original. Integers count only
+        where there are no floats. Where parts are not in ``graph``, outputs count.
         """
-        changed = changed_nodes(self.graph, graph)
-        made_by = {t.name: t.producer.name for t in graph.outputs if t.producer is not None}
-        moved = [name for name in self.reference if made_by.get(name) in changed]
+        tensors = graph.tensors()
+        whole = not self.reference.keys() <= tensors.keys()
+        parts, reference = self._whole if whole else (self.parts, self.reference)
+        changed = changed_nodes(self.graph, graph) - self.deciding
+        made_by = {name: node.name for name in reference if (node := tensors[name].producer) is not None}
+        moved = [name for name in reference if made_by.get(name) in changed]
         if not moved:
             return 0.0
-        outputs = _joined(list(self.activations.outputs(graph, changed, moved)))
-        return sum(self._one(name, outputs[name]) for name in moved)
+        values = _joined(list(self.activations.outputs(graph, changed, moved)))
+        return sum(apart(parts[name], reference[name], values[name]) for name in moved)
 
-    def _one(self, name: str, values: Array) -> float:
-        reference = self.reference[name]
-        if reference.dtype.kind != "f":
-            return disagreement(reference, values)
-        if self.producers[name] == "Softmax" and reference.ndim == 2:
-            return divergence(as_logits(reference), as_logits(values), logits=True)
-        return divergence(reference, values, logits=looks_like_logits(reference, self.producers[name]))
+    @cached_property
+    def _whole(self) -> tuple[Mapping[str, Part], Mapping[str, Array]]:
+        """The outputs themselves, each as its own part."""
+        made = {t.name: t.producer.op if t.producer is not None else "" for t in self.graph.outputs}
+        found = {name: Part(name, name, op) for name, op in made.items()}
+        pieces = self.activations.pieces(list(found))
+        return found, _floats({name: _end_to_end([np.atleast_1d(p) for p in pieces[name]]) for name in found})
+
+
+def apart(part: Part, reference: Array, values: Array) -> float:
+    """Return how far one part is from what it was."""
+    if reference.dtype.kind != "f":
+        return disagreement(reference, values) if reference.shape == values.shape else 1.0
+    if part.op == "Softmax" and reference.ndim == 2:
+        return divergence(as_logits(reference), as_logits(values), logits=True)
+    logits = looks_like_logits(reference, part.op)
+    return divergence(reference, values, logits=logits, rows=_rows(part, reference))
+
+
+def _rows(part: Part, values: Array) -> int | None:
+    """Return the axis of the rows, unless it counts samples or batches were laid flat."""
+    return part.rows if part.rows is not None and 0 < part.rows < values.ndim else None
 
 
 def judge(graph: Graph, samples: Calibration, runner: Runner) -> Judge:
-    """Run ``graph`` on samples and remember its outputs."""
+    """Run ``graph`` on samples and remember what its outputs are made of."""
     feeds = list(samples.batches(batch_size(graph, 64)))
-    outputs = run_all(graph, feeds, runner)
-    floats = {name: values for name, values in outputs.items() if values.dtype.kind == "f"}
-    made = {t.name: t.producer.op if t.producer is not None else "" for t in graph.outputs}
+    found = {part.tensor: part for part in parts(graph, behind=True)}
+    values = run_all(graph, feeds, runner, list(found))
     original = graph.copy()  # the caller may go on to edit its own
-    return Judge(original, Activations(original, feeds, runner), floats or outputs, made)
+    return Judge(original, Activations(original, feeds, runner), found, _floats(values), deciding(graph))
 
 
-def run_all(graph: Graph, feeds: Sequence[Feeds], runner: Runner) -> dict[str, Array]:
-    """Run every batch and put the outputs end to end."""
-    session = runner.session(graph)
+def _floats(values: dict[str, Array]) -> dict[str, Array]:
+    """Keep the floats, or all where there are none."""
+    return {name: array for name, array in values.items() if array.dtype.kind == "f"} or values
+
+
+def run_all(graph: Graph, feeds: Sequence[Feeds], runner: Runner, names: Sequence[str]) -> dict[str, Array]:
+    """Run every batch and put the tensors called ``names`` end to end."""
+    session = runner.session(graph, outputs=names)
     return _joined([session.run(batch) for batch in feeds])
 
 

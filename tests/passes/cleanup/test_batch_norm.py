@@ -174,3 +174,12 @@ def test_a_constant_that_widens_its_input_stays() -> None:
     text = "(float[N, 1, 6, 5] x) => (float[N, 6, 4, 3] y) { p = Mul(x, c) y = Conv(p, w) }"
     weights = {"c": normal(4, 1, 1), "w": normal(6, 4, 3, 3)}
     checked(build(text, weights), FOLD, {"x": normal(2, 1, 6, 5)}, changes=False)
+
+
+@pytest.mark.parametrize("scaled", ["Mul(x, c)", "Add(x, c)", "BatchNormalization(x, gamma, beta, mean, variance)"])
+@pytest.mark.parametrize("call", ["Gemm <beta = 0.5> (s, w, s)", "Gemm <transB = 1> (s, w, s)"])
+def test_a_scale_stays_where_one_node_reads_it_twice(call: str, scaled: str) -> None:
+    text = f"(float[N, 5] x) => (float[N, 5] y) {{ s = {scaled} y = {call} }}"
+    weights = {**statistics(5), "w": normal(5, 5), "c": np.abs(normal(5, seed=5)) + 0.5}
+    graph = build(text, used(text, weights))
+    assert ops(checked(graph, FOLD, {"x": normal(3, 5)}, changes=False)) == [scaled.split("(")[0], "Gemm"]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+import numpy as np
 import onnx
 from hypothesis import strategies as st
 
 from ..builder import Builder
-from . import elementwise, idioms, layers, movement
+from . import elementwise, idioms, layers, movement, reuse
 from .sketch import Draw, Sketch
 
 _LARGEST = 96
@@ -28,6 +29,8 @@ _STEPS: tuple[Callable[[Sketch, str], str | None], ...] = (
     idioms.shared_conv, idioms.kept_conv, idioms.tied_matmul, idioms.watched_weight, idioms.computed_weight,
     idioms.quantised, idioms.shared_constant, idioms.lookup, idioms.where, idioms.einsum, idioms.recurrent,
     idioms.heads, idioms.concat_constant, idioms.several_axes,
+    reuse.read_twice, reuse.read_as_product_and_sum, reuse.similarity, reuse.one_vector, reuse.one_matrix,
+    reuse.captured, reuse.mixed_scales, reuse.sequence, reuse.listed,
 )  # fmt: skip
 
 
@@ -43,5 +46,8 @@ def networks(draw: Draw, steps: int = 12) -> onnx.ModelProto:
         y = _STEPS[s.number(0, len(_STEPS) - 1)](s, x)
         if y is not None and 0 < prod(s.sizes(y)) <= _LARGEST and 1 < s.rank(y) < 6:
             s.tensors.append(y)
-    ends = {s.tensors[-1], s.tensors[s.pick(s.tensors)]}
-    return s.b.model(*[s.b.gemm(s.b.flatten(end), 3) for end in sorted(ends)])
+    ends = sorted({s.tensors[-1], s.tensors[s.pick(s.tensors)]})
+    outputs = [s.b.gemm(s.b.flatten(end), 3) for end in ends]
+    if len(outputs) > 1 and s.number(0, 1):  # one output of parts that differ in scale
+        outputs = [s.b.concat(s.b.mul(outputs[0], s.b.const(np.float32(100))), s.b.sigmoid(outputs[1]))]
+    return s.b.model(*outputs)

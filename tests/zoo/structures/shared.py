@@ -29,7 +29,7 @@ def shared_conv_twice() -> onnx.ModelProto:
 
 
 def shared_bias_only() -> onnx.ModelProto:
-    """Two convs with their own weights and one bias: the bias ties their channels."""
+    """Two convs with their own weights and one bias, of which each may keep its own part."""
     b = Builder("shared_bias_only")
     x, bias = b.input("x", ["N", 3, 8, 8]), b.vector(12)
     left, right = (b.relu(b.conv_with(x, [b.weight([12, 3, 3, 3]), bias])) for _ in range(2))

@@ -1,5 +1,7 @@
 """Slice and Gather: literal on the label arrays, with their lists of numbers rewritten."""
 
+from math import prod
+
 import numpy as np
 
 from .....ir.arguments import axis as axis_of
@@ -7,6 +9,7 @@ from .....ir.arguments import spans as spans_of
 from .....ir.graph import Array, Node, Tensor
 from .....ir.shapes import Shape
 from ..labels import Labels, Propagation, collapses
+from ..numbers import Read, counts, entries
 from ..surgery import Surgery
 from .elementwise import static
 
@@ -14,11 +17,16 @@ _FAR = np.iinfo(np.int64).max
 
 
 def slice_(ctx: Propagation, node: Node) -> None:
-    """Any step, negative and far ends: executed on the labels of every sliced axis."""
+    """Any step, negative and far ends: executed on the labels of every sliced axis. Computed bounds take what they may
+    along other axes, where all is alike, and all along the channels.
+    """
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
     spans = spans_of(node, ctx.graph.opset, labels.atoms.ndim)
+    if spans is None and _takes_channels(ctx, node, labels):
+        ctx.set(node.outputs[0], ctx.alike(labels.atoms, _others(labels), node), labels.shrink)
+        return
     if spans is None:
         ctx.pin(labels.atoms, node, "its bounds are computed at run time", "export with static bounds")
         return
@@ -30,6 +38,31 @@ def slice_(ctx: Propagation, node: Node) -> None:
         if atoms.shape[axis] > 1:
             atoms = np.take(atoms, taken, axis)
     ctx.set(node.outputs[0], atoms, labels.shrink)
+
+
+def _others(labels: Labels) -> list[int]:
+    return [axis for axis in range(labels.atoms.ndim) if axis != labels.shrink]
+
+
+def _takes_channels(ctx: Propagation, node: Node, labels: Labels) -> bool:
+    """Whether computed bounds take every channel: they are of other axes, or from 0 to the count of the very tensor."""
+    given = [tensor if tensor.name else None for tensor in node.inputs[1:]]
+    x, (starts, ends, named, steps) = node.inputs[0], (*given, None, None, None, None)[:4]
+    if starts is None or ends is None or any(other is not None and not other.is_constant for other in (named, steps)):
+        return False
+    count = prod(ctx.shape(starts))
+    axes = list(range(count)) if named is None else [int(axis) % labels.atoms.ndim for axis in named.array.ravel()]
+    if labels.shrink not in axes:
+        return True
+    place = axes.index(labels.shrink)
+    first, last = entries(ctx, starts), entries(ctx, ends)
+    if first is None or last is None or first.ravel()[place] != 0 or (steps is not None and steps.array[place] != 1):
+        return False
+    end = last.ravel()[place]
+    if end == Read(frozenset({x.name}), True) and not counts(np.delete(last.ravel(), place)):
+        ctx.minded.add(ends.name)
+        return True
+    return isinstance(end, int) and end >= ctx.shape(x)[labels.shrink]
 
 
 def slice_bounds(node: Node, surgery: Surgery) -> None:

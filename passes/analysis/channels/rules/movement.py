@@ -1,12 +1,16 @@
 """Operators that move data in one tensor: executed literally on the label arrays."""
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 
 from .....ir.arguments import permutation
-from .....ir.graph import Array, Node
+from .....ir.graph import Array, Node, Tensor
 from .....ir.shapes import Shape
 from ..labels import Labels, Propagation
-from ..surgery import Surgery
+from ..numbers import tells
+from ..surgery import OVERRIDES, Surgery
 
 
 def reshape(ctx: Propagation, node: Node) -> None:
@@ -15,16 +19,19 @@ def reshape(ctx: Propagation, node: Node) -> None:
     labels = ctx.of(x)
     if labels.shrink is None:
         return
-    if node.op == "Reshape" and len(node.inputs) > 1 and not node.inputs[1].is_constant:
+    old, new = ctx.shape(x), ctx.shape(out)
+    mine, theirs = next(block for block in axis_blocks(old, new) if labels.shrink in block[0])
+    if node.op == "Reshape" and len(node.inputs) > 1 and not _tells(ctx, node, theirs):
         ctx.pin(labels.atoms, node, "its target shape is computed at run time", "export with static channel sizes")
         return
-    old, new = ctx.shape(x), ctx.shape(out)
-    atoms = labels.atoms
-    for mine, _ in axis_blocks(old, new):
-        if labels.shrink in mine:
-            atoms = ctx.alike(atoms, [axis for axis in mine if axis > labels.shrink], node)
+    atoms = ctx.alike(labels.atoms, [axis for axis in mine if axis > labels.shrink], node)
     moved, shrink = reshaped(Labels(atoms, labels.shrink), old, new)
     ctx.set(out, moved, shrink)
+
+
+def _tells(ctx: Propagation, node: Node, places: Sequence[int]) -> bool:
+    """Whether a target shape is stored, or computed with fixed numbers where the channels lie."""
+    return node.inputs[1].is_constant or (ctx.graph.opset >= OVERRIDES and tells(ctx, node.inputs[1], places))
 
 
 def reshaped(labels: Labels, old: Shape, new: Shape) -> tuple[Array, int | None]:
@@ -125,12 +132,18 @@ def expand(ctx: Propagation, node: Node) -> None:
     if labels.shrink is None:
         _bear_repeats(ctx, node, (1,) * skipped + old, new)
         return
-    if not node.inputs[1].is_constant:
+    if not _repeats_whole(ctx, node, labels.shrink + skipped):
         ctx.pin(labels.atoms, node, "its target shape is computed at run time", "export with static channel sizes")
         return
     atoms = labels.atoms.reshape((1,) * skipped + labels.atoms.shape)
     repeats = [new[skipped + axis] // old[axis] if atoms.shape[skipped + axis] > 1 else 1 for axis in range(len(old))]
     ctx.set(out, np.tile(atoms, [1] * skipped + repeats), labels.shrink + skipped)
+
+
+def _repeats_whole(ctx: Propagation, node: Node, axis: int) -> bool:
+    """Whether a target is stored, or an Expand's that is computed has a fixed number where the channels lie."""
+    place = axis - len(ctx.shape(node.outputs[0])) + prod(ctx.shape(node.inputs[1]))
+    return node.inputs[1].is_constant or (node.op == "Expand" and _tells(ctx, node, [place] if place >= 0 else []))
 
 
 def _bear_repeats(ctx: Propagation, node: Node, old: Shape, new: Shape) -> None:
@@ -144,7 +157,9 @@ def resize(ctx: Propagation, node: Node) -> None:
     """Resize and Upsample over spatial axes; the channel axis must keep its length."""
     x, out = node.inputs[0], node.outputs[0]
     labels = ctx.of(x)
-    if any(tensor.name and not tensor.is_constant for tensor in node.inputs[3:]):
+    if labels.shrink is None:
+        return
+    if any(tensor.name and not _sized(ctx, node, tensor, labels.shrink) for tensor in node.inputs[3:]):
         ctx.pin(labels.atoms, node, "its sizes are computed at run time", "export with scales, or with static sizes")
         return
     old, new = ctx.shape(x), ctx.shape(out)
@@ -153,25 +168,30 @@ def resize(ctx: Propagation, node: Node) -> None:
     ctx.set(out, atoms, labels.shrink)
 
 
+def _sized(ctx: Propagation, node: Node, sizes: Tensor, channels: int) -> bool:
+    return sizes.is_constant or tells(ctx, sizes, _listed(ctx, node, [channels]))
+
+
+def _listed(ctx: Propagation, node: Node, axes: Sequence[int]) -> list[int]:
+    """Return where a Resize lists some axes in its sizes."""
+    rank = len(ctx.shape(node.inputs[0]))
+    named = [int(axis) % rank for axis in node.attribute("axes", ctx.graph.opset) or range(rank)]
+    return [named.index(axis) for axis in axes if axis in named]
+
+
 def resize_shape(node: Node, surgery: Surgery) -> None:
     """Write new lengths into the shape of Reshape and Expand; 0, -1 and 1 keep their meaning."""
-    _, new = surgery.shapes(node.outputs[0])
-    old = surgery.ctx.shape(node.outputs[0])
-    if new == old or len(node.inputs) < 2 or not node.inputs[1].is_constant:
-        return
-    values = [int(v) for v in node.inputs[1].array.ravel()]
-    skipped = len(new) - len(values)
-    for place, value in enumerate(values):
-        if value > 1 and old[skipped + place] != new[skipped + place]:
-            values[place] = new[skipped + place]
-    surgery.set_ints(node, 1, "shape", values)
+    if len(node.inputs) > 1:
+        old, new = surgery.shapes(node.outputs[0])
+        skipped = len(new) - prod(surgery.ctx.shape(node.inputs[1]))
+        pairs = list(zip(old, new, strict=True))[max(skipped, 0) :]
+        surgery.set_entries(node, 1, "shape", dict(enumerate(pairs)))
 
 
 def resize_sizes(node: Node, surgery: Surgery) -> None:
     """Write the new channel count into the ``sizes`` input of Resize."""
     old, new = surgery.shapes(node.outputs[0])
-    if len(node.inputs) > 3 and node.inputs[3].name and node.inputs[3].is_constant and old != new:
-        axes = [int(a) for a in node.attribute("axes", surgery.graph.opset) or range(len(old))]
-        values = [int(v) for v in node.inputs[3].array]
-        kept = [new[axis] if old[axis] != new[axis] else v for axis, v in zip(axes, values, strict=True)]
-        surgery.set_ints(node, 3, "sizes", kept)
+    if len(node.inputs) > 3 and node.inputs[3].name:
+        pairs = enumerate(zip(old, new, strict=True))
+        sizes = {place: pair for axis, pair in pairs for place in _listed(surgery.ctx, node, [axis])}
+        surgery.set_entries(node, 3, "sizes", sizes)

@@ -5,6 +5,7 @@ import numpy as np
 from .....ir.arguments import padding
 from .....ir.graph import Node
 from ..labels import Propagation
+from ..numbers import counts, entries
 from ..surgery import Surgery
 
 
@@ -16,10 +17,13 @@ def pad(ctx: Propagation, node: Node) -> None:
     if labels.shrink is None:
         return
     added = padding(node, ctx.graph.opset, rank)
+    axis = labels.shrink
+    if added is None and unpadded(ctx, node, rank, axis):
+        ctx.set(out, ctx.alike(labels.atoms, [other for other in range(rank) if other != axis], node), axis)
+        return
     if added is None:
         ctx.pin(labels.atoms, node, "its padding is computed at run time", "export with static padding")
         return
-    axis = labels.shrink
     others = [other for other in range(rank) if other != axis and (axis in added.axes or other in added.axes)]
     atoms = ctx.alike(labels.atoms, others, node)
     if axis in added.axes and atoms.shape[axis] > 1:
@@ -31,6 +35,19 @@ def pad(ctx: Propagation, node: Node) -> None:
         first, _, last = np.split(born, [before, before + atoms.shape[axis]], axis)
         atoms = np.concatenate([first, atoms, last], axis)
     ctx.set(out, atoms, axis)
+
+
+def unpadded(ctx: Propagation, node: Node, rank: int, axis: int) -> bool:
+    """Whether computed amounts are 0 before and after one axis, and depend on no channels."""
+    given = list(node.inputs[3:])
+    if any(tensor.name and not tensor.is_constant for tensor in given):
+        return False
+    values = entries(ctx, node.inputs[1]) if len(node.inputs) > 1 else None
+    named = [int(place) % rank for place in given[0].array] if given and given[0].name else list(range(rank))
+    if values is None or values.size != 2 * len(named) or counts(values):
+        return False
+    mine = [values.ravel()[place] for place in range(values.size) if named[place % len(named)] == axis]
+    return all(isinstance(entry, int) and entry == 0 for entry in mine)
 
 
 def pad_amounts(node: Node, surgery: Surgery) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from .....ir.graph import Node
 from .....ir.registry import Registry
 from ..labels import Propagation
+from ..numbers import follow
 from ..surgery import Rewrite
 from . import contraction, convolution, elementwise, indexing, joining, movement, normalisation, padding, unprunable
 
@@ -44,6 +45,9 @@ REDUCTIONS = (
 OVER_TRAILING = (
     "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "RMSNormalization", "Softmax", "CumSum",
 )  # fmt: skip
+
+UNKNOWN = "its shapes are unknown"
+SHOWN = "only a run shows the shape of its output"
 
 # Statistics of a normalisation and indices of a pooling have no rule.
 _ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
@@ -114,12 +118,16 @@ def propagate(ctx: Propagation, node: Node) -> None:
     """Apply the node's rule; without one its operands stay whole."""
     ctx.read.clear()
     ctx.demanded.clear()
+    ctx.minded.clear()
     if not has_rule(node):
         unprunable.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
-        unprunable.whole(ctx, node, "its shapes are unknown")
+        unprunable.whole(ctx, node, UNKNOWN)
+    elif any(t.name in ctx.seen for t in node.outputs):
+        unprunable.whole(ctx, node, SHOWN)
     elif node.qualified in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
         unprunable.whole(ctx, node, "its further outputs change with every channel")
     else:
         RULES[node.qualified](ctx, node)
     unprunable.rest(ctx, node)
+    follow(ctx, node)

@@ -1,9 +1,11 @@
 """Operators that need their operands whole, each with the reason a person reads in the report."""
 
-from .....ir.arguments import shape_span
+from .....ir.cost import inner_layers, is_layer
 from .....ir.graph import Node
-from ..labels import Labels, Propagation
+from ..labels import Labels, Pin, Propagation
 from .elementwise import static
+
+_NAMED = 4
 
 _REASONS = {
     "If": "channels do not cross into its branches",
@@ -12,14 +14,22 @@ _REASONS = {
 }
 
 
+_HINT = "keep these channels, or rewrite the operator with basic ones"
+
+
 def whole(ctx: Propagation, node: Node, cause: str = "") -> None:
-    """Pin every labelled operand, also those that subgraphs read from outside."""
+    """Pin every labelled operand, also those that subgraphs read from outside, and name a layer that stays itself."""
     why = cause or _REASONS.get(node.op, "this operator has no rule, so nothing is assumed about it")
     for tensor in (*node.inputs, *node.captures()):
         if tensor.name in ctx.shapes:
-            ctx.pin(ctx.of(tensor).atoms, node, why, "keep these channels, or rewrite the operator with basic ones")
+            ctx.pin(ctx.of(tensor).atoms, node, why, _HINT)
             if static(tensor):
                 ctx.demand(tensor, [], node)
+    if is_layer(node):
+        inside = inner_layers(node)
+        named = f"; inside: {', '.join(inside[:_NAMED])}{', …' * (len(inside) > _NAMED)}" if inside else ""
+        made = next(tensor.name for tensor in node.outputs if tensor.name)
+        ctx.kept.append((made, Pin(node.name, node.op, why + named, _HINT)))
 
 
 def rest(ctx: Propagation, node: Node) -> None:
@@ -34,11 +44,8 @@ def rest(ctx: Propagation, node: Node) -> None:
 
 
 def shape(ctx: Propagation, node: Node) -> None:
-    """Shape and Size read a channel count at run time, unless only other axes are read."""
-    labels = ctx.of(node.inputs[0])
-    every = range(labels.atoms.ndim)
-    if labels.shrink in (every[shape_span(node, ctx.graph.opset)] if node.op == "Shape" else every):
-        whole(ctx, node, "its channel count is read at run time")
+    """Shape and Size tie nothing themselves: what is made of the numbers they give is followed beside the rules."""
+    ctx.of(node.inputs[0])
 
 
 def recurrent(ctx: Propagation, node: Node) -> None:

@@ -122,8 +122,7 @@ def test_a_tensor_with_fixed_channels_has_no_floor() -> None:
         ("loop_body", "Loop: channels do not cross into its body"),
         ("lrn", "LRN: it normalises over these channels, so removing some changes the others"),
         ("reduce_mean_channels", "ReduceMean: it reduces over these channels, so removing some changes the result"),
-        ("shape_channels", "Shape: its channel count is read at run time"),
-        ("resize_to_skip", "Resize: its sizes are computed at run time"),
+        ("shape_channels_divided", "Reshape: its target shape is computed at run time"),
         ("multi_consumer_output", "Relu: 'relu_0_out' is an output of the model"),
     ],
 )

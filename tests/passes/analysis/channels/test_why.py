@@ -94,10 +94,20 @@ def test_a_channel_shuffle_is_gone_through_node_by_node() -> None:
 def test_a_shared_constant_is_named_on_the_way() -> None:
     b = Builder("shared")
     x = b.input("x", ["N", 3, 4, 4])
-    bias = b.vector(4)
+    weight = b.weight([4, 3, 3, 3])
+    first, second = (b.conv_with(x, [weight, b.vector(4)]) for _ in range(2))
+    channels = analyse(graph_of(b.model(b.head(b.conv(first, 5)), b.head(b.conv(second, 5)))))
+    assert "made by Conv 'conv_1'  through Conv 'conv_0' with 'weight_0', Conv 'conv_1'" in str(
+        explain(channels, first)
+    )
+
+
+def test_a_shared_vector_couples_nothing() -> None:
+    b = Builder("merged")
+    x, bias = b.input("x", ["N", 3, 4, 4]), b.vector(4)
     first, second = (b.conv_with(x, [b.weight([4, 3, 3, 3]), bias]) for _ in range(2))
     channels = analyse(graph_of(b.model(b.head(b.conv(first, 5)), b.head(b.conv(second, 5)))))
-    assert "made by Conv 'conv_1'  through Conv 'conv_0' with 'bias_0', Conv 'conv_1'" in str(explain(channels, first))
+    assert "free, nothing couples them" in str(explain(channels, first))
 
 
 def test_what_nothing_couples_is_free() -> None:

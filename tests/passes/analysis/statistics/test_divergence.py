@@ -23,6 +23,7 @@ from optimise_onnx.passes.analysis.statistics.divergence import (
     looks_like_logits,
 )
 from optimise_onnx.passes.analysis.statistics.judge import judge
+from tests.passes.cleanup.support import build
 
 Array = NDArray[Any]
 
@@ -114,15 +115,30 @@ def test_a_judge_compares_with_what_was_before() -> None:
     )  # the scores and their softmax
 
 
-def test_decisions_count_where_nothing_else_is_put_out() -> None:
+def test_a_decision_is_judged_by_what_it_is_taken_from() -> None:
     b = Builder("decided")
     graph_model = b.model(b.node("ArgMax", [b.gemm(b.input("x", ["N", 4]), 3)], axis=1))
     graph, inputs = graph_of(graph_model), feeds(graph_model, 0, 50)
     known = judge(graph, Calibration.from_arrays(inputs), OrtRunner(1))
     changed = graph.copy()
     changed.set_array(changed.tensors()["weight_0"], -graph.tensors()["weight_0"].array)
-    before, after = (next(iter(OrtRunner(1).session(g).run(inputs).values())) for g in (graph, changed))
-    assert known.of(changed) == (before != after).mean() > 0
+    scores = (OrtRunner(1).session(g, outputs=["gemm_0_out"]).run(inputs)["gemm_0_out"] for g in (graph, changed))
+    assert known.of(changed) == pytest.approx(divergence(*scores, logits=True)) and known.of(graph.copy()) == 0
+
+
+def test_whole_numbers_count_where_nothing_else_is_put_out() -> None:
+    graph = build("(int64[N, 3] x) => (int64[N, 3] y) { y = Add(x, k) }", {"k": np.array([0, 0, 0])})
+    known = judge(graph, Calibration.from_arrays({"x": np.ones((4, 3), np.int64)}), OrtRunner(1))
+    changed = graph.copy()
+    changed.set_array(changed.tensors()["k"], np.array([0, 1, 0]))
+    assert known.of(changed) == pytest.approx(1 / 3)
+
+
+def test_rows_of_different_scale_count_alike() -> None:
+    a = np.random.default_rng(0).standard_normal((50, 2)) * [1, 1000]
+    b = a + np.random.default_rng(1).standard_normal((50, 2)) * [0.1, 0]
+    assert divergence(a, b, logits=False) < 1e-7
+    assert divergence(a, b, logits=False, rows=1) == pytest.approx(0.5 * divergence(a[:, :1], b[:, :1], logits=False))
 
 
 def test_samples_may_lie_on_another_axis_of_an_output() -> None:

@@ -1,0 +1,121 @@
+"""Exact passes held to their word: the graph before and after them gives the same outputs on the same inputs.
+
+Compared is what is continuous: outputs that nodes decide (suppression, the k largest) are held by what these decide
+from. The limit grows with the coarsest float type and the longest sum; behind a rounding, where one step may flip, the
+root mean square counts instead of the largest difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from ..ir.errors import InvalidModelError, VerificationError
+from ..ir.feeds import Feeds, batch_size, random_feeds
+from ..ir.graph import Array, Graph
+from .analysis.outputs.parts import Part, parts
+from .base import Context
+
+_BATCH = 4
+_LEAST = 1e-3
+_STEPS = 4.0
+_FLIPPED = 0.05
+_ROUNDING = frozenset({"Ceil", "DynamicQuantizeLinear", "Floor", "QuantizeLinear", "Round", "Sign"})
+_SUMS = frozenset({"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
+
+
+def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
+    """Run both graphs on the first samples and on random inputs; say what could not be compared.
+
+    Raises VerificationError that names the output that changed, by how much, and the limit.
+    """
+    judged = _judged(before, after)
+    if not judged:
+        return ("nothing was compared: what outputs are decided from was rewritten",)
+    limit = Limit.of(before)
+    names = [part.tensor for part in judged]
+    sessions = [context.runner.session(graph, outputs=names, exact=True) for graph in (before, after)]
+    count = 0
+    for feeds in _inputs(before, context):
+        try:
+            wanted = sessions[0].run(feeds)
+        except InvalidModelError:
+            continue
+        got = sessions[1].run(feeds)
+        for part in judged:
+            limit.check(part, wanted[part.tensor], got[part.tensor])
+        count += 1
+    return () if count else ("nothing was compared: the model does not run on random inputs",)
+
+
+def _judged(before: Graph, after: Graph) -> list[Part]:
+    """Return outputs that nothing decides, and of the others the parts that both graphs have."""
+    left = after.tensors()
+    found = {part.tensor: part for part in parts(before) if part.decided and part.tensor in left}
+    decided = {part.output for part in parts(before) if part.decided}
+    plain = [Part(t.name, t.name, "") for t in before.outputs if t.name not in decided]
+    return [*plain, *found.values()]
+
+
+def _inputs(graph: Graph, context: Context) -> Iterator[Feeds]:
+    size = batch_size(graph, _BATCH)
+    if context.calibration is not None:
+        yield next(context.calibration.head(size).batches(size))
+    try:
+        yield random_feeds(graph, context.rng(), size)
+    except InvalidModelError:
+        return
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``largest``: of the difference over the largest number; ``rounds``: whether steps may flip."""
+
+    largest: float
+    rounds: bool
+
+    @staticmethod
+    def of(graph: Graph) -> Limit:
+        """Read the types of constants and the lengths of sums in ``graph``."""
+        kinds = [np.dtype(t.dtype) for t in graph.constants() if np.dtype(t.dtype).kind == "f"]
+        coarsest = max((float(np.finfo(kind).eps) for kind in kinds), default=float(np.finfo(np.float32).eps))
+        longest = max((_length(t.array) for node in graph.nodes if node.op in _SUMS for t in node.inputs[1:2]
+                       if t.is_constant), default=1)  # fmt: skip
+        largest = max(_LEAST, _STEPS * coarsest * sqrt(longest))
+        return Limit(largest, any(node.op in _ROUNDING for node in graph.nodes))
+
+    def check(self, part: Part, before: Array, after: Array) -> None:
+        """Raise VerificationError where a tensor changed."""
+        if before.shape != after.shape:
+            raise _changed(part, f"shape {list(after.shape)} instead of {list(before.shape)}")
+        if before.dtype.kind != "f":
+            share = float((before != after).mean()) if before.size else 0.0
+            if share > _FLIPPED:
+                raise _changed(part, f"{share:.0%} of its numbers differ")
+            return
+        a, b = before.astype(np.float64), after.astype(np.float64)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        with np.errstate(invalid="ignore"):
+            gap, size = np.where(same, 0.0, np.abs(b - a)), np.abs(np.where(np.isfinite(a), a, 0.0))
+        found = _ratio(gap, size, mean=self.rounds)
+        limit = max(self.largest, _FLIPPED) if self.rounds else self.largest
+        if not found <= limit:
+            raise _changed(part, f"by {found:.2g} of its size, the limit is {limit:.2g}")
+
+
+def _ratio(gap: Array, size: Array, mean: bool) -> float:
+    top, base = (float(np.sqrt(np.mean(v**2)) if mean else v.max()) if v.size else 0.0 for v in (gap, size))
+    return top / base if base else top
+
+
+def _changed(part: Part, why: str) -> VerificationError:
+    said = f"output '{part.output}'" + (f", at '{part.tensor}'," if part.tensor != part.output else "")
+    return VerificationError(f"exact passes changed {said}", why=why, hint="please report it; nothing was written")
+
+
+def _length(weight: Array) -> int:
+    """Return how many products a sum has at most."""
+    return int(weight.size // max(min(weight.shape, default=1), 1)) if weight.size else 1

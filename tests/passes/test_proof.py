@@ -1,0 +1,86 @@
+"""Exact passes are held to their word: a planted mistake is found, noise and decisions are no mistakes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from oracle import graph_of
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.errors import VerificationError
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.base import Context, Outcome
+from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.order import EXACT
+from optimise_onnx.passes.proof import prove
+from tests.passes.cleanup.support import build, normal
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Says that it changes no value, and scales one weight."""
+
+    name: ClassVar[str] = "wrong"
+    preserves: ClassVar[frozenset[str]] = EXACT
+
+    def run(self, graph: Graph, context: Context) -> Outcome:
+        weight = next(tensor for tensor in graph.constants() if tensor.array.ndim > 1)
+        graph.set_array(weight, weight.array * weight.dtype.type(1.5))
+        return Outcome(True)
+
+
+def network(dtype: type = np.float32) -> Graph:
+    b = Builder("net")
+    graph = graph_of(b.model(b.head(b.conv_bn_relu(b.input("x", ["N", 3, 8, 8]), 8))))
+    return graph if dtype is np.float32 else half(graph)
+
+
+def half(graph: Graph) -> Graph:
+    text = "(float16[N, 300] x) => (float16[N, 5] y) { z = MatMul(x, w) y = Mul(z, c) }"
+    weights = {"w": normal(300, 5).astype(np.float16), "c": np.float16([2, 1, 3, 1, 2])}
+    return build(text, weights)
+
+
+def run(graph: Graph, *steps: object) -> None:
+    context = Context(OrtRunner(1), graph.copy())
+    PassManager(tuple(steps)).run(graph, context, proven=graph.copy())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_mistake_is_found_and_an_exact_pass_is_not_blamed(dtype: type) -> None:
+    run(network(dtype), FoldBatchNorm())
+    with pytest.raises(VerificationError, match=r"exact passes changed output .* of its size, the limit is"):
+        run(network(dtype), FoldBatchNorm(), Wrong())
+
+
+def test_the_same_noise_is_drawn_for_both() -> None:
+    text = "(float[N, 4] x) => (float[N, 5] y) { n = RandomNormalLike(x) z = Add(x, n) p = MatMul(z, w) y = Mul(p, c) }"
+    graph = build(text, {"w": normal(4, 5), "c": normal(5)})
+    folded = graph.copy()
+    FoldBatchNorm().run(folded, Context(OrtRunner(1), graph))
+    assert len(folded.nodes) == 3
+    assert prove(graph, folded, Context(OrtRunner(1), graph)) == ()
+
+
+def test_a_decision_that_a_rounding_may_turn_is_held_by_what_it_is_taken_from() -> None:
+    text = "(float[N, 4] x) => (int64[N, 1] y) { p = MatMul(x, w) z = Mul(p, c) y = ArgMax<axis = 1>(z) }"
+    graph = build(text, {"w": np.ones((4, 5)), "c": np.ones(5)})  # all are largest
+    folded = graph.copy()
+    FoldBatchNorm().run(folded, Context(OrtRunner(1), graph))
+    weight = next(tensor for tensor in folded.constants() if tensor.array.ndim > 1)
+    folded.set_array(weight, weight.array * (1 + 1e-6 * np.arange(5, dtype=np.float32)))
+    assert prove(graph, folded, Context(OrtRunner(1), graph)) == ()
+    folded.set_array(weight, weight.array * np.float32(1.1))
+    with pytest.raises(VerificationError, match="output 'y', at 'z',"):
+        prove(graph, folded, Context(OrtRunner(1), graph))
+
+
+def test_it_says_so_where_nothing_was_compared() -> None:
+    graph = build("(float[N, 4] x, string[1] s) => (float[N, 5] y) { y = MatMul(x, w) }", {"w": normal(4, 5)})
+    assert prove(graph, graph.copy(), Context(OrtRunner(1), graph)) != ()
+    samples = Calibration.from_arrays({"x": normal(8, 4), "s": np.array(["a"] * 8)})
+    assert prove(graph, graph.copy(), Context(OrtRunner(1), graph, samples)) == ()

@@ -1,0 +1,42 @@
+"""What a person should know before trusting the figures of a report."""
+
+from __future__ import annotations
+
+from ..ir.feeds import Calibration
+from ..ir.graph import Graph
+from .measure import Fidelity
+
+_FEW = 32
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_QUANTISED = ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul")
+
+
+def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, ...]:
+    """Say what the agreement does not tell: how far it may be off, what was not compared."""
+    found = []
+    if calibration is not None and not fidelity.samples.held_out:
+        found.append(
+            f"warning: all {calibration.samples} samples were fitted and none is left to judge by: the agreement is on "
+            "random inputs, and says little of real ones; give more samples"
+        )
+    found += [
+        f"warning: only {one.samples} samples judge '{name}': its agreement may be {100 * (one.same - low):.0f} points "
+        "lower on others; give more samples"
+        for name, one in fidelity.outputs.items()
+        if fidelity.samples.held_out and one.samples < _FEW and one.same and (low := (one.interval or (0,))[0]) < 1
+    ]
+    found += [
+        f"'{name}' was not compared: {one.reading.decided} decides its shape, and what it decides from was rewritten"
+        for name, one in fidelity.outputs.items()
+        if one.error is None
+    ]
+    return tuple(found)
+
+
+def unrepaired(graph: Graph) -> tuple[str, ...]:
+    """Say how many layers are quantised, for those are not solved again after channels have gone."""
+    count = sum(node.op in _QUANTISED for node in graph.nodes)
+    for node in graph.nodes:
+        made = node.inputs[1].producer if node.op in _LAYERS and len(node.inputs) > 1 else None
+        count += made is not None and made.op == "DequantizeLinear"
+    return (f"{count} layers have quantised weights: these are cut, but not repaired",) if count else ()
