@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..backends.ort import OrtRunner
-from ..ir.cost import cost, total
+from ..ir.cost import Cost, cost, total
 from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
@@ -14,6 +16,7 @@ from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
 from ..ir.timing import Latency
 from ..passes.analysis.channels.groups import analyse
+from ..passes.analysis.costs.sums import BYTES, PARAMS
 from . import evaluation, sizing
 from .compression import Executed
 from .measure import Metric, measure
@@ -40,8 +43,8 @@ def report(
     channels = reference.channels if reference is not None else analyse(executed.graph)
     return Report(
         target=str(settings.target),
-        before=total(cost(executed.start)),
-        after=total(cost(executed.graph)),
+        before=_stored(executed.start, original),
+        after=_stored(executed.graph, executed.graph),
         fidelity=fidelity,
         latency=times,
         calibration=calibration.samples if calibration else 0,
@@ -50,8 +53,14 @@ def report(
         records=executed.records,
         input_shapes=input_sizes(original, 1),
         notes=(*sizing.notes(original), *sizing.uncounted(executed.graph)),
-        aim=_aim(executed, settings, times),
+        aim=_aim(original, executed, settings, times),
     )
+
+
+def _stored(counted: Graph, written: Graph) -> Cost:
+    """Count MACs where all shapes are known, and parameters and bytes in the file."""
+    parameters = total(cost(written)).parameters
+    return replace(total(cost(counted)), parameters=parameters, bytes=written.written_bytes())
 
 
 def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation.Samples) -> Latency:
@@ -73,12 +82,13 @@ def missed(settings: Settings, found: Report) -> TargetNotMetError | None:
     return TargetNotMetError(f"the target {target} was not met", why=why, hint=hint)
 
 
-def _aim(executed: Executed, settings: Settings, here: Latency) -> Aim:
+def _aim(original: Graph, executed: Executed, settings: Settings, here: Latency) -> Aim:
     """Count or measure what the target limits, where it counts: on this machine that has been done."""
     target, graphs = settings.target, [executed.start, executed.graph]
     if target.meter is not None:
-        before, after = (target.meter.of(graph) for graph in graphs)
-        return Aim(target.quantity, before, after, after)
+        given = original if target.meter in (BYTES, PARAMS) else executed.start
+        after = target.meter.of(executed.graph)
+        return Aim(target.quantity, target.meter.of(given), after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
     if target.quantity == LATENCY and settings.here:
         before = here.p50[0] / 1e3

@@ -20,7 +20,7 @@ from .report import PinLine, Report
 _SHOWN_OUTPUTS = 4
 _SHOWN_LAYERS = 12
 _LETTERS = "AB"
-_COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B"))
+_COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of the file", "bytes", "B"))
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
     *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
