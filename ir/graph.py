@@ -17,6 +17,7 @@ from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 from .kept import Packed, keep, mended, numpy_type, writable
 from .protos import declare, shell
+from .scopes import copied, hoist, shared_names
 from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
@@ -230,7 +231,7 @@ class Graph:
         """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(self._raw.copy(), base, self.sizes, self.metadata)
+        return Graph(copied(self._raw), base, self.sizes, self.metadata)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
@@ -245,9 +246,8 @@ class Graph:
         """Copy some nodes into a graph of their own; ``inputs`` gives all values of every tensor they may read."""
         whole = self._raw
         chosen = [node for node in whole.nodes if node.name in nodes]
-        raw = gs.Graph(
-            chosen, opset=whole.opset, import_domains=whole.import_domains, ir_version=whole.ir_version
-        ).copy()
+        options = {"opset": whole.opset, "import_domains": whole.import_domains, "ir_version": whole.ir_version}
+        raw = copied(gs.Graph(chosen, **options))
         piece = Graph(raw, self._base)
         tensors = raw.tensors() | {t.name: t._raw for node in piece.nodes for t in node.captures()}
         for name, values in inputs.items():
@@ -258,6 +258,10 @@ class Graph:
         raw.inputs = [tensors[name] for name in inputs if name in tensors]
         raw.outputs = [tensors[name] for name in outputs]
         return piece
+
+    def written_bytes(self) -> int:
+        """Return how long the file is that the model is written to."""
+        return int(self.to_model().ByteSize())
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
@@ -272,6 +276,8 @@ class Graph:
         del graph.value_info[:]
         graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
         model.graph.CopyFrom(graph)
+        if shared := shared_names(self._raw):
+            hoist(model.graph, shared)
         for node in model.graph.node if self.metadata else ():
             for key, value in self.metadata.get(node.name, {}).items():
                 node.metadata_props.add(key=key, value=value)

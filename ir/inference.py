@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.helper
+import onnx.numpy_helper
 import onnx.shape_inference
 
 from .errors import BudgetError, InvalidModelError
@@ -19,6 +20,8 @@ from .trial import bearable
 
 _SMALL = 1024  # elements of a weight that may say something of shapes
 _SECONDS, _MEMORY = 10.0, 2**30
+
+_LISTED = 2**12  # entries of a list of dimensions
 
 StandIn = Callable[[onnx.NodeProto], onnx.NodeProto]
 
@@ -40,10 +43,29 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
         stand_in = STAND_INS.get(f"{node.domain}.{node.op_type}" if node.domain else node.op_type)
         if stand_in is not None:
             node.CopyFrom(stand_in(node))
+    values = not any(_declare_table(node, readable.graph) for node in readable.graph.node)
     try:
-        return onnx.shape_inference.infer_shapes(readable, data_prop=True)
+        return onnx.shape_inference.infer_shapes(readable, data_prop=values)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         raise InvalidModelError("shape inference refuses the model", why=str(error).splitlines()[0]) from error
+
+
+def _declare_table(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
+    """Let a long list of one number stand for a typed input; return whether the node makes one.
+
+    Inference would follow it entry by entry.
+    """
+    if node.op_type != "ConstantOfShape":
+        return False
+    stored = (tensor for tensor in graph.initializer if tensor.name == node.input[0] and prod(tensor.dims) == 1)
+    form = next((onnx.numpy_helper.to_array(tensor).tolist() for tensor in stored), None)
+    if not isinstance(form, list) or form[0] <= _LISTED:
+        return False
+    kinds = [attribute.t.data_type for attribute in node.attribute if attribute.name == "value"]
+    given = f"{node.output[0]}_declared"
+    graph.input.append(onnx.helper.make_tensor_value_info(given, (kinds or [onnx.TensorProto.FLOAT])[0], form))
+    node.CopyFrom(onnx.helper.make_node("Identity", [given], node.output, node.name))
+    return True
 
 
 def element_types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:

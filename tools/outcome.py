@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from ..backends.ort import OrtRunner
-from ..ir.cost import cost, total
+from ..ir.cost import Cost, cost, total
 from ..ir.errors import TargetNotMetError, too_noisy
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
@@ -16,6 +17,7 @@ from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
 from ..ir.timing import PATIENCE, Interval, Latency
 from ..passes.analysis.channels.groups import analyse
+from ..passes.analysis.costs.sums import BYTES, PARAMS
 from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
 from .caveats import caveats, unrepaired
@@ -43,8 +45,8 @@ def report(
     channels = reference.channels if reference is not None else analyse(executed.graph)
     return Report(
         target=str(settings.target),
-        before=total(cost(executed.start)),
-        after=total(cost(executed.graph)),
+        before=_stored(executed.start, original),
+        after=_stored(executed.graph, executed.graph),
         fidelity=fidelity,
         latency=times,
         calibration=calibration.samples if calibration else 0,
@@ -58,8 +60,14 @@ def report(
             *caveats(fidelity, calibration),
             *unrepaired(executed.graph),
         ),
-        aim=_aim(executed, settings, times),
+        aim=_aim(original, executed, settings, times),
     )
+
+
+def _stored(counted: Graph, written: Graph) -> Cost:
+    """Count MACs where all shapes are known, and parameters and bytes in the file."""
+    parameters = total(cost(written)).parameters
+    return replace(total(cost(counted)), parameters=parameters, bytes=written.written_bytes())
 
 
 def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation.Samples) -> Latency:
@@ -102,12 +110,13 @@ def _undecided(target: Target, found: Latency) -> bool:
     return (found.ratio if target.relative else found.last).undecided(target.amount)
 
 
-def _aim(executed: Executed, settings: Settings, here: Latency) -> Aim:
+def _aim(original: Graph, executed: Executed, settings: Settings, here: Latency) -> Aim:
     """Count or measure what the target limits, where it counts: on this machine that has been done."""
     target, graphs = settings.target, [executed.start, executed.graph]
     if target.meter is not None:
-        before, after = (target.meter.of(graph) for graph in graphs)
-        return Aim(target.quantity, before, after, after, after)
+        given = original if target.meter in (BYTES, PARAMS) else executed.start
+        after = target.meter.of(executed.graph)
+        return Aim(target.quantity, target.meter.of(given), after, after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
     if _aims_here(settings):
         before = here.p50[0] / 1e3

@@ -24,7 +24,7 @@ _SHOWN_OUTPUTS = 4
 _SHOWN_LAYERS = 12
 _SHOWN_PARTS = 6
 _LETTERS = "AB"
-_COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of weights", "bytes", "B"))
+_COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of the file", "bytes", "B"))
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
     *(f"{name}, {clock} time" for name in ("p50", "p95") for clock in ("CPU", "wall")),

@@ -24,8 +24,8 @@ Shapes = Mapping[str, tuple[Dim, ...]]
 class FoldBatchNorm:
     """Fold BatchNormalization and constant Mul, Div, Add and Sub into Conv, ConvTranspose, Gemm, MatMul or each other.
 
-    Computed in float64 and stored in the weight's own type. Quantised weights are left alone; a constant that
-    others read too is copied.
+    Computed in float64 and stored in the weight's own type. Quantised weights are left alone, and those that others
+    read too: a copy would cost more than the node. Biases are copied.
     """
 
     name: ClassVar[str] = "fold-batch-norm"
@@ -101,11 +101,15 @@ def _into_layer(graph: Graph, node: Node, before: Layer, shapes: Shapes) -> bool
 
 
 def _scaled(owner: Layer, scale: Array, outputs: bool) -> Array | None:
-    """Return the matrix with one factor an output or an input; None when it leaves the range of its type."""
+    """Return the matrix with one factor an output or an input; None when it leaves the range of its type, or would have
+    to be stored once more for this node.
+    """
     groups, rows, columns, _ = owner.matrix.shape
     factors = scale.reshape((groups, rows, 1, 1) if outputs else (groups, 1, columns, 1))
     if (scale == 1).all():
         return owner.matrix
+    if owner.shared:
+        return None
     product = owner.matrix * factors
     return product if _fits(product, owner) else None
 

@@ -7,6 +7,7 @@ from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
 from .evaluate import evaluate
+from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
 
@@ -33,6 +34,7 @@ class FoldConstants:
             if not evaluated and not shapes:
                 break
             computed, known = computed + evaluated, known + shapes
+        passed += separate_vectors(graph)
         after = _count(graph)
         changed = bool(passed or computed or known) or after != before
         if not changed:

@@ -42,6 +42,11 @@ class Layer:
         return self.weight.is_constant
 
     @property
+    def shared(self) -> bool:
+        """Whether others read the factor too, inside subgraphs or as an output of the model."""
+        return len(self.weight.consumers) > 1 or self.graph.is_output(self.weight)
+
+    @property
     def source(self) -> Tensor:
         """The activation."""
         return self.node.inputs[self.operand]

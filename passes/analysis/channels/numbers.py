@@ -154,9 +154,10 @@ def _same(_ctx: Propagation, _node: Node, values: list[Array]) -> Array | None:
 
 def _filled(ctx: Propagation, node: Node, values: list[Array]) -> Array | None:
     """As many equal numbers as were found to be."""
-    form, value = ctx.shapes.get(node.outputs[0].name), node.attribute("value", ctx.graph.opset)
-    if form is None or prod(form) > _SMALL or counts(values[0]) or value is None or value.dtype.kind not in "iub":
+    form, kind = ctx.shapes.get(node.outputs[0].name), np.dtype(node.outputs[0].dtype or np.float32).kind
+    if form is None or prod(form) > _SMALL or counts(values[0]) or kind not in "iub":
         return None
+    value = node.attribute("value", ctx.graph.opset)
     return _objects(np.full(form, int(value.ravel()[0])))
 
 

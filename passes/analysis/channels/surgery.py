@@ -155,7 +155,7 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
     sliced = {
         name: sliced_constant(tensors[name].array, layers, surgery, name)
         for name, layers in ctx.slices.items()
-        if not gone or any(reader.name not in gone for reader in tensors[name].consumers)
+        if name in tensors and (not gone or any(reader.name not in gone for reader in tensors[name].consumers))
     }
     copies = [
         (reader, tensors[name], sliced_constant(tensors[name].array, layers, surgery, name))

@@ -8,11 +8,14 @@ from .linear import Linear, is_stored, stored_array, stored_weight, takes_bias
 
 
 def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None:
-    """Store a float weight where the layer reads it; a quantised one gets a new symmetric scale in its own format."""
+    """Store a float weight where the layer reads it, in its own format; a quantised one gets a new symmetric scale."""
     tensor = node.inputs[layer.weight_index]
     producer = tensor.producer
     if tensor.is_constant or producer is None:
         _replace(graph, node, layer.weight_index, weight.astype(tensor.dtype))
+        return
+    if producer.op == "Cast":
+        _replace(graph, producer, 0, weight.astype(producer.inputs[0].dtype))
         return
     axis = axis_of(producer, graph.opset, weight.ndim)
     stored, scale, *zero = producer.inputs
@@ -30,17 +33,21 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
 
 
 def writable(graph: Graph, node: Node, layer: Linear) -> bool:
-    """Whether the weight belongs to this layer alone, as floats or signed codes, and the bias is stored or missing."""
+    """Whether the weight belongs to this layer alone, as floats or signed codes, and the bias is stored or missing.
+
+    Floats may lie behind a Cast.
+    """
     if takes_bias(node) and _has_third(node) and bias_place(graph, node, layer) is None:
         return False
     tensor = node.inputs[layer.weight_index]
     if tensor.is_constant:
         return len(tensor.consumers) == 1 and np.dtype(tensor.dtype).kind == "f"
     producer = tensor.producer
-    if producer is None or producer.op != "DequantizeLinear" or not producer.inputs[0].is_constant:
+    kind = {"Cast": "f", "DequantizeLinear": "i"}.get("" if producer is None else producer.op)
+    if producer is None or kind is None or not producer.inputs[0].is_constant:
         return False
     alone = len(tensor.consumers) == 1 and len(producer.inputs[0].consumers) == 1
-    return alone and np.dtype(producer.inputs[0].dtype).kind == "i"
+    return alone and np.dtype(producer.inputs[0].dtype).kind == kind
 
 
 def _replace(graph: Graph, node: Node, index: int, array: Array) -> None:
@@ -107,6 +114,8 @@ def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
         if target.is_constant:
             kept = bias.reshape(target.array.shape) if target.array.size == bias.size else form
             _replace(graph, holder, index, kept.astype(target.dtype))
+        elif (source := _cast_alone(target)) is not None and source.array.size == bias.size:
+            graph.set_array(source, bias.reshape(source.array.shape).astype(source.dtype))
         else:
             holder.set_input(index, graph.constant(f"{node.name}_bias", form.astype(dtype)))
         return
@@ -115,6 +124,16 @@ def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
         node.set_inputs([*node.inputs[:2], stored])
     else:
         _add_after(graph, node, stored)
+
+
+def _cast_alone(tensor: Tensor) -> Tensor | None:
+    """Return the floats that a Cast reads for one node alone."""
+    producer = tensor.producer
+    if producer is None or producer.op != "Cast" or len(tensor.consumers) != 1:
+        return None
+    source = producer.inputs[0]
+    alone = source.is_constant and len(source.consumers) == 1 and np.dtype(source.dtype).kind == "f"
+    return source if alone else None
 
 
 def _add_after(graph: Graph, node: Node, bias: Tensor) -> None:

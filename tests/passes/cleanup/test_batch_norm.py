@@ -90,13 +90,16 @@ def test_scales_after_a_batch_norm_go_into_it() -> None:
     assert ops(result) == ["BatchNormalization", "Relu"]
 
 
-def test_a_shared_weight_is_copied() -> None:
+def test_a_shared_weight_is_not_copied_and_a_shared_bias_is() -> None:
     text = f"""(float[N, 4, 6, 5] x) => (float[N, 6, 4, 3] y, float[N, 6, 4, 3] z) {{
         p = Conv <kernel_shape = [3, 3]> (x, w, b) y = {NORM} z = Conv <kernel_shape = [3, 3]> (x, w, b)
     }}"""
-    graph = build(text, used(text, {**statistics(6), "w": normal(6, 4, 3, 3)}))
+    given = used(text, {**statistics(6), "w": normal(6, 4, 3, 3)})
+    checked(build(text, given), FOLD, X, changes=False)
+    single = text.replace("z = Conv <kernel_shape = [3, 3]> (x, w, b)", "z = Conv <kernel_shape = [3, 3]> (x, u, b)")
+    graph = build(single, {**given, "u": normal(6, 4, 3, 3)})
     result = checked(graph, FOLD, X)
-    assert np.array_equal(result.tensors()["w"].array, graph.tensors()["w"].array)
+    assert np.array_equal(result.tensors()["b"].array, graph.tensors()["b"].array)
     assert ops(result) == ["Conv", "Conv"]
 
 
