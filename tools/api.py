@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +127,12 @@ def compress_graph(
     runner = OrtRunner()
     graph = sized(graph, runner, settings.input_shapes, used)
     session = runner.session(graph)
-    samples = measured or evaluation.at_random(graph, session, settings.seed)
+    samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
     progress("measuring", 0.0)
-    found = report(graph, executed, settings, runner, used, samples, metric)
+    found = report(graph, executed, settings, runner, used, samples, metric if samples.judges else None)
     problem = missed(settings, found)
     if problem is not None and not settings.allow_partial:
         raise problem

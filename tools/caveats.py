@@ -14,10 +14,11 @@ _QUANTISED = ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMa
 def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, ...]:
     """Say what the agreement does not tell: how far it may be off, what was not compared."""
     found = []
-    if calibration is not None and not fidelity.samples.held_out:
+    if not fidelity.samples.judges:
+        count = calibration.samples if calibration is not None else 0
         found.append(
-            f"warning: all {calibration.samples} samples were fitted and none is left to judge by: the agreement is on "
-            "random inputs, and says little of real ones; give more samples"
+            f"warning: all {count} samples were fitted and none is left to judge by, so how closely the result follows "
+            "is not known; give more samples"
         )
     found += [
         f"warning: only {one.samples} samples judge '{name}': its agreement may be {100 * (one.same - low):.0f} points "

@@ -20,12 +20,14 @@ _RANDOM_BATCHES = 4
 class Samples:
     """Batches to run models on, readable many times; ``origin`` says where they come from.
 
-    ``held_out``: they are like those that the model will meet, and no pass has seen them.
+    ``held_out``: they are like those that the model will meet, and no pass has seen them. ``judges``: figures that come
+    from them are told; where passes were fitted to samples and none is left, nothing is known of others.
     """
 
     batches: Callable[[], Iterable[Feeds]]
     origin: str
     held_out: bool = False
+    judges: bool = True
 
 
 def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:

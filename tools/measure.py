@@ -27,6 +27,11 @@ class Fidelity:
     samples: Samples
     metric: dict[str, tuple[float, float]]
 
+    @property
+    def told(self) -> dict[str, Agreement]:
+        """What may be told of the outputs: nothing where the samples do not judge."""
+        return self.outputs if self.samples.judges else {}
+
 
 def compared(original: Graph, graph: Graph, runner: Runner, samples: Samples, metric: Metric | None = None) -> Fidelity:
     """Hold a rewritten graph against the original, output by output and by the parts that outputs are judged by.

@@ -22,7 +22,8 @@ def show(out: Terminal, report: Report) -> None:
             "data-free mode: without --data channels are ranked by their weights, and no layer is fitted to samples"
         )
     out.say(table.before_after(report))
-    out.say(f"agreement measured on {report.fidelity.samples.origin}")
+    if report.fidelity.samples.judges:
+        out.say(f"agreement measured on {report.fidelity.samples.origin}")
     for line in report.notes:
         out.say(line)
     for line in notes(report.records):

@@ -84,7 +84,7 @@ class Report:
             "agreement": {
                 "measured_on": fidelity.samples.origin,
                 "held_out": fidelity.samples.held_out,
-                "outputs": {name: _output(fidelity, found) for name, found in fidelity.outputs.items()},
+                "outputs": {name: _output(fidelity, found) for name, found in fidelity.told.items()},
             },
             "metric": {name: {"before": was, "after": now} for name, (was, now) in fidelity.metric.items()},
             "latency": self.latency.to_json(),

@@ -66,7 +66,7 @@ def before_after(report: Report) -> Table:
         predicted = "" if aim.predicted is None else f" (predicted {aim.predicted:.3f})"
         ratio = share(aim.after, aim.before) + predicted
         table.add_row(f"{aim.quantity.name}, aimed at", said(aim.before), said(aim.after), ratio)
-    for name, found in list(report.fidelity.outputs.items())[:_SHOWN_OUTPUTS]:
+    for name, found in list(report.fidelity.told.items())[:_SHOWN_OUTPUTS]:
         if found.same is not None:
             table.add_row(f"agreement of '{name}'", "", percent(found.same), _interval(report, found))
         if found.error is not None:

@@ -1,5 +1,10 @@
 """A report says what its figures do not tell."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
 from optimise_onnx.ir.feeds import Calibration
@@ -9,6 +14,8 @@ from optimise_onnx.tools.caveats import caveats, unrepaired
 from optimise_onnx.tools.evaluation import Samples
 from optimise_onnx.tools.measure import Fidelity
 from tests.passes.cleanup.support import build
+
+from .conftest import Run
 
 USED = Calibration.from_arrays({"x": np.zeros((40, 3), np.float32)})
 
@@ -28,9 +35,21 @@ def test_few_judges_are_a_warning_with_what_the_agreement_may_lose() -> None:
 
 
 def test_fitted_samples_judge_nothing() -> None:
-    (said,) = caveats(judged(64, held_out=False), USED)
-    assert said.startswith("warning: all 40 samples were fitted and none is left to judge by")
-    assert caveats(judged(64, held_out=False), None) == ()  # without data that goes without saying
+    found = judged(64, held_out=False)
+    assert caveats(found, None) == () and found.told  # random inputs, without data
+    mute = replace(found, samples=replace(found.samples, judges=False))
+    (said,) = caveats(mute, USED)
+    assert said.startswith("warning: all 40 samples were fitted and none is left to judge by") and not mute.told
+
+
+def test_of_one_sample_nothing_is_claimed(folder: Path, run: Callable[..., Run]) -> None:
+    with np.load(folder / "data.npz") as stored:
+        np.savez(folder / "one.npz", **{name: stored[name][:1] for name in stored.files})
+    asked = ("--target", "macs=0.6x", "--data", "one.npz", "--labels", "label", "--report", "r.json", "--align", "1")
+    found = run("compress", "in.onnx", "-o", "out.onnx", *asked, "--no-guard")
+    report = json.loads((folder / "r.json").read_text())
+    assert (found.code, report["agreement"]["outputs"], report["metric"]) == (0, {}, {})
+    assert "agreement" not in found.out and "warning: all 1 samples were fitted" in found.out
 
 
 def test_what_was_not_compared_is_named() -> None:
