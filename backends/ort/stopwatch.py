@@ -6,12 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from ...ir.feeds import Feeds
-from ...ir.runner import Session
 from ...ir.timing import Latency
 
 Clock = Callable[[], float]
@@ -28,6 +27,13 @@ _TURNS, _MOST = 10, 200
 _COARSE = sys.platform == "win32"  # there a thread's time moves once in 15 ms
 
 
+class Runs(Protocol):
+    """What can be run on feeds, whatever it returns."""
+
+    def run(self, feeds: Feeds, /) -> object:
+        """Run once."""
+
+
 def thread_clock(threads: int) -> Clock | None:
     """Return the CPU time of the calling thread, if that is all ``threads`` there are; None where it says too little.
 
@@ -37,7 +43,7 @@ def thread_clock(threads: int) -> Clock | None:
 
 
 def latency(
-    sessions: Sequence[Session],
+    sessions: Sequence[Runs],
     feeds: Sequence[Feeds],
     seconds: float,
     *,

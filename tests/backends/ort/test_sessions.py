@@ -52,3 +52,15 @@ def test_every_run_is_recorded(graph: Graph, tmp_path: Path, exact: bool) -> Non
     assert (tmp_path / OPTIMISED).exists() is not exact
     ran = graph.to_model() if exact else onnx.load(tmp_path / OPTIMISED, load_external_data=False)
     assert {op for _, op in rows} == {node.op_type for node in ran.graph.node}
+
+
+def test_latency_is_of_the_runs_alone() -> None:
+    """What is not an input of the model, such as labels, is no hindrance; a model that does not run says so."""
+    b = Builder("timed")
+    model = graph_of(b.model(b.conv_relu(b.input("x", [1, 3, 8, 8]), 4)))
+    runner = OrtRunner(1)
+    session, feeds = runner.session(model), {"x": np.zeros((1, 3, 8, 8), np.float32), "label": np.zeros(1)}
+    found = runner.latency([session, session], [feeds, feeds], 0)
+    assert found.clock == "cpu" and found.rounds == 6 and found.ratio.low > 0
+    with pytest.raises(InvalidModelError, match="does not run"):
+        runner.latency([session], [{"x": np.zeros((1, 5, 8, 8), np.float32)}], 0)
