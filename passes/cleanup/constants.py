@@ -10,14 +10,15 @@ from .evaluate import evaluate
 from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
+from .unfuse import unfuse
 
 
 @dataclass(frozen=True)
 class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
-    Sequences of known elements are written as Split and Concat. Quantised weights keep their stored format. A symbolic
-    batch stays symbolic, and outputs keep their names.
+    Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before.
+    Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -27,7 +28,7 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        passed = unroll_sequences(graph) + _remove_passing(graph)
+        passed = unfuse(graph) + unroll_sequences(graph) + _remove_passing(graph)
         computed = known = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
