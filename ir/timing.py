@@ -12,6 +12,8 @@ from scipy.special import bdtr
 
 from .graph import Array, Graph
 
+FEWEST = 6
+"""Values that have a 95 % interval: of fewer not even the extremes make one."""
 PATIENCE = 20.0
 """Seconds for which a comparison goes on at most, where it cannot be told on which side of a limit a model is."""
 
@@ -113,12 +115,16 @@ class Latency:
     """Runs of models in turns: seconds, shape (rounds, 2, models), there and back, after ``warm_up`` runs of each.
 
     ``wall`` is what the clock on the wall tells, ``cpu`` what a thread that does all the work was busy for, None where
-    several threads share it. Figures are of CPU time where that is known: other processes hardly change it.
+    several threads share it. Figures are of CPU time where that is known: other processes change it less.
+
+    ``loads``: how many rounds there were each time that the models had been loaded anew. Where a model lies in memory
+    and what else runs meanwhile shift all rounds of a load together, so with six loads these count, and not rounds.
     """
 
     wall: Array
     cpu: Array | None
     warm_up: int
+    loads: tuple[int, ...] = ()
 
     @property
     def clock(self) -> str:
@@ -147,19 +153,19 @@ class Latency:
 
     @cached_property
     def ratio(self) -> Interval:
-        """The last model's share of the first one's time, the median over rounds."""
+        """The last model's share of the first one's time, the median over rounds or loads."""
         return median(self.shares)
 
     @property
     def shares(self) -> Array:
-        """The last model's share of the first one's time in each round, shape (rounds,)."""
+        """The last model's share of the first one's time in each round, or the median of each load: shape (n,)."""
         together = self._counted.sum(axis=1)
-        return np.asarray(together[:, -1] / together[:, 0])
+        return self._by_load(together[:, -1] / together[:, 0])
 
     @cached_property
     def last(self) -> Interval:
-        """The seconds of one run of the last model, the median over rounds."""
-        return median(self._counted[:, :, -1].mean(axis=1))
+        """The seconds of one run of the last model, the median over rounds or loads."""
+        return median(self._by_load(self._counted[:, :, -1].mean(axis=1)))
 
     @property
     def differs(self) -> bool:
@@ -169,7 +175,8 @@ class Latency:
     def joined(self, other: Latency) -> Latency:
         """Take the rounds of both together."""
         both = None if self.cpu is None or other.cpu is None else np.concatenate([self.cpu, other.cpu])
-        return Latency(np.concatenate([self.wall, other.wall]), both, self.warm_up + other.warm_up)
+        loads = self.loads + other.loads
+        return Latency(np.concatenate([self.wall, other.wall]), both, self.warm_up + other.warm_up, loads)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: milliseconds, the ratio between the ends of its interval, and wall time beside it."""
@@ -182,6 +189,11 @@ class Latency:
     @property
     def _counted(self) -> Array:
         return self.wall if self.cpu is None else self.cpu
+
+    def _by_load(self, values: Array) -> Array:
+        if len(self.loads) < FEWEST:
+            return values
+        return np.array([np.median(part) for part in np.split(values, np.cumsum(self.loads)[:-1])])
 
     def _quantile(self, share: float) -> tuple[float, ...]:
         return tuple((1e3 * np.quantile(self._counted, share, axis=(0, 1))).tolist())

@@ -79,12 +79,10 @@ def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation
     rng = np.random.default_rng(settings.seed)
     feeds = evaluation.first(original, samples) if settings.batch == 1 else random_feeds(original, rng, settings.batch)
 
-    def once(seconds: float) -> Latency:
-        return runner.latency([runner.session(original), runner.session(graph)], [feeds, feeds], seconds)
-
-    found, end = once(_SECONDS), time.monotonic() + PATIENCE
+    models, given = [original, graph], [feeds, feeds]
+    found, end = runner.compare(models, given, _SECONDS), time.monotonic() + PATIENCE
     while _aims_here(settings) and _undecided(settings.target, found) and time.monotonic() < end:
-        found = found.joined(once(_SECONDS))
+        found = found.joined(runner.compare(models, given, _SECONDS))
     return found
 
 

@@ -55,10 +55,10 @@ class LocalDevice:
         return found
 
     def compare(self, before: Graph, after: Graph) -> Comparison:
-        """Time both in turns for a second, on random inputs. To ask again loads them again, to other places."""
+        """Time both in turns for a second, on random inputs."""
         feeds = random_feeds(before, np.random.default_rng(0), self.target.batch)
         runner = OrtRunner(self.target.threads, True)
-        found = runner.latency([runner.session(before), runner.session(after)], [feeds, feeds], _COMPARED)
+        found = runner.compare([before, after], [feeds, feeds], _COMPARED)
         return Comparison(found.p50[0] * _MILLISECOND, found.ratio, found.shares)
 
     def forecast(self, graph: Graph, others: Sequence[Graph]) -> Timer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph, Tensor
 from ...ir.runner import Session
-from ...ir.timing import Latency
+from ...ir.timing import FEWEST, Latency
 from .environment import severity
 from .noise import seed
 from .stopwatch import Clock, Runs, latency, thread_clock
@@ -22,6 +23,7 @@ from .watch import watched
 OPTIMISED = "optimised.onnx"
 
 _LARGE = 1024
+_LOADS = 6
 _HERE = "CPUExecutionProvider"
 
 REFUSALS = (
@@ -133,8 +135,21 @@ class OrtRunner:
         Nothing of ours is timed with them: it would be some percent of a small network. Raises InvalidModelError when a
         model does not run.
         """
+        return self._timed(sessions, feeds, seconds, FEWEST)
+
+    def compare(self, graphs: Sequence[Graph], feeds: Sequence[Feeds], seconds: float) -> Latency:
+        """Time graphs in turns, all of them loaded six times, each time for a sixth of ``seconds``.
+
+        Raises InvalidModelError when a model does not run.
+        """
+        parts = (
+            self._timed([self.session(graph) for graph in graphs], feeds, seconds / _LOADS, 1) for _ in range(_LOADS)
+        )
+        return reduce(Latency.joined, parts)
+
+    def _timed(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float, least: int) -> Latency:
         bare = [_bare(session, given) for session, given in zip(sessions, feeds, strict=True)]
-        return latency([session for session, _ in bare], [given for _, given in bare], seconds, busy=self.busy)
+        return latency([run for run, _ in bare], [given for _, given in bare], seconds, busy=self.busy, least=least)
 
     @property
     def busy(self) -> Clock | None:

@@ -11,14 +11,14 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from ...ir.feeds import Feeds
-from ...ir.timing import Latency
+from ...ir.timing import FEWEST, Latency
 
 Clock = Callable[[], float]
 Times = tuple[float, float]
 Timed = Callable[[], Times]
 Item = TypeVar("Item")
 
-_ROUNDS = (6, 10_000)  # of fewer than six values not even the extremes make a 95 % interval
+_MOST_ROUNDS = 10_000
 _WINDOW = 3
 _WARM_UP_RUNS = 10 * _WINDOW
 _WARM_UP_SHARE = 0.5
@@ -47,11 +47,12 @@ def latency(
     feeds: Sequence[Feeds],
     seconds: float,
     *,
-    most: int = _ROUNDS[1],
+    least: int = FEWEST,
+    most: int = _MOST_ROUNDS,
     clock: Clock = time.perf_counter,
     busy: Clock | None = None,
 ) -> Latency:
-    """Time sessions in turns, each on its feeds, for about ``seconds`` but at least six and at most ``most`` rounds.
+    """Time sessions in turns, each on its feeds, for about ``seconds``, ``least`` rounds or more and at most ``most``.
 
     A round runs all models forwards, then backwards, and every second one begins with the last model: each is as often
     first, and as often follows itself, as the others, and a slow moment of the machine hits all of them. So the ratio
@@ -65,10 +66,10 @@ def latency(
     warm_up = _warm_up(timers, clock, clock() + _WARM_UP_SHARE * seconds)
     rounds: list[list[list[Times]]] = []
     end = clock() + seconds
-    while len(rounds) < _ROUNDS[0] or (clock() < end and len(rounds) < most):
+    while len(rounds) < least or (clock() < end and len(rounds) < most):
         rounds.append(_round(timers, len(rounds)))
     times = np.array(rounds)
-    return Latency(times[..., 0], None if busy is None else times[..., 1], warm_up)
+    return Latency(times[..., 0], None if busy is None else times[..., 1], warm_up, (len(rounds),))
 
 
 def quantiles(

@@ -107,7 +107,7 @@ def test_it_is_measured_until_the_target_is_out_of_the_interval(
     """Two noisy measurements, then one that is sure; a target that is counted takes one."""
     answers = [samples_of([0.5, 0.7] * 5), samples_of([0.5, 0.7] * 5), samples_of([0.55] * 100)]
     asked: list[object] = []
-    monkeypatch.setattr(OrtRunner, "latency", lambda *given: asked.append(given) or answers[len(asked) - 1])
+    monkeypatch.setattr(OrtRunner, "compare", lambda *given: asked.append(given) or answers[len(asked) - 1])
     model = graph_of(network(1))
     samples = at_random(model, OrtRunner(1).session(model), 0)
     found = outcome.timed(model, model, Settings.parse(target), samples)

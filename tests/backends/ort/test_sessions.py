@@ -64,3 +64,13 @@ def test_latency_is_of_the_runs_alone() -> None:
     assert found.clock == "cpu" and found.rounds == 6 and found.ratio.low > 0
     with pytest.raises(InvalidModelError, match="does not run"):
         runner.latency([session], [{"x": np.zeros((1, 5, 8, 8), np.float32)}], 0)
+
+
+def test_a_comparison_loads_models_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = Builder("loads")
+    model = graph_of(b.model(b.conv_relu(b.input("x", [1, 3, 8, 8]), 4)))
+    loaded: list[object] = []
+    load = OrtRunner.session
+    monkeypatch.setattr(OrtRunner, "session", lambda *given: loaded.append(given[1]) or load(*given))
+    found = OrtRunner(1).compare([model, model], [{"x": np.zeros((1, 3, 8, 8), np.float32)}] * 2, 0)
+    assert len(loaded) == 12 and found.loads == (1,) * 6 and found.shares.shape == (6,)

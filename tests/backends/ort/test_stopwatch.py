@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import count
 
 import numpy as np
@@ -157,6 +158,16 @@ def test_two_measurements_are_taken_together() -> None:
     together = Comparison(1.0, first.ratio, first.shares).joined(Comparison(4.0, second.ratio, second.shares))
     assert together.ratio == both.ratio and together.before == pytest.approx(2.5)
     assert Comparison.exact(1.0, 0.7).joined(Comparison.exact(1.0, 0.7)) == Comparison.exact(1.0, 0.7)
+
+
+def test_loads_count_where_there_are_enough() -> None:
+    """A hundred rounds that agree say no more than one where the next load shifts them all."""
+    loads = [times_of((share,) * 3) for share in (0.5, 0.52, 0.54, 0.56, 0.58, 0.6)]
+    loads = [replace(each, loads=(21,)) for each in loads]
+    both = reduce(Latency.joined, loads)
+    assert both.rounds == 126 and both.ratio == pytest.approx((0.5, 0.55, 0.6))
+    assert both.last == pytest.approx((0.5, 0.55, 0.6)) and len(both.shares) == 6
+    assert both.joined(both).ratio.high - both.joined(both).ratio.low < 0.1
 
 
 @pytest.mark.parametrize(
