@@ -62,7 +62,9 @@ def estimate(graph: Graph, batch: int) -> Needs:
     sizes = shapes_at(dims, {dim: known.get(dim, 1) for dim in open_dims(dims)}, batch)
     for name, shape in sizes.items():
         afford(_COPIES * _OTHER * prod(shape), f"input '{name}' {list(shape)}")
-    model = inferred(at_sizes(graph, sizes))
+    skeleton = at_sizes(graph, sizes)
+    _lend(skeleton.graph, {})
+    model = inferred(skeleton)
     stored = {tensor.name: tensor.array.nbytes for tensor in graph.constants()}
     held, shapes = _bytes(model.graph), dimensions(model)
     told = {name: tuple(d if isinstance(d, int) else 0 for d in shape) for name, shape in shapes.items()}
@@ -75,6 +77,16 @@ def estimate(graph: Graph, batch: int) -> Needs:
         sum(held.get(name, 0) for name in made),
         multiplied + _ELEMENT * elements,
     )
+
+
+def _lend(graph: onnx.GraphProto, outer: Mapping[str, onnx.TensorProto]) -> None:
+    """Give subgraphs copies of the weights that they read outside, for inference does not look there."""
+    stored = {**outer, **{tensor.name: tensor for tensor in graph.initializer}}
+    for attribute in (attribute for node in graph.node for attribute in node.attribute if attribute.HasField("g")):
+        own = {tensor.name for tensor in attribute.g.initializer}
+        read = {name for node in attribute.g.node for name in node.input} & stored.keys() - own
+        attribute.g.initializer.extend(stored[name] for name in sorted(read))
+        _lend(attribute.g, stored)
 
 
 def _bytes(graph: onnx.GraphProto) -> dict[str, int]:

@@ -16,6 +16,7 @@ import onnx_graphsurgeon as gs
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 from .kept import Packed, keep, mended, numpy_type, writable
+from .names import fresh
 from .protos import declare, shell
 from .scopes import copied, hoist, shared_names
 from .sizes import Sizes
@@ -94,7 +95,7 @@ class Graph:
         seen: set[str] = set()
         for index, node in enumerate(self._raw.nodes):
             if not node.name or node.name in seen:
-                node.name = _fresh(f"{node.op}_{index}", taken)
+                node.name = fresh(f"{node.op}_{index}", taken)
             seen.add(node.name)
             taken.add(node.name)
 
@@ -160,7 +161,7 @@ class Graph:
     def _unused(self, name: str) -> str:
         """Return a name like ``name`` that no tensor has, nor one that was made and is not linked yet."""
         self._names.update(self._raw.tensors())
-        found = _fresh(name, self._names)
+        found = fresh(name, self._names)
         self._names.add(found)
         return found
 
@@ -184,7 +185,7 @@ class Graph:
         before: Node | None = None,
     ) -> Node:
         """Add a node, before another one or at the end (call :meth:`sort` when order is unsure)."""
-        name = _fresh(f"{outputs[0].name}_{op}", {node.name for node in self._raw.nodes})
+        name = fresh(f"{outputs[0].name}_{op}", {node.name for node in self._raw.nodes})
         given = {key: writable(op, "", key, value) for key, value in (attributes or {}).items()}
         raw = gs.Node(op, name, given, [t._raw for t in inputs], [t._raw for t in outputs])
         place = len(self._raw.nodes) if before is None else self._position(before)
@@ -293,10 +294,3 @@ def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, An
     for name, array in arrays.items():
         graph.set_array(tensors[name], array)
     return graph
-
-
-def _fresh(wanted: str, taken: set[str]) -> str:
-    name, count = wanted, 1
-    while name in taken:
-        name, count = f"{wanted}_{count}", count + 1
-    return name

@@ -1,6 +1,7 @@
-"""Names as people read them: a model may call its tensors what it likes."""
+"""Names: as people read them, whatever a model calls its tensors, and new ones."""
 
 import unicodedata
+from collections.abc import Container
 
 _MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats such as reversed text, halves of characters, line ends
 
@@ -19,3 +20,11 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def fresh(wanted: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: the one wanted, or with the first number behind it that is free."""
+    name, count = wanted, 1
+    while name in taken:
+        name, count = f"{wanted}_{count}", count + 1
+    return name
