@@ -54,8 +54,9 @@ def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
 def _judged(before: Graph, after: Graph) -> list[Part]:
     """Return outputs that nothing decides, and of the others the parts that both graphs have."""
     left = after.tensors()
-    found = {part.tensor: part for part in parts(before) if part.decided and part.tensor in left}
-    decided = {part.output for part in parts(before) if part.decided}
+    behind = [part for part in parts(before) if part.decided]
+    found = {part.tensor: part for part in behind if part.tensor in left}
+    decided = {part.output for part in behind}
     plain = [Part(t.name, t.name, "") for t in before.outputs if t.name not in decided]
     return [*plain, *found.values()]
 

@@ -42,12 +42,13 @@ class Part:
     decided: str = ""
 
 
-def parts(graph: Graph, *, behind: bool = False) -> tuple[Part, ...]:
+def parts(graph: Graph, *, behind: bool = False, axes: Axes | None = None) -> tuple[Part, ...]:
     """Return the parts of every output, in order; an output that is computed by no node is its own part.
 
     ``behind``: take what is computed behind decisions too, for when the decisions themselves are held as they were.
+    ``axes`` of the graph, where they are known already.
     """
-    walk, axes = _Walk(graph, behind), Axes(graph)
+    walk, axes = _Walk(graph, behind), axes or Axes(graph)
     found = []
     for output in graph.outputs:
         for tensor in list(dict.fromkeys(walk.sources(output))) or [output]:

@@ -28,7 +28,7 @@ class Reading:
 def readings(graph: Graph) -> dict[str, Reading]:
     """Say of every output how it is read, by its name."""
     axes, of = Axes(graph), dict[str, list[Part]]()
-    for part in parts(graph):
+    for part in parts(graph, axes=axes):
         of.setdefault(part.output, []).append(part)
     return {t.name: Reading(axes.classes(t), _zero(t), tuple(of[t.name]), of[t.name][0].decided) for t in graph.outputs}
 
