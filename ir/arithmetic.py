@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 
+from .attributes import RANDOM
 from .handles import Array
 
 _SMALL = 1024  # entries of a list that may say something of shapes
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 
 
 def store_lists(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -51,7 +51,7 @@ def _run(
 ) -> dict[str, Array]:
     """Return a node's outputs; nothing where they are large, drawn at random or beyond the evaluator."""
     sizes = [prod(shapes[name]) for name in node.output if name in shapes]
-    if node.domain or node.op_type in _RANDOM or max(sizes, default=0) > _SMALL:
+    if node.domain or node.op_type in RANDOM or max(sizes, default=0) > _SMALL:
         return {}
     if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
         return {}

@@ -7,6 +7,11 @@ import onnx
 import onnx.defs
 import onnx.helper
 
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+"""Operators whose outputs are drawn at random."""
+
 
 @cache
 def defaults(op: str, opset: int, domain: str) -> dict[str, Any]:

@@ -66,8 +66,9 @@ def report(
 
 def _stored(counted: Graph, written: Graph) -> Cost:
     """Count MACs where all shapes are known, and parameters and bytes in the file."""
-    parameters = total(cost(written)).parameters
-    return replace(total(cost(counted)), parameters=parameters, bytes=written.written_bytes())
+    known = total(cost(counted))
+    parameters = known.parameters if written is counted else total(cost(written)).parameters
+    return replace(known, parameters=parameters, bytes=written.written_bytes())
 
 
 def timed(original: Graph, graph: Graph, settings: Settings, samples: evaluation.Samples) -> Latency:

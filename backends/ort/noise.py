@@ -8,9 +8,8 @@ from collections.abc import Iterable
 import onnx
 import onnx.helper
 
-RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
+from ...ir.attributes import RANDOM
+
 _SEEDS = 2**20
 
 

@@ -6,12 +6,12 @@ from math import prod
 import numpy as np
 import onnx.helper
 
+from ...ir.attributes import RANDOM
 from ...ir.errors import InvalidModelError
 from ...ir.graph import Dim, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import symbolic
 
-_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _STORED_FORMAT = {"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"}
 CAP = 2**20
 """Bytes that values may take, one and all together, which take more than twice the room of what they are made of."""
@@ -94,7 +94,7 @@ def _foldable(graph: Graph) -> list[Node]:
     known: set[Tensor] = set()
     found = []
     for node in graph.nodes:
-        if node.domain or node.has_subgraphs or node.op in _RANDOM or node.op in _STORED_FORMAT or _widens(node):
+        if node.domain or node.has_subgraphs or node.op in RANDOM or node.op in _STORED_FORMAT or _widens(node):
             continue
         if not node.outputs or any(graph.is_output(tensor) for tensor in node.outputs):
             continue
