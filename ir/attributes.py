@@ -11,6 +11,8 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
 """Operators whose outputs are drawn at random."""
+LOOPS = frozenset({"Loop", "Scan"})
+"""Operators whose time and memory no shape tells."""
 
 
 @cache

@@ -1,8 +1,24 @@
 """Parts of a model proto that a graph neither edits nor keeps: metadata, and the interface as it was declared."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import onnx
+
+
+def bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield the subgraphs of a graph, and theirs."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield attribute.g
+                yield from bodies(attribute.g)
+
+
+def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph and of its subgraphs."""
+    for scope in (graph, *bodies(graph)):
+        yield from scope.node
 
 
 def declare(written: Any, declared: Any) -> None:

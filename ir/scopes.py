@@ -7,6 +7,8 @@ from collections.abc import Container, Iterator
 import onnx
 import onnx_graphsurgeon as gs
 
+from .protos import bodies
+
 
 def copied(graph: gs.Graph) -> gs.Graph:
     """Copy a graph; a constant that several scopes read stays one."""
@@ -35,7 +37,7 @@ def shared_names(graph: gs.Graph) -> set[str]:
 def hoist(model: onnx.GraphProto, shared: Container[str]) -> None:
     """Move what is ``shared`` from the subgraphs of a written model to its outermost graph."""
     outer = {tensor.name for tensor in model.initializer}
-    for body in _bodies(model):
+    for body in bodies(model):
         inner = list(body.initializer)
         for tensor in inner:
             if tensor.name in shared and tensor.name not in outer:
@@ -48,11 +50,3 @@ def hoist(model: onnx.GraphProto, shared: Container[str]) -> None:
 def _scopes(graph: gs.Graph) -> Iterator[gs.Graph]:
     yield graph
     yield from graph.subgraphs(recursive=True)
-
-
-def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield attribute.g
-                yield from _bodies(attribute.g)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..ir.attributes import LOOPS
 from ..ir.budget import check_budget
 from ..ir.cost import unknown_layers
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
@@ -23,7 +24,6 @@ InputShapes = Mapping[str, Sequence[int]] | Sequence[str]
 _TEXT = re.compile(r"(?P<name>.+):(?P<dims>-?\d+(?:,-?\d+)*)")
 _EXAMPLE = 224
 _BATCH = 16  # samples a run takes at most times, where the model leaves that open
-_LOOPS = ("Loop", "Scan")
 _SECONDS = 10.0  # that one sample may take
 _FEW = 3
 _NAMED = 4
@@ -161,5 +161,5 @@ def _runs(graph: Graph, session: Session) -> bool:
 
 def _check_loops(graph: Graph, runner: Runner) -> None:
     """Raise BudgetError where a model with loops, whose time no shape tells, does not end in time."""
-    if any(node.op in _LOOPS for node in graph.every_node()):
+    if any(node.op in LOOPS for node in graph.every_node()):
         _runs(graph, runner.session(graph))

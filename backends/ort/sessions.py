@@ -10,9 +10,11 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
+from ...ir.attributes import LOOPS
 from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph, Tensor
+from ...ir.protos import every_node
 from ...ir.runner import Session
 from ...ir.timing import FEWEST, Latency
 from .environment import severity
@@ -122,7 +124,9 @@ class OrtRunner:
         if large:
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
             options.add_external_initializers(list(large), values)
-        seed(model.graph.node)
+        # The arena of onnxruntime ends the process where a loop fills the memory that may be used.
+        options.enable_cpu_mem_arena = not any(node.op_type in LOOPS for node in every_node(model.graph))
+        seed(model.graph)
         try:
             data = model.SerializeToString()
             return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]))

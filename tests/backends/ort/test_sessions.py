@@ -13,6 +13,7 @@ from optimise_onnx.backends.ort.profiler import by_node, events
 from optimise_onnx.backends.ort.sessions import OPTIMISED, without_large
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.graph import Graph
+from tests.passes.cleanup.support import build
 
 
 @pytest.fixture
@@ -74,3 +75,19 @@ def test_a_comparison_loads_models_again_and_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(OrtRunner, "session", lambda *given: loaded.append(given[1]) or load(*given))
     found = OrtRunner(1).compare([model, model], [{"x": np.zeros((1, 3, 8, 8), np.float32)}] * 2, 0)
     assert len(loaded) == 12 and found.loads == (1,) * 6 and found.shares.shape == (6,)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_loop_takes_memory_as_it_goes(inside: bool) -> None:
+    """Where memory is bounded, an arena, which doubles, may end the process; without one the run is refused."""
+    loop = "y = Loop (trips, yes, x) <body = b (int64 i, bool c, float[N, 4] v) => (bool d, float[N, 4] w) {BODY}>"
+    body = "d = Identity(c) w = Tanh(v)"
+    branch = "then_branch = t () => (float[N, 4] z) {z = Identity(x)}, else_branch = e () => (float[N, 4] y) {LOOP}"
+    text = f"y = If (no) <{branch}>" if inside else "LOOP"
+    head = "(float[N, 4] x) => (float[N, 4] y) <int64 trips = {3}, bool yes = {1}, bool no = {0}> {"
+    looped = build(head + text.replace("LOOP", loop).replace("BODY", body) + "}")
+    plain = build("(float[N, 4] x) => (float[N, 4] y) {y = Tanh(x)}")
+    sessions = [OrtRunner(1).session(graph) for graph in (looped, plain)]
+    assert [session.inner.get_session_options().enable_cpu_mem_arena for session in sessions] == [False, True]
+    x = np.ones((1, 4), np.float32)
+    assert np.allclose(sessions[0].run({"x": x})["y"], np.tanh(np.tanh(np.tanh(x))), atol=1e-6)
