@@ -89,9 +89,7 @@ class Settings(Running):
 
     target: Target
     recipe: str | None = option(None, "Follow a paper's procedure, as `recipes` lists them.", metavar="NAME")
-    criterion: str | None = option(
-        None, "How channels are ranked: obs with data and magnitude without.", metavar="NAME"
-    )
+    criterion: str | None = option(None, "How channels are ranked: obs with data and flow without.", metavar="NAME")
     keep_nodes: Sequence[str] = option(
         (),
         "Keep all channels of these nodes or tensors (repeatable).",

@@ -13,6 +13,7 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
+from ..analysis.channels.writers import strengths
 from ..analysis.statistics.activations import Activations
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge, judge
@@ -61,6 +62,11 @@ class Study:
         return self.view.channels
 
     @cached_property
+    def strengths(self) -> Array:
+        """The mean square of every class that weights alone tell, (classes,)."""
+        return strengths(self.graph, self.channels, self.view.layers, self.weights)
+
+    @cached_property
     def samples(self) -> Calibration:
         """Samples to take statistics from. Raises UsageError without calibration data."""
         if self.context.calibration is None:
@@ -104,6 +110,11 @@ class Evidence:
         study = self.study
         moments = study.moments if COVARIANCE in self.needs else {}
         return readers(study.graph, study.channels, self.group, study.view.layers, moments, study.weights)
+
+    @property
+    def strengths(self) -> Array:
+        """The mean square of every class of the graph that weights alone tell, (classes,); see ``Group.cells``."""
+        return self.study.strengths
 
     @property
     def samples(self) -> Calibration:

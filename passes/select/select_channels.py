@@ -19,7 +19,7 @@ from .criteria import CRITERIA
 from .criterion import Criterion, fault
 from .evidence import MEASURED, NEEDS, PROVIDED, Evidence, Study
 
-_WITHOUT_DATA = "magnitude"
+_WITHOUT_DATA = "flow"
 
 
 @dataclass(frozen=True)

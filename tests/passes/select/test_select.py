@@ -115,10 +115,10 @@ def test_a_share_decides_widths(keep: float, width: int, lost: int) -> None:
     assert shared.plan.decision.widths == {"conv_0_out": lost}
 
 
-def test_without_data_magnitude_takes_over() -> None:
+def test_without_data_flow_takes_over() -> None:
     shared = digits.context(0)
     digits.run("select-channels", shared)
-    assert shared.plan.ranking is not None and shared.plan.ranking.criterion == "magnitude"
+    assert shared.plan.ranking is not None and shared.plan.ranking.criterion == "flow"
     outcome = apply(SelectChannels(keep_nodes="/2/"), digits.network(), shared)
     assert any("kept as asked" in note for note in outcome.notes)
 

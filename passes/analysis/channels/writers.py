@@ -1,0 +1,31 @@
+"""The layers that write a group's channels: how strong its units are as far as weights alone tell."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ....ir.graph import Array, Graph
+from ..layers.linear import Linear, stored_weight
+from .groups import Channels
+from .labels import rows
+
+
+def strengths(graph: Graph, channels: Channels, layers: Mapping[str, Linear], weights: dict[str, Array]) -> Array:
+    """Return the mean square of every class where what is behind its layers has mean square 1 and no correlation.
+
+    (classes,): squared norms of the weights that write it, summed over the layers that do; 1 where no layer does.
+    ``weights`` keeps the layers' matrices by node name.
+    """
+    total = np.zeros(channels.context.registry_size())
+    written = np.zeros(len(total), bool)
+    for name, layer in layers.items():
+        labels = channels.context.labels.get(layer.output)
+        if labels is None:
+            continue
+        if name not in weights:
+            weights[name] = layer.matrix(stored_weight(graph, graph.node(name), layer))
+        squares = (weights[name] ** 2).sum(1).ravel()
+        atoms = np.broadcast_to(rows(labels)[0], squares.shape)
+        total += np.bincount(atoms, squares, len(total))
+        written[atoms] = True
+    return np.where(written, total, 1.0)
