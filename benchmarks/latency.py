@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from light_networks import drawn
-from networks import cifar, outputs
+from networks import cifar, fit, outputs
 
 import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
@@ -34,6 +34,7 @@ class Bench:
 
     def __init__(self, name: str, shared: Path, threads: int) -> None:
         self.name, self.threads, self.shared = name, threads, shared
+        self.fitted: dict[str, int] = {}
         if name == "resnet50":
             self.graph: Graph = drawn(name)
             rng = np.random.default_rng(1)
@@ -41,6 +42,7 @@ class Bench:
         else:
             self.graph = optimise_onnx.load(shared / "models" / f"{name}_cifar10.onnx")
             self.images = cifar()[0](shared)[0]["input"]
+            self.fitted = fit()
         self.input = self.graph.inputs[0].name
 
     def arm(self, title: str, target: str, **options: object) -> float:
@@ -49,7 +51,7 @@ class Bench:
         try:
             data = {self.input: self.images}
             found = optimise_onnx.compress(
-                self.graph, target=target, data=data, threads=self.threads, guard=False, **options
+                self.graph, target=target, data=data, threads=self.threads, guard=False, **self.fitted, **options
             )
         except TargetNotMetError as error:
             print(f"| {title} | `{target}` | {error} |", flush=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from networks import cifar, outputs
+from networks import cifar, fit, outputs
 
 import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
@@ -30,7 +30,14 @@ def main() -> None:
     for name in RECIPES:
         start = time.process_time()
         found = optimise_onnx.compress(
-            original, target=target, data=calibration[0], recipe=name, align=1, guard=False, allow_partial=True
+            original,
+            target=target,
+            data=calibration[0],
+            recipe=name,
+            align=1,
+            guard=False,
+            allow_partial=True,
+            **fit(),
         )
         spent = time.process_time() - start
         after = (outputs(OrtRunner().session(optimise_onnx.load(found.model)), feeds).argmax(1) == labels).mean() * 100
