@@ -7,13 +7,13 @@ import numpy as np
 from ....ir.graph import Array, Graph
 from ..layers.linear import Linear, stored_weight
 from .groups import Channels
-from .labels import rows
 
 
 def strengths(graph: Graph, channels: Channels, layers: Mapping[str, Linear], weights: dict[str, Array]) -> Array:
     """Return the mean square of every class where what is behind its layers has mean square 1 and no correlation.
 
-    (classes,): squared norms of the weights that write it, summed over the layers that do; 1 where no layer does.
+    (classes,): squared norms of the weights that write it, the mean over a layer's outputs of this class, summed over
+    layers; 1 where no layer writes it.
     ``weights`` keeps the layers' matrices by node name.
     """
     total = np.zeros(channels.context.registry_size())
@@ -25,7 +25,8 @@ def strengths(graph: Graph, channels: Channels, layers: Mapping[str, Linear], we
         if name not in weights:
             weights[name] = layer.matrix(stored_weight(graph, graph.node(name), layer))
         squares = (weights[name] ** 2).sum(1).ravel()
-        atoms = np.broadcast_to(rows(labels)[0], squares.shape)
-        total += np.bincount(atoms, squares, len(total))
-        written[atoms] = True
+        atoms, values = np.broadcast_arrays(np.moveaxis(labels.atoms, layer.features, -1), squares)
+        entries = np.bincount(atoms.ravel(), minlength=len(total))
+        total += np.bincount(atoms.ravel(), values.ravel(), len(total)) / np.maximum(entries, 1)
+        written |= entries > 0
     return np.where(written, total, 1.0)

@@ -41,6 +41,13 @@ class Linear:
         """How many positions of an input channel one output reads."""
         return int(np.prod(self.geometry.kernel)) if self.geometry is not None else 1
 
+    @property
+    def features(self) -> int:
+        """The axis of input and output that the layer mixes: that of channels."""
+        if self.geometry is not None:
+            return 1
+        return -2 if self.columns else -1
+
     def positions(self, sizes: Sequence[int]) -> int:
         """How many output positions an input of these spatial sizes gives; 1 for a product."""
         return self.geometry.positions(sizes) if self.geometry is not None else 1

@@ -44,3 +44,11 @@ def test_the_strength_of_all_writers_counts(factor: float, place: int) -> None:
     convolutions = [node.name for node in network({}).nodes if node.op == "Conv"][:2]
     assert order(network(dict.fromkeys(convolutions, factor)))[place] == 2
     assert order(network({convolutions[0]: 1e3, convolutions[1]: 1e-3}))[3] == 2  # a sum is as strong as its strongest
+
+
+def test_channels_on_another_axis_than_the_layers_outputs() -> None:
+    """A product over the last axis, while channels lie on the second and are read there."""
+    b = Builder("mixed")
+    x = b.conv(b.input("x", ["N", 3, 4, 6]), 5)
+    graph = graph_of(b.model(b.conv(b.node("MatMul", [x, b.weight([6, 1])]), 2, k=1)))
+    assert sorted(order(graph)) == list(range(5))
