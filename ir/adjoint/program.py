@@ -1,0 +1,90 @@
+"""A graph put together with losses and gradients, to be run as one: weights are inputs, so that a step changes nothing.
+
+program = Program(graph, shapes, ["conv.weight"])
+slopes = {"logits": program.sheet.add("Sub", "logits", program.input("wanted", (8, 10)))}
+session = runner.session(program.graph(program.backward(slopes)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.helper
+import onnx.version_converter
+
+from ..errors import UnsupportedOpError
+from ..graph import Graph
+from ..shapes import Shape
+from .backward import backward
+from .sheet import OPSET, Sheet
+
+
+class Program:
+    """A graph, at the shapes of one size of batch, to which nodes are added on ``sheet``.
+
+    ``weights`` name constants that become inputs. Raises UnsupportedOpError where the graph's operator set is below
+    18 and cannot be raised.
+    """
+
+    def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
+        self._graph = raised(graph)
+        self._shapes = dict(shapes)
+        model = self._graph.to_model()
+        taken = {name for node in model.graph.node for name in (*node.input, *node.output, node.name)}
+        self.sheet = Sheet(taken | {value.name for value in model.graph.input})
+        self.weights = tuple(weights)
+        self._model = model
+        self._expose()
+
+    def _expose(self) -> None:
+        chosen = set(self.weights)
+        stored = {tensor.name: tensor for tensor in self._model.graph.initializer}
+        kept = [tensor for name, tensor in stored.items() if name not in chosen]
+        del self._model.graph.initializer[:]
+        self._model.graph.initializer.extend(kept)
+        for name in self.weights:
+            value = onnx.helper.make_tensor_value_info(name, stored[name].data_type, stored[name].dims)
+            self._model.graph.input.append(value)
+            self._shapes[name] = tuple(stored[name].dims)
+
+    def input(self, like: str, shape: Shape, dtype: Any = np.float32) -> str:
+        """Add an input."""
+        name = self.sheet.name(like)
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        self._model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def backward(self, slopes: Mapping[str, str], wanted: Collection[str] | None = None) -> dict[str, str]:
+        """Name the slopes at ``wanted`` tensors, the weights by default; see :func:`.backward.backward`."""
+        names = self.weights if wanted is None else wanted
+        return backward(self._graph, self._shapes, self.sheet, slopes, names)
+
+    def graph(self, outputs: Mapping[str, str]) -> Graph:
+        """Return the whole with the tensors in ``outputs`` as outputs, ``outputs[key]`` under the name ``key``."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        model.graph.node.extend(self.sheet.nodes)
+        model.graph.initializer.extend(self.sheet.constants)
+        del model.graph.output[:]
+        for key, name in outputs.items():
+            model.graph.node.append(onnx.helper.make_node("Identity", [name], [key], self.sheet.name("give")))
+            value = onnx.helper.make_empty_tensor_value_info(key)
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            model.graph.output.append(value)
+        found = Graph.of(model)
+        found.clean()
+        return found
+
+
+def raised(graph: Graph) -> Graph:
+    """Return the graph in an operator set that rules and sheets are written in. Raises UnsupportedOpError."""
+    if graph.opset >= OPSET:
+        return graph
+    try:
+        return Graph.of(onnx.version_converter.convert_version(graph.to_model(), OPSET))
+    except (RuntimeError, onnx.version_converter.ConvertError) as error:
+        why = str(error).splitlines()[0]
+        raise UnsupportedOpError(f"the model cannot be written in operator set {OPSET}", why=why) from error

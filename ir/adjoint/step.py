@@ -1,0 +1,97 @@
+"""What a rule sees: one node, the shapes around it, and the slopes at its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedOpError
+from ..graph import Array, Node
+from ..shapes import Shape
+from .sheet import Sheet
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node to go back through. ``slopes`` name the slope at each output, None where nothing depends on it."""
+
+    node: Node
+    opset: int
+    sheet: Sheet
+    shapes: Mapping[str, Shape]
+    slopes: Sequence[str | None]
+    wanted: frozenset[int]
+
+    @property
+    def slope(self) -> str:
+        """The slope at the first output."""
+        assert self.slopes[0] is not None
+        return self.slopes[0]
+
+    def x(self, index: int = 0) -> str:
+        """Name an input."""
+        return self.node.inputs[index].name
+
+    def y(self) -> str:
+        """Name the first output."""
+        return self.node.outputs[0].name
+
+    def has(self, index: int) -> bool:
+        """Whether an input is given."""
+        return index < len(self.node.inputs) and bool(self.node.inputs[index].name)
+
+    def shape(self, index: int = 0) -> Shape:
+        """Return the shape of an input."""
+        return self._known(self.x(index))
+
+    def shape_out(self, index: int = 0) -> Shape:
+        """Return the shape of an output."""
+        return self._known(self.node.outputs[index].name)
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, or what the operator takes without."""
+        return self.node.attribute(name, self.opset, default)
+
+    def stored(self, index: int) -> Array | None:
+        """Return the value of an input that is a constant."""
+        return self.node.inputs[index].array if self.has(index) and self.node.inputs[index].is_constant else None
+
+    def fitted(self, slope: str, index: int, shape: Shape | None = None) -> str:
+        """Sum a slope of ``shape``, that of the output by default, over the axes along which an input was repeated."""
+        return summed(self.sheet, slope, self.shape_out() if shape is None else shape, self.shape(index))
+
+    def refuse(self, why: str) -> UnsupportedOpError:
+        """Say why there is no gradient through this node."""
+        return UnsupportedOpError(
+            "there is no gradient through a node", node_name=self.node.name, op_type=self.node.qualified, why=why
+        )
+
+    def _known(self, name: str) -> Shape:
+        if name not in self.shapes:
+            raise self.refuse(f"the shape of '{name}' is not known")
+        return self.shapes[name]
+
+
+Rule = Callable[[Step], Mapping[int, str]]
+"""Returns the slope at every input in ``wanted``; it may return more."""
+
+
+def summed(sheet: Sheet, slope: str, shape: Shape, wanted: Shape) -> str:
+    """Sum a tensor of ``shape`` over what broadcasting has repeated, so that it has the shape ``wanted``."""
+    extra = len(shape) - len(wanted)
+    axes = [*range(extra), *(extra + place for place, size in enumerate(wanted) if size == 1 != shape[extra + place])]
+    found = sheet.sum(slope, axes, keep=True) if axes else slope
+    return sheet.reshape(found, wanted) if extra else found
+
+
+def repeated(sheet: Sheet, x: str, shape: Shape) -> str:
+    """Repeat a tensor along the axes of size 1 until it has a shape."""
+    return sheet.add("Expand", x, sheet.ints(shape))
+
+
+def positions(shape: Shape) -> int:
+    """Count the entries of a tensor."""
+    return int(np.prod(shape, dtype=np.int64))
