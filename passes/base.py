@@ -43,6 +43,10 @@ class Outcome:
     inner: tuple[Record, ...] = ()
 
 
+def _silent(_text: str, _share: float) -> None:
+    """Say nothing; a function, so that contexts pickle."""
+
+
 @dataclass
 class Context:
     """What passes share during one pipeline run.
@@ -59,7 +63,7 @@ class Context:
     seed: int = 0
     verify: bool = True
     plan: Plan = field(default_factory=Plan)
-    progress: Callable[[str, float], None] = lambda _text, _share: None
+    progress: Callable[[str, float], None] = _silent
     cache: Cache | None = None
     devices: Callable[[str], Device] | None = None
     given: Graph | None = None
