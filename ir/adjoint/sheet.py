@@ -64,8 +64,9 @@ class Sheet:
         return self.add("Transpose", x, perm=list(perm))
 
     def sum(self, x: str, axes: Iterable[int], *, keep: bool = False) -> str:
-        """Sum over some axes."""
-        return self.add("ReduceSum", x, self.ints(axes), keepdims=int(keep))
+        """Sum over some axes; over none, that is the tensor itself."""
+        places = list(axes)
+        return self.add("ReduceSum", x, self.ints(places), keepdims=int(keep)) if places else x
 
     def mean(self, x: str, axes: Iterable[int]) -> str:
         """Mean over some axes, which stay with size 1."""
