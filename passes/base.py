@@ -43,8 +43,8 @@ class Outcome:
     inner: tuple[Record, ...] = ()
 
 
-def _silent(_text: str, _share: float) -> None:
-    """Say nothing; a function, so that contexts pickle."""
+def silent(_text: str, _share: float) -> None:
+    """Show no progress; a function, so that contexts pickle."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Context:
     seed: int = 0
     verify: bool = True
     plan: Plan = field(default_factory=Plan)
-    progress: Callable[[str, float], None] = _silent
+    progress: Callable[[str, float], None] = silent
     cache: Cache | None = None
     devices: Callable[[str], Device] | None = None
     given: Graph | None = None

@@ -15,6 +15,7 @@ from .decompose.decompose import Decompose
 from .decompose.offer import OfferForms
 from .reconstruct.fold_channels import FoldChannels
 from .reconstruct.reconstruct import Reconstruct
+from .reconstruct.require_gradients import RequireGradients
 from .reconstruct.tune import Tune
 from .search.meet_target import MeetTarget
 from .select.remove_channels import RemoveChannels
@@ -28,6 +29,7 @@ PASSES: dict[str, type[Pass]] = {
     "remove-dead-channels": RemoveDeadChannels,
     "merge-duplicate-channels": MergeDuplicateChannels,
     "require-rules": RequireRules,
+    "require-gradients": RequireGradients,
     "sample-inputs": SampleInputs,
     "select-channels": SelectChannels,
     "offer-forms": OfferForms,

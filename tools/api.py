@@ -17,6 +17,7 @@ from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
 from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
+from ..passes.base import silent
 from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
 from ..passes.observers import Record
@@ -24,7 +25,7 @@ from . import evaluation
 from .agreement import check_finite
 from .analysis import Analysis
 from .blame import blamed
-from .compression import Executed, Progress, execute, silent
+from .compression import Executed, Progress, execute
 from .measure import Metric, accuracy
 from .outcome import missed, report
 from .recipes import pipeline

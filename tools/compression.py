@@ -11,7 +11,7 @@ from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from ..ir.verify import verify
-from ..passes.base import Context
+from ..passes.base import Context, silent
 from ..passes.cache import Cache, DiskCache, MemoryCache
 from ..passes.checkpoint import Checkpoint, given_facts, run_key
 from ..passes.manager import PassManager
@@ -20,13 +20,10 @@ from ..passes.pipelines import FIRST
 from ..passes.plan import Plan
 from ..passes.provenance import annotate, noted
 from .devices import device_of
+from .gradients import differentiator
 from .settings import Running
 
 Progress = Callable[[str, float], None]
-
-
-def silent(_text: str, _share: float) -> None:
-    """Show no progress."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def execute(
     first, rest = manager.split(FIRST)
     records = first.run(graph, context)
     context.original = start = graph.copy() if records else baseline(original, runner)
-    context.devices = _Devices(running, start)
+    context.devices, context.differentiator = _Devices(running, start), differentiator(running)
     key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
     records += rest.run(graph, context, kept, proven=original if verify_each else None)

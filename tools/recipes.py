@@ -9,17 +9,19 @@ from typing import Any
 from ..ir.errors import UsageError
 from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
+from ..passes.reconstruct.tune import NONE
 from ..passes.search.meet_target import MeetTarget
 from ..passes.syntax import join, parse
 from .settings import Settings
 
 DEFAULT = "least-squares"
-_STANDS_IN = "The paper trains in the end; reconstruct stands in for that."
+_STANDS_IN = "The paper trains in the end; reconstruct stands in for that, and --tune."
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it.
+    """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it. Tuning ends
+    every one, where it is asked for.
 
     ``paper`` is where the procedure comes from, and ``differs`` what is ours, and why.
     """
@@ -34,7 +36,7 @@ class Recipe:
     def pipeline(self) -> str:
         """All of it as one pipeline."""
         first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
-        return f"{first},require-rules,{join([MeetTarget(self.propose, self.finish)])}"
+        return f"{first},require-rules,require-gradients,{join([MeetTarget(self.propose, self.finish)])},tune"
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -124,6 +126,8 @@ def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[P
 def _wanted(name: str, told: Mapping[str, Any], fixed: bool) -> bool:
     if name == "require-rules":
         return bool(told.get("strict"))
+    if name in ("require-gradients", "tune"):
+        return bool(told.get("weights", NONE) != NONE)
     if not fixed and name in ("sample-inputs", "drop-samplers"):
         return bool(told.get("sampler"))
     if not fixed and name in ("offer-forms", "decompose"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .sizing import InputShapes
 
 AUTO = "auto"
+ONNXRUNTIME, TORCH = "onnxruntime", "torch"
 Kind = TypeVar("Kind", bound="Running")
 
 
@@ -45,6 +46,9 @@ class Running:
         metavar="NAME:D0,D1,...",
         several=True,
     )
+    tune_on: str = option(
+        ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
+    )
     provenance: bool = option(True, "Note at every node of the result which channels of the original are left.")
 
     @classmethod
@@ -66,6 +70,8 @@ class Running:
         from ..backends.devices import DEVICES, LOCAL
         from ..backends.latency.command import Command
 
+        if self.tune_on not in (ONNXRUNTIME, TORCH):
+            raise UsageError(f"'{self.tune_on}' computes no gradients", hint=f"{ONNXRUNTIME} or {TORCH}")
         DEVICES.find(self.device.partition(":")[0])
         if self.latency_command is not None:
             Command(self.latency_command)
@@ -108,6 +114,13 @@ class Settings(Running):
     forms: Sequence[str] = option(
         (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True
     )
+    tune: str = option(
+        "none", "After all, tune weights by gradients on the samples: none, scales, or full.", metavar="NAME"
+    )
+    tune_budget: str | None = option(None, "How long to tune: 640steps, or 5min.", metavar="N")
+    augment: Sequence[str] = option(
+        (), "Change images while tuning: flip, or crop4 for up to 4 pixels (repeatable).", metavar="NAME", several=True
+    )
     max_ratio: float | None = option(None, "Remove at most this share of a group.", metavar="R", least=0)
     align: int = option(
         0, "Keep widths multiples of N, or of what makes convolutions faster here.", metavar=f"N|{AUTO}", least=0
@@ -131,8 +144,17 @@ class Settings(Running):
         if self.max_ratio is not None and not self.max_ratio <= 1:
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
         from ..passes.decompose.families import chosen
+        from ..passes.reconstruct.tune import NONE, Tune
 
         chosen(self.forms)
+        if self.tune != NONE:
+            Tune(**{name: value for name, value in self._tuning().items() if value}).check()
+        elif self.tune_budget or self.augment:
+            raise UsageError("tune_budget and augment say how weights are tuned", hint="give tune=full too")
+
+    def _tuning(self) -> dict[str, Any]:
+        """Return the options of the pass that tunes."""
+        return {"weights": self.tune, "budget": self.tune_budget, "augment": tuple(self.augment)}
 
     def asked(self) -> dict[str, Any]:
         """Return what passes are told, by the names of their options; what is left to a pass is left out."""
@@ -143,6 +165,7 @@ class Settings(Running):
             "keep_types": "|".join(self.keep_types),
             "forms": tuple(self.forms),
             "only_faster": self.target.quantity == LATENCY and self.here,
+            **self._tuning(),
         }
         return {name: value for name, value in told.items() if value not in (None, "", ())}
 

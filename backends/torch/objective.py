@@ -63,6 +63,10 @@ class TorchObjective:
         form = [places.shape[axis] if place == axis else size for place, size in enumerate(value.shape)]
         return torch.take_along_dim(value, places.expand(form), axis)
 
+    def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the graph's weights, which are those being moved."""
+        return dict(weights)
+
     def array(self, values: Any) -> Array:
         """Return weights as numpy has them."""
         found: Array = values.detach().cpu().numpy()

@@ -1,7 +1,7 @@
 """``tune``: gradient descent on all weights, towards the original's outputs and inner tensors, without labels.
 
 After least squares, which solves one layer at a time, this is what is left to gain. Samples that neither it nor the
-solves have seen decide how far it goes, and whether any of it is kept.
+solves have seen decide whether it is kept, and how much of it.
 
 References: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", arXiv 1503.02531; Romero et al.,
 "FitNets", ICLR 2015 (inner tensors as targets); Zhang et al., "mixup", ICLR 2018.
@@ -9,21 +9,27 @@ References: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 import numpy as np
 
+from ...ir.errors import UsageError
 from ...ir.feeds import Calibration, Feeds, batch_size
 from ...ir.graph import Graph
+from ...ir.memory import afford
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
-from .tuning.batches import Augment, Batches
+from .tuning.batches import Batches, augmentation
 from .tuning.onnx_objective import OnnxObjective
 from .tuning.optimiser import Optimiser
-from .tuning.search import Schedule, search, written
-from .tuning.task import Task, task
+from .tuning.scales import Scales
+from .tuning.search import Schedule, budget, search, written
+from .tuning.task import Objective, Task, task
 
+NONE, FULL, SCALES = "none", "full", "scales"
 _JUDGED = 128
 _CHECKS = 8
 _MEASURED = 256
@@ -31,51 +37,74 @@ _MEASURED = 256
 
 @dataclass(frozen=True)
 class Tune:
-    """Take ``steps`` of ``batch`` samples, or as many as ``seconds`` allow where that is not 0.
+    """Tune all ``weights`` (``full``), or one factor for every row of them, and vectors (``scales``).
 
-    ``rate``: root of the mean square that a step changes a matrix by, ``own`` of biases and depthwise kernels.
-    ``features``: how much the relative squared error of inner tensors counts beside that of the outputs. ``average``:
-    see :class:`.tuning.search.Schedule`. ``flip``, ``crop`` and ``mixed`` change samples, see
-    :class:`.tuning.batches.Augment`.
+    ``budget``: how long, in steps of ``batch`` samples or in time, such as 5min; with time, the result depends on the
+    machine. ``rate``: root of the mean square that a step changes a matrix by; ``own``: of biases and depthwise
+    kernels; both rise, then fall to nothing. ``features``: how much the relative squared error of inner tensors counts
+    beside that of the outputs. ``mixed``: samples are mixed by weights from a Beta distribution of this parameter, 0
+    for none. ``augment``: ``flip`` mirrors images, ``crop4`` moves them by up to 4 pixels.
     """
 
-    steps: int = 640
-    seconds: float = 0.0
+    weights: str = FULL
+    budget: str = "640steps"
     batch: int = 64
-    rate: float = 1e-4
+    rate: float = 4e-4
     own: float = 3e-4
-    features: float = 50.0
-    average: float = 0.98
-    flip: bool = False
-    crop: int = 0
+    features: float = 10.0
     mixed: float = 0.4
+    average: float = 0.98
+    augment: tuple[str, ...] = ()
     name: ClassVar[str] = "tune"
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     preserves: ClassVar[frozenset[str]] = frozenset({"reference", "written"})
 
+    def check(self) -> None:
+        """Raise UsageError for a wrong option."""
+        if self.weights not in (FULL, SCALES):
+            raise UsageError(f"tune knows no weights '{self.weights}'", hint=f"{FULL} or {SCALES}")
+        if min(self.rate, self.own, self.features, self.mixed) < 0 or self.batch < 1 or not 0 <= self.average < 1:
+            raise UsageError(
+                "rates, features and mixed must not be negative, batch at least 1, average a share below 1"
+            )
+        budget(self.budget)
+        augmentation(self.augment, self.mixed)
+
     def run(self, graph: Graph, context: Context) -> Outcome:
-        """Write the weights that are nearest to the original on the samples apart. Raises UsageError."""
+        """Write the weights in the end, or the nearest to the original on the way; none if all are farther than before.
+
+        Raises UsageError, and UnsupportedOpError at a node without a gradient.
+        """
+        self.check()
         reference = context.plan.reference
         assert reference is not None  # the manager has checked what the pass needs
         if context.calibration is None:
-            return Outcome(False, ("no calibration data, so nothing to tune on",))
+            return Outcome(False, ("no calibration data, so nothing is tuned",))
+        if not context.plan.kept and not context.plan.formed:
+            return Outcome(False, ("nothing was removed, so nothing is tuned",))
         examiner = judge(reference.graph, context.judging(_JUDGED), context.runner)
-        first = best = examiner.of(graph)
+        before = examiner.of(graph)
+        found = []
+        for done, tried in self._candidates(graph, context):
+            context.progress("tuning", done)
+            found.append((examiner.of(tried), tried))
+        last, best = found[-1], min(found, key=lambda pair: pair[0])
+        error, chosen = last if last[0] < before else best
+        if not isfinite(error) or error >= before:
+            return Outcome(False, ("tuning brought nothing, so all is as it was",), {"error_before": before})
+        graph.become(chosen)
+        return Outcome(True, ("weights tuned",), {"error_before": before, "error_after": error})
+
+    def _candidates(self, graph: Graph, context: Context) -> Iterator[tuple[float, Graph]]:
         samples = _whole(context.fitting())
         asked = self._task(graph, context, samples)
-        objective = (context.differentiator or OnnxObjective)(asked, context.runner)
-        batches = Batches(samples, asked.batch, Augment(self.flip, self.crop, self.mixed), context.rng())
-        schedule = Schedule(self.steps, self.seconds, _CHECKS, self.average)
+        objective: Objective = (context.differentiator or OnnxObjective)(asked, context.runner)
+        if self.weights == SCALES:
+            objective = Scales(objective)
+        batches = Batches(samples, asked.batch, augmentation(self.augment, self.mixed), context.rng())
+        schedule = Schedule(*budget(self.budget), _CHECKS, self.average)
         for done, weights in search(objective, batches, Optimiser(self.rate, self.own), schedule):
-            context.progress("tuning", done)
-            tried = written(asked.graph, weights)
-            error = examiner.of(tried)
-            if error < best:
-                best = error
-                graph.become(tried)
-        better = best < first
-        note = f"{len(asked.weights)} weights tuned" if better else "tuning brought nothing: left as it was"
-        return Outcome(better, (note,), {"error_before": first, "error_after": best})
+            yield done, written(asked.graph, weights)
 
     def _task(self, graph: Graph, context: Context, samples: Feeds) -> Task:
         reference = context.plan.reference
@@ -86,5 +115,10 @@ class Tune:
 
 
 def _whole(samples: Calibration) -> Feeds:
-    pieces = list(samples.batches(_MEASURED))
+    """Hold all samples in memory, which random batches are drawn from. Raises BudgetError."""
+    pieces: list[Feeds] = []
+    for piece in samples.batches(_MEASURED):
+        pieces.append(piece)
+        held = sum(values.nbytes for part in pieces for values in part.values())
+        afford(2 * held, "tuning, which holds its samples in memory,")
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

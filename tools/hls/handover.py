@@ -27,8 +27,9 @@ from ...ir.errors import UsageError
 from ...ir.graph import Graph
 from ...ir.shapes import input_sizes
 from ...ir.verify import check_interface
+from ...passes.base import silent
 from .. import api
-from ..compression import Progress, silent
+from ..compression import Progress
 from ..sizing import InputShapes, sized
 from . import samples as sampling
 from .checks import Run, check_bits, check_lowered, measure, scores, trace

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ....ir.errors import UsageError
 from ....ir.feeds import Feeds
 from ....ir.graph import Array
 
@@ -22,6 +24,19 @@ class Augment:
     mixed: float = 0.0
 
 
+def augmentation(names: Sequence[str], mixed: float) -> Augment:
+    """Read ``flip`` and ``crop4``, 4 being any number of pixels. Raises UsageError."""
+    found = Augment(mixed=mixed)
+    for name in names:
+        if name == "flip":
+            found = replace(found, flip=True)
+        elif name.startswith("crop") and name[4:].isdecimal():
+            found = replace(found, crop=int(name[4:]))
+        else:
+            raise UsageError(f"no change of images is called '{name}'", hint="flip, or crop4 for up to 4 pixels")
+    return found
+
+
 class Batches:
     """Draws batches of ``size`` from samples in memory; every sample comes once before any comes again."""
 
@@ -33,7 +48,7 @@ class Batches:
         """Return the next batch."""
         chosen = self._next()
         batch = {name: self._changed(values[chosen]) for name, values in self._samples.items()}
-        if not self._augment.mixed:
+        if not self._augment.mixed or any(values.dtype.kind != "f" for values in batch.values()):
             return batch
         share = self._rng.beta(self._augment.mixed, self._augment.mixed, self._size).astype(np.float32)
         other = self._rng.permutation(self._size)
@@ -64,7 +79,5 @@ class Batches:
 
 
 def _mixed(values: Array, other: Array, share: Array) -> Array:
-    if values.dtype.kind != "f":
-        return values
     weight = share.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
     return np.asarray(weight * values + (1 - weight) * values[other])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ....ir.adjoint.program import Program
 from ....ir.feeds import Feeds
@@ -49,6 +50,10 @@ class OnnxObjective:
         given = {self._wanted[name]: values for name, values in wanted.items()}
         found = self._session.run({**feeds, **given, **weights})
         return float(found[_LOSS]), {name: found[slope] for name, slope in self._slopes.items()}
+
+    def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the graph's weights, which are those being moved."""
+        return dict(weights)
 
     def array(self, values: Array) -> Array:
         """Return weights as numpy has them, which they are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
 from time import monotonic
 
+from ....ir.errors import UsageError
 from ....ir.graph import Array, Graph
 from .batches import Batches
 from .optimiser import Optimiser
@@ -14,17 +16,30 @@ from .task import Objective
 
 _WARM_UP = 0.05
 _YOUNG = 10.0
+_BUDGET = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>steps|s|min|h)?")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def budget(text: str) -> tuple[float, float]:
+    """Read 640steps, or a time such as 5min: return how many steps and how many seconds, one of them infinite.
+
+    Raises UsageError.
+    """
+    match = _BUDGET.fullmatch(text.strip())
+    if match is None or not float(match["amount"]):
+        raise UsageError(f"'{text}' is no budget", hint="write 640steps, 90s, 5min or 1h")
+    amount, unit = float(match["amount"]), match["unit"] or "steps"
+    return (amount, inf) if unit == "steps" else (inf, amount * _SECONDS[unit])
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """``steps`` in all, of which every ``check`` a candidate; rates rise, then fall along a cosine.
+    """Until ``steps`` are taken or ``seconds`` gone, whichever comes first; ``checks`` candidates on the way.
 
-    ``seconds``: the schedule is gone through in this time instead, where it is not 0. ``average``: the share of the
-    average that a step leaves.
+    Rates rise, then fall along a cosine. ``average``: the share of the average that a step leaves.
     """
 
-    steps: int
+    steps: float
     seconds: float
     checks: int
     average: float
@@ -44,15 +59,14 @@ def search(
     average = dict(weights)
     while done < 1:
         step += 1
-        spent = (monotonic() - begun) / schedule.seconds if schedule.seconds else 0.0
-        done = min(1.0, max(spent, step / schedule.steps))
+        done = min(1.0, max((monotonic() - begun) / schedule.seconds, step / schedule.steps))
         _, slopes = objective.slopes(batches.draw(), weights)
         optimiser.step(weights, slopes, schedule.share(done))
         left = min(schedule.average, step / (_YOUNG + step))
         average = {name: left * average[name] + (1 - left) * value for name, value in weights.items()}
         if done * schedule.checks >= checked + 1 or done == 1:
             checked += 1
-            yield done, {name: objective.array(value) for name, value in average.items()}
+            yield done, {name: objective.array(value) for name, value in objective.whole(average).items()}
 
 
 def written(graph: Graph, weights: Mapping[str, Array]) -> Graph:

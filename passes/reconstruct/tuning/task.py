@@ -47,8 +47,11 @@ class Objective(Protocol):
     def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
 
+    def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the graph's weights that those being moved stand for."""
+
     def array(self, values: Any) -> Array:
-        """Return weights as numpy has them."""
+        """Return values as numpy has them."""
 
 
 def task(

@@ -1,0 +1,124 @@
+"""tune: a network comes nearer to the original on images that neither has seen, or stays as it was."""
+
+from dataclasses import replace
+from typing import Any
+
+import digits
+import numpy as np
+import pytest
+from oracle import graph_of
+from zoo.builder import Builder
+
+from optimise_onnx.ir.errors import BudgetError, UnsupportedOpError, UsageError
+from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.memory import memory_limit
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager, apply
+from optimise_onnx.passes.reconstruct.require_gradients import RequireGradients
+from optimise_onnx.passes.reconstruct.tune import Tune
+from optimise_onnx.passes.reconstruct.tuning import search
+from optimise_onnx.passes.reconstruct.tuning.onnx_objective import OnnxObjective
+from optimise_onnx.passes.reconstruct.tuning.scales import Scales
+
+REMOVED = "select-channels{keep=0.2},remove-channels,reconstruct"
+
+
+def removed(count: int | None = 256) -> tuple[Any, Context]:
+    shared = digits.context(count)
+    return digits.run(REMOVED, shared), shared
+
+
+def objective(weights: str = "full") -> Any:
+    graph, shared = removed(64)
+    samples = next(iter(shared.fitting().batches(64)))
+    asked = Tune(batch=8)._task(graph, shared, samples)
+    plain = OnnxObjective(asked, shared.runner)
+    return (Scales(plain) if weights == "scales" else plain), {n: v[:8] for n, v in samples.items()}
+
+
+@pytest.mark.parametrize("weights", ["full", "scales"])
+def test_slopes_are_those_of_the_loss(weights: str) -> None:
+    found, feeds = objective(weights)
+    values = found.start()
+    _, slopes = found.slopes(feeds, values)
+    rng, pairs = np.random.default_rng(0), []
+    for name in slopes:
+        way = rng.standard_normal(values[name].shape).astype(np.float32)
+        step = np.float32(3e-3 / np.linalg.norm(way))
+        up, down = (found.slopes(feeds, {**values, name: values[name] + sign * step * way})[0] for sign in (1, -1))
+        pairs.append(((up - down) / (2 * step), np.vdot(slopes[name], way)))
+    measured, said = np.array(pairs).T
+    assert np.linalg.norm(measured - said) < 0.05 * np.linalg.norm(said)  # a few units lie at the bend of a Relu
+
+
+def test_the_network_comes_nearer_on_images_it_has_not_seen() -> None:
+    graph, shared = removed(None)
+    before = digits.examiner().of(graph)
+    outcome = apply(Tune(budget="80steps", rate=1e-3), graph, shared)
+    assert outcome.changed and outcome.figures["error_after"] < outcome.figures["error_before"]
+    assert digits.examiner().of(graph) < 0.8 * before
+
+
+def test_it_is_the_same_every_time() -> None:
+    models = []
+    for _ in range(2):
+        graph, shared = removed(64)
+        apply(Tune(budget="4steps"), graph, shared)
+        models.append(graph.to_model().SerializeToString(deterministic=True))
+    assert models[0] == models[1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_brings_nothing_is_not_kept() -> None:
+    graph, shared = removed(64)
+    before = graph.to_model().SerializeToString(deterministic=True)
+    outcome = apply(Tune(budget="8steps", rate=10.0, own=10.0), graph, shared)
+    assert not outcome.changed and "nothing" in outcome.notes[0]
+    assert graph.to_model().SerializeToString(deterministic=True) == before
+
+
+def test_nothing_is_tuned_where_nothing_was_removed_or_there_is_no_data() -> None:
+    shared = digits.context(64)
+    graph = digits.network().copy()
+    shared.plan = shared.plan.referred(shared.view(graph))
+    assert "nothing was removed" in apply(Tune(), graph, shared).notes[0]
+    graph, shared = removed(0)
+    assert "no calibration data" in apply(Tune(), graph, shared).notes[0]
+
+
+def test_a_budget_of_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.arange(0, 1e6, 0.5))
+    monkeypatch.setattr(search, "monotonic", lambda: float(next(clock)))
+    graph, shared = removed(64)
+    assert apply(Tune(budget="2s"), graph, shared).figures["error_before"] > 0
+    assert next(clock) < 8
+
+
+def test_forms_are_tuned_too() -> None:
+    shared = digits.context()
+    graph = digits.run("decompose{forms=stretch,energy=0.8},select-channels{keep=0.4},remove-channels", shared)
+    assert shared.plan.formed
+    outcome = apply(Tune(budget="40steps"), graph, shared)
+    assert outcome.figures["error_after"] < outcome.figures["error_before"]
+
+
+@pytest.mark.parametrize("wrong", [{"weights": "some"}, {"budget": "soon"}, {"augment": ("spin",)}, {"rate": -1.0}])
+def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        replace(Tune(), **wrong).check()
+
+
+def test_samples_that_do_not_fit_in_memory() -> None:
+    graph, shared = removed(256)
+    with memory_limit(10_000), pytest.raises(BudgetError, match="samples in memory"):
+        Tune().run(graph, shared)
+
+
+def test_a_node_without_a_gradient_is_refused_before_any_work() -> None:
+    b = Builder("lost")
+    x = b.conv_relu(b.input("x", ["N", 3, 6, 6]), 6)
+    graph = graph_of(b.model(b.conv(b.node("Asinh", [x]), 2)))
+    context = Context(digits.RUNNER, graph, Calibration.from_arrays({"x": np.ones((9, 3, 6, 6), np.float32)}))
+    with pytest.raises(UnsupportedOpError, match="Asinh"):
+        PassManager.parse("require-gradients").run(graph, context)
+    assert not RequireGradients().run(digits.network(), digits.context(0)).changed

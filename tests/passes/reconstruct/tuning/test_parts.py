@@ -1,0 +1,122 @@
+"""What tuning is made of: block ends, weights, batches, steps, and the schedule."""
+
+import digits
+import numpy as np
+import pytest
+from oracle import graph_of
+from zoo.builder import Builder
+
+from optimise_onnx.ir.errors import UsageError
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
+from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
+from optimise_onnx.passes.reconstruct.tuning.optimiser import Optimiser, is_matrix, orthogonalised
+from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
+from optimise_onnx.passes.reconstruct.tuning.weights import tunable
+from tests.passes.cleanup.support import build, normal
+
+
+def blocks() -> Graph:
+    """A stem, a residual block, a plain convolution and a head."""
+    b = Builder("blocks")
+    stem = b.conv_relu(b.input("x", ["N", 3, 8, 8]), 6)
+    joined = b.relu(b.add(b.conv(b.conv_relu(stem, 4), 6), stem))
+    return graph_of(b.model(b.head(b.conv_relu(joined, 8))))
+
+
+def test_ends_of_blocks_are_what_all_depends_through() -> None:
+    graph = blocks()
+    ends = block_ends(graph)
+    producers = [graph.tensors()[name].producer for name in ends]
+    assert [node.op for node in producers if node is not None] == ["Relu", "Relu", "Flatten"]
+    inside = {t.name for node in graph.nodes if node.op == "Conv" for t in node.outputs}
+    assert not inside & set(ends)
+
+
+def test_of_several_outputs_what_any_depends_through() -> None:
+    weights = {"w": normal(4, 3, 1, 1), "v": normal(2, 4, 1, 1), "u": normal(5, 4, 1, 1)}
+    text = "(float[N, 3, 4, 4] x) => (float[N, 2, 4, 4] y, float[N, 5, 4, 4] z) {"
+    graph = build(text + " h = Conv(x, w) y = Conv(h, v) z = Conv(h, u) }", weights)
+    assert block_ends(graph) == ["h"]
+
+
+def test_weights_are_those_of_layers_alone() -> None:
+    weights = {"w": normal(4, 3, 1, 1), "b": normal(4), "shift": normal(1, 4, 1, 1), "six": np.array(6.0)}
+    text = "(float[N, 3, 4, 4] x) => (float[N, 4, 4, 4] y) { h = Conv(x, w, b) s = Add(h, shift) y = Mul(s, six) }"
+    assert [tensor.name for tensor in tunable(build(text, weights))] == ["w", "b", "shift"]
+    shared = "(float[N, 4, 4, 4] x) => (float[N, 4, 4, 4] y, int64[4] z) { y = Conv(x, w, b) z = Shape(w) }"
+    graph = build(shared, {"w": normal(4, 4, 1, 1), "b": normal(4)})
+    assert [tensor.name for tensor in tunable(graph)] == ["b"]
+
+
+@pytest.mark.parametrize("shape", [(5, 12), (12, 5), (8, 8)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, int]) -> None:
+    matrix = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    values = np.linalg.svd(orthogonalised(matrix), compute_uv=False)
+    assert values.min() > 0.5 and values.max() < 1.3
+    u, _, v = np.linalg.svd(matrix, full_matrices=False)
+    assert np.vdot(orthogonalised(matrix), u @ v) > 0.9 * min(shape) * values.mean()
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6,), (6, 1, 3, 3)])
+def test_steps_go_down_a_bowl_and_are_as_long_as_asked(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(1)
+    goal = rng.standard_normal(shape).astype(np.float32)
+    weights = {"w": np.zeros(shape, np.float32)}
+    optimiser = Optimiser(rate=0.05, own=0.05)
+    optimiser.step(weights, {"w": weights["w"] - goal}, 1.0)
+    assert np.sqrt((weights["w"] ** 2).mean()) == pytest.approx(0.05, rel=0.3)
+    assert weights["w"].dtype == np.float32
+    for step in range(200):
+        optimiser.step(weights, {"w": weights["w"] - goal}, 1 - step / 200)
+    assert np.abs(weights["w"] - goal).max() < 0.1
+    assert is_matrix(shape) == (shape == (6, 5))
+
+
+def test_every_sample_comes_before_any_comes_again() -> None:
+    samples = {"x": np.arange(10, dtype=np.float32).reshape(10, 1)}
+    drawn = Batches(samples, 4, Augment(), np.random.default_rng(0))
+    seen = np.concatenate([drawn.draw()["x"].ravel() for _ in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+def test_images_are_mirrored_and_moved() -> None:
+    image = np.arange(2 * 5 * 5, dtype=np.float32).reshape(1, 2, 5, 5) + 1
+    flips = Batches({"x": image}, 1, Augment(flip=True), np.random.default_rng(0))
+    found = {flips.draw()["x"].tobytes() for _ in range(20)}
+    assert found == {image.tobytes(), image[..., ::-1].tobytes()}
+    moves = Batches({"x": image}, 1, Augment(crop=1), np.random.default_rng(0))
+    wide = np.pad(image, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    places = {wide[:, :, i : i + 5, j : j + 5].tobytes() for i in range(3) for j in range(3)}
+    assert {moves.draw()["x"].tobytes() for _ in range(60)} == places
+
+
+def test_mixed_samples_lie_between_two_and_integers_are_not_mixed() -> None:
+    rng = np.random.default_rng(0)
+    x = np.array([[0.0], [1.0]], np.float32)
+    mixed = np.concatenate([Batches({"x": x}, 2, Augment(mixed=0.5), rng).draw()["x"] for _ in range(20)])
+    assert ((mixed >= 0) & (mixed <= 1)).all() and ((mixed > 0) & (mixed < 1)).any()
+    whole = Batches({"x": x, "i": np.array([[1], [2]])}, 2, Augment(mixed=0.5), rng).draw()
+    assert set(whole["x"].ravel()) == {0.0, 1.0}
+
+
+def test_budgets_and_changes_of_images_are_read() -> None:
+    assert budget("640steps")[0] == budget("640")[0] == 640
+    assert budget("5min")[1] == budget("300 s")[1] == 300
+    assert augmentation(("flip", "crop4"), 0.2) == Augment(True, 4, 0.2)
+    for wrong in ("", "soon", "0steps", "5 weeks", "-3"):
+        with pytest.raises(UsageError, match="budget"):
+            budget(wrong)
+    with pytest.raises(UsageError, match="crop4"):
+        augmentation(("rotate",), 0.0)
+
+
+def test_the_schedule_rises_and_falls_to_nothing() -> None:
+    schedule = Schedule(100, np.inf, 8, 0.98)
+    shares = [schedule.share(done) for done in np.linspace(0, 1, 41)]
+    assert shares[0] == 0 and max(shares) == pytest.approx(1) and shares[-1] == pytest.approx(0)
+    assert np.argmax(shares) == 2 and (np.diff(shares[2:]) < 0).all()
+
+
+def test_block_ends_of_the_shipped_network() -> None:
+    assert len(block_ends(digits.network())) >= 5
