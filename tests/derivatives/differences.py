@@ -1,0 +1,111 @@
+"""Gradients of models as graphs, run by onnxruntime in float32, against finite differences of onnx's own float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.adjoint.program import Program
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.shapes import concrete
+
+from .case import Case
+from .reference import REPLACED
+
+Array = NDArray[Any]
+
+RUNNER = OrtRunner(1)
+TOLERANCE = 1e-4
+STEP = 1e-6
+DIRECTIONS = 2
+
+
+def hold(case: Case) -> None:
+    """Compare the gradients of one operator by all its inputs."""
+    agree(case.model(), case.moved(), sorted(case.moved()))
+
+
+def agree(model: onnx.ModelProto, feeds: Mapping[str, Array], names: Sequence[str]) -> None:
+    """Compare the gradients of a model's outputs, randomly weighted, by some inputs and weights."""
+    graph = Graph.of(model)
+    stored = {t.name: np.asarray(t.array) for t in graph.constants() if t.name in names}
+    found = gradients(graph, feeds, names, stored)
+    evaluator = ReferenceEvaluator(exactly(model, stored), new_ops=list(REPLACED))
+    point = {name: _double(array) for name, array in (*feeds.items(), *stored.items())}
+    scales = {t.name: found[f"scale_{t.name}"] for t in graph.outputs if f"scale_{t.name}" in found}
+
+    def loss(at: Mapping[str, Array]) -> float:
+        values = dict(zip(evaluator.output_names, evaluator.run(None, dict(at)), strict=True))
+        return float(sum((values[name] * scale).sum() for name, scale in scales.items()))
+
+    _same_values(evaluator.run(None, dict(point)), [found[f"value_{name}"] for name in evaluator.output_names])
+    for name in names:
+        error = worst(loss, point, name, found[f"slope_{name}"])
+        assert error <= TOLERANCE, f"the gradient by {name} is wrong by {error:.1e}"
+
+
+def worst(loss: Callable[[Mapping[str, Array]], float], point: Mapping[str, Array], name: str, slope: Array) -> float:
+    """Return the largest error of the derivative along random directions, over the length of the gradient."""
+    assert slope.shape == point[name].shape
+    rng, errors = np.random.default_rng(1), []
+    for _ in range(DIRECTIONS):
+        way = rng.standard_normal(slope.shape)
+        ahead, behind = ({**point, name: point[name] + sign * STEP * way} for sign in (1, -1))
+        change = (loss(ahead) - loss(behind)) / (2 * STEP)
+        errors.append(abs(change - float((slope * way).sum())))
+    return max(errors) / max(float(np.linalg.norm(slope)), 1e-3)
+
+
+def gradients(
+    graph: Graph, feeds: Mapping[str, Array], names: Sequence[str], stored: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the outputs (``value_``), the slopes there (``scale_``) and at ``names`` (``slope_``)."""
+    shapes = concrete(graph, {name: array.shape for name, array in feeds.items()})
+    program, rng = Program(graph, shapes, list(stored)), np.random.default_rng(2)
+    real = [tensor.name for tensor in graph.outputs if tensor.dtype is None or np.dtype(tensor.dtype).kind == "f"]
+    scales = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in real}
+    inputs = {name: program.input("scale", shapes[name]) for name in real}
+    slopes = program.backward(inputs, names)
+    wanted = {f"value_{t.name}": t.name for t in graph.outputs} | {f"slope_{k}": v for k, v in slopes.items()}
+    session = RUNNER.session(program.graph(wanted))
+    values = session.run({**feeds, **stored, **{inputs[name]: scale for name, scale in scales.items()}})
+    missing = {f"slope_{name}": np.zeros_like({**feeds, **stored}[name]) for name in names if name not in slopes}
+    return {**values, **missing, **{f"scale_{name}": scale for name, scale in scales.items()}}
+
+
+def exactly(model: onnx.ModelProto, opened: Mapping[str, Array]) -> onnx.ModelProto:
+    """Return a model in float64, some of its constants inputs."""
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    for name, array in opened.items():
+        found.graph.input.append(onnx.helper.make_tensor_value_info(name, TensorProto.DOUBLE, array.shape))
+    kept = [tensor for tensor in found.graph.initializer if tensor.name not in opened]
+    del found.graph.initializer[:]
+    found.graph.initializer.extend(_doubled(tensor) for tensor in kept)
+    for node in found.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.DOUBLE
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                attribute.t.CopyFrom(_doubled(attribute.t))
+    return found
+
+
+def _doubled(tensor: TensorProto) -> TensorProto:
+    return numpy_helper.from_array(_double(numpy_helper.to_array(tensor)), tensor.name)
+
+
+def _double(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _same_values(exact: Sequence[Array], found: Sequence[Array]) -> None:
+    for one, other in zip(exact, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-4, err_msg="the two runtimes disagree")
