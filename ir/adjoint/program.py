@@ -15,9 +15,10 @@ import onnx
 import onnx.helper
 import onnx.version_converter
 
+from ..constants import store_constants
 from ..errors import UnsupportedOpError
 from ..graph import Graph
-from ..shapes import Shape
+from ..shapes import Shape, concrete
 from .backward import backward
 from .sheet import OPSET, Sheet
 
@@ -32,6 +33,8 @@ class Program:
     def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
         self._graph = raised(graph)
         self._shapes = dict(shapes)
+        if self._graph is not graph:
+            self._shapes |= concrete(self._graph, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
         model = self._graph.to_model()
         taken = {name for node in model.graph.node for name in (*node.input, *node.output, node.name)}
         self.sheet = Sheet(taken | {value.name for value in model.graph.input})
@@ -84,7 +87,9 @@ def raised(graph: Graph) -> Graph:
     if graph.opset >= OPSET:
         return graph
     try:
-        return Graph.of(onnx.version_converter.convert_version(graph.to_model(), OPSET))
+        model = onnx.version_converter.convert_version(graph.to_model(), OPSET)
     except (RuntimeError, onnx.version_converter.ConvertError) as error:
         why = str(error).splitlines()[0]
         raise UnsupportedOpError(f"the model cannot be written in operator set {OPSET}", why=why) from error
+    store_constants(model)
+    return Graph.of(model)

@@ -83,7 +83,7 @@ def summed(sheet: Sheet, slope: str, shape: Shape, wanted: Shape) -> str:
     """Sum a tensor of ``shape`` over what broadcasting has repeated, so that it has the shape ``wanted``."""
     extra = len(shape) - len(wanted)
     axes = [*range(extra), *(extra + place for place, size in enumerate(wanted) if size == 1 != shape[extra + place])]
-    found = sheet.sum(slope, axes, keep=True) if axes else slope
+    found = sheet.sum(slope, axes, keep=True)
     return sheet.reshape(found, wanted) if extra else found
 
 

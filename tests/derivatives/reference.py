@@ -31,6 +31,50 @@ class Mean(OpRun):
         return (np.asarray(sum(operands) / len(operands)),)
 
 
+class Gelu(OpRun):
+    """onnx's rounds to float32."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, approximate: str | None = None) -> tuple[Array]:
+        if approximate == "tanh":
+            return (x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),)
+        return (x / 2 * (1 + np.asarray(erf(x / np.sqrt(2)))),)
+
+
+class GroupNormalization(OpRun):
+    """onnx's mixes float32 and float64."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, scale: Array, bias: Array, **form: Any) -> tuple[Array]:
+        groups, along = int(form["num_groups"]), [1] * (x.ndim - 2)
+        parts = x.reshape(x.shape[0], groups, -1)
+        apart = parts - parts.mean(-1, keepdims=True)
+        epsilon = form.get("epsilon") or 1e-5
+        normal = (apart / np.sqrt((apart**2).mean(-1, keepdims=True) + epsilon)).reshape(x.shape)
+        scale, bias = (np.repeat(p, x.shape[1] // len(p)).reshape(-1, *along) for p in (scale, bias))
+        return (normal * scale + bias,)
+
+
+class Pad(OpRun):
+    """onnx's takes no negative amounts, which cut before the rest is added."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, pads: Array, value: Any = None, axes: Any = None, mode: str | None = None) -> tuple[Array]:
+        named = [int(axis) for axis in (range(x.ndim) if axes is None else axes)]
+        rows = list(zip(named, pads[: len(named)].tolist(), pads[len(named) :].tolist(), strict=True))
+        for axis, before, after in rows:
+            x = x.take(range(max(0, -before), x.shape[axis] - max(0, -after)), axis)
+        widths = [(0, 0)] * x.ndim
+        for axis, before, after in rows:
+            widths[axis] = max(0, before), max(0, after)
+        if mode in (None, "constant"):
+            return (np.pad(x, widths, constant_values=0.0 if value is None else float(value)),)
+        return (np.pad(x, widths, mode=mode),)  # type: ignore[call-overload]
+
+
 class Conv(OpRun):
     """onnx's is slow, and wrong for some groups."""
 
@@ -54,7 +98,7 @@ class Conv(OpRun):
 
 
 class ConvTranspose(OpRun):
-    """onnx's is wrong for groups; where ``output_shape`` is given, onnxruntime pads more behind than before."""
+    """onnx's is wrong for groups."""
 
     op_domain = ""
 
@@ -102,11 +146,11 @@ def _crop(sizes: Any, whole: list[int], steps: Any, form: Any) -> tuple[list[int
         return pads[:dims], [n - pads[i] - pads[dims + i] for i, n in enumerate(whole)]
     wanted = list(wanted or [n * s for n, s in zip(sizes, steps, strict=True)])
     total = [max(0, n - size) for n, size in zip(whole, wanted, strict=True)]
-    return [t - t // 2 if mode == "SAME_LOWER" else t // 2 for t in total], wanted
+    return [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in total], wanted
 
 
 def _shifted(y: Array, b: Array | None) -> Array:
     return y if b is None else y + b.reshape(-1, *[1] * (y.ndim - 2))
 
 
-REPLACED = [Erf, Mean, Conv, ConvTranspose]
+REPLACED = [Erf, Mean, Gelu, GroupNormalization, Pad, Conv, ConvTranspose]

@@ -73,13 +73,21 @@ def pad(step: Step) -> Mapping[int, str]:
         return {0: step.sheet.pad(step.slope, before, after)}
     slope, now = step.slope, [*step.shape_out()]
     for axis in found.axes:
-        chosen = np.pad(np.arange(shape[axis]), found.widths[axis], mode=_MODES[found.mode])
-        slope = back_to(step.sheet, slope, tuple(now), axis, chosen.tolist(), shape[axis])
+        chosen = _padded(shape[axis], found.widths[axis], _MODES[found.mode])
+        slope = back_to(step.sheet, slope, tuple(now), axis, chosen, shape[axis])
         now[axis] = shape[axis]
     return {0: slope}
 
 
-_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+_Mode = Literal["reflect", "edge", "wrap"]
+_MODES: dict[str, _Mode] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+
+
+def _padded(size: int, width: tuple[int, int], mode: _Mode) -> list[int]:
+    """Return which entry lies at every place of a padded axis: negative amounts cut before the rest is added."""
+    before, after = width
+    left = np.arange(size)[max(0, -before) : size - max(0, -after)]
+    return [int(place) for place in np.pad(left, (max(0, before), max(0, after)), mode=mode)]
 
 
 def gather(step: Step) -> Mapping[int, str]:
