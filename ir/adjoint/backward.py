@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ..errors import UnsupportedOpError
-from ..graph import Graph, Node
+from ..graph import Graph
 from ..shapes import Shape
 from .sheet import Sheet
 from .step import Rule, Step
@@ -32,7 +31,8 @@ def backward(
         here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
         if not reached or node.op in FLAT and not node.domain:
             continue
-        for index, slope in _rule(node)(Step(node, graph.opset, sheet, shapes, here, reached)).items():
+        step = Step(node, graph.opset, sheet, shapes, here, reached)
+        for index, slope in _rule(step)(step).items():
             if index in reached:
                 held.setdefault(node.inputs[index].name, []).append(slope)
     found = {name: _settled(sheet, held, name) for name in wanted}
@@ -49,7 +49,8 @@ def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
 
 
 def _is_real(dtype: object) -> bool:
-    return dtype is None or np.dtype(dtype).kind == "f"  # type: ignore[call-overload]
+    """Whether an element type is one of floats; bfloat16 is of numpy's kind V."""
+    return dtype is None or np.dtype(dtype).kind in "fV"  # type: ignore[call-overload]
 
 
 def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
@@ -62,12 +63,15 @@ def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
     return held[name][0]
 
 
-def _rule(node: Node) -> Rule:
+def _rule(step: Step) -> Rule:
+    node = step.node
     if node.domain or node.op not in RULES:
-        raise UnsupportedOpError(
-            "there is no gradient through a node",
-            node_name=node.name,
-            op_type=node.qualified,
-            why="its operator has no rule",
-        )
+        raise step.refuse("its operator has no rule")
+    odd = next((str(t.dtype) for t in (*node.inputs, *node.outputs) if _is_odd(t.dtype)), None)
+    if odd and node.op != "Cast":
+        raise step.refuse(f"it computes in {odd}, and gradients in float32")
     return RULES[node.op]
+
+
+def _is_odd(dtype: object) -> bool:
+    return dtype is not None and _is_real(dtype) and dtype != np.float32

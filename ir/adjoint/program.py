@@ -15,6 +15,7 @@ import onnx
 import onnx.helper
 import onnx.version_converter
 
+from ..arithmetic import store_lists
 from ..constants import store_constants
 from ..errors import UnsupportedOpError
 from ..graph import Graph
@@ -31,27 +32,28 @@ class Program:
     """
 
     def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
-        self._graph = raised(graph)
+        written = raised(graph)
         self._shapes = dict(shapes)
-        if self._graph is not graph:
-            self._shapes |= concrete(self._graph, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
-        model = self._graph.to_model()
-        taken = {name for node in model.graph.node for name in (*node.input, *node.output, node.name)}
-        self.sheet = Sheet(taken | {value.name for value in model.graph.input})
+        if written is not graph:
+            self._shapes |= concrete(written, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
         self.weights = tuple(weights)
-        self._model = model
+        self._model = written.to_model()
         self._expose()
+        store_lists(self._model, self._shapes)
+        self._graph = Graph.of(self._model)
+        taken = {name for node in self._model.graph.node for name in (*node.input, *node.output, node.name)}
+        self.sheet = Sheet(taken | {value.name for value in self._model.graph.input})
 
     def _expose(self) -> None:
         chosen = set(self.weights)
         stored = {tensor.name: tensor for tensor in self._model.graph.initializer}
-        kept = [tensor for name, tensor in stored.items() if name not in chosen]
-        del self._model.graph.initializer[:]
-        self._model.graph.initializer.extend(kept)
         for name in self.weights:
             value = onnx.helper.make_tensor_value_info(name, stored[name].data_type, stored[name].dims)
             self._model.graph.input.append(value)
             self._shapes[name] = tuple(stored[name].dims)
+        kept = [tensor for name, tensor in stored.items() if name not in chosen]
+        del self._model.graph.initializer[:]
+        self._model.graph.initializer.extend(kept)
 
     def input(self, like: str, shape: Shape, dtype: Any = np.float32) -> str:
         """Add an input."""
@@ -73,7 +75,8 @@ class Program:
         model.graph.initializer.extend(self.sheet.constants)
         del model.graph.output[:]
         for key, name in outputs.items():
-            model.graph.node.append(onnx.helper.make_node("Identity", [name], [key], self.sheet.name("give")))
+            if key != name:
+                model.graph.node.append(onnx.helper.make_node("Identity", [name], [key], self.sheet.name("give")))
             value = onnx.helper.make_empty_tensor_value_info(key)
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
             model.graph.output.append(value)

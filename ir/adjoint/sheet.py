@@ -84,9 +84,9 @@ class Sheet:
         """Reverse the order along some axes."""
         return self.slice(x, dict.fromkeys(axes, (-1, _TO_THE_START, -1)))
 
-    def truth(self, condition: str) -> str:
-        """Return 1.0 where a condition holds and 0.0 elsewhere: to multiply by it is far quicker than Where."""
-        return self.add("Cast", condition, to=onnx.TensorProto.FLOAT)
+    def number(self, x: str) -> str:
+        """Turn integers or truth values into numbers; to multiply by those is far quicker than Where."""
+        return self.add("Cast", x, to=onnx.TensorProto.FLOAT)
 
     def total(self, terms: Sequence[str]) -> str:
         """Add up tensors of one shape."""

@@ -27,9 +27,11 @@ class Step:
 
     @property
     def slope(self) -> str:
-        """The slope at the first output."""
-        assert self.slopes[0] is not None
-        return self.slopes[0]
+        """The slope at the first output, where nothing depends on any other. Raises UnsupportedOpError elsewhere."""
+        first, *others = self.slopes
+        if first is None or any(other is not None for other in others):
+            raise self.refuse("a loss depends on another of its outputs than the first")
+        return first
 
     def x(self, index: int = 0) -> str:
         """Name an input."""

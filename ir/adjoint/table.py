@@ -18,7 +18,7 @@ RULES: dict[str, Rule] = {
     "Cos": act.by(act.cosine),
     "DepthToSpace": movement.depth_to_space,
     "Div": elementwise.div,
-    "Dropout": act.identity,
+    "Dropout": act.dropout,
     "Elu": act.by(act.elu),
     "Erf": act.by(act.erf),
     "Exp": act.by(act.exp),

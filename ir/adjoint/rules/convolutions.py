@@ -148,6 +148,6 @@ def _transposed(step: Step) -> Walk:
     if form.auto_pad or step.attribute("output_shape"):
         more = step.attribute("output_padding") or [0] * len(inputs)
         rows = zip(outputs, form.strides, form.reach(), more, inputs, strict=True)
-        total = [step_ * (count - 1) + int(reach) + extra - size for count, step_, reach, extra, size in rows]
+        total = [max(0, step_ * (count - 1) + int(reach) + extra - size) for count, step_, reach, extra, size in rows]
         begin = [amount // 2 if form.auto_pad == "SAME_UPPER" else amount - amount // 2 for amount in total]
     return Walk(inputs, form.kernel, outputs, form.strides, form.dilations, begin, int(step.attribute("group", 1)))

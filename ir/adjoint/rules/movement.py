@@ -9,7 +9,7 @@ import onnx.helper
 
 from ... import arguments
 from ...shapes import Shape
-from ..step import Step, positions
+from ..step import Step, positions, repeated
 from .axes import back_to
 
 
@@ -36,7 +36,7 @@ def split(step: Step) -> Mapping[int, str]:
     """Join the slopes, zeros where nothing depends on a piece."""
     axis, sheet = arguments.axis(step.node, step.opset, len(step.shape())), step.sheet
     parts = [
-        sheet.add("Expand", sheet.constant(0.0), sheet.ints(step.shape_out(index))) if slope is None else slope
+        repeated(sheet, sheet.constant(0.0), step.shape_out(index)) if slope is None else slope
         for index, slope in enumerate(step.slopes)
     ]
     return {0: sheet.add("Concat", *parts, axis=axis)}
@@ -99,11 +99,10 @@ def gather(step: Step) -> Mapping[int, str]:
     slope = sheet.reshape(step.slope, flat)
     if index is not None:
         return {0: back_to(sheet, slope, flat, axis, index.ravel().tolist(), shape[axis])}
-    places = sheet.reshape(step.x(1), (positions(taken),))
-    hot = sheet.add("OneHot", places, sheet.ints([shape[axis]]), sheet.constant([0.0, 1.0]))
-    order = [place for place in range(len(flat)) if place != axis] + [axis]
-    product = sheet.add("MatMul", sheet.transpose(slope, order), hot)
-    return {0: sheet.transpose(product, np.argsort(order).tolist())}
+    places = sheet.reshape(step.x(1), [-1 if place == axis else 1 for place in range(len(flat))])
+    zeros = repeated(sheet, sheet.constant(0.0), shape)
+    found = sheet.add("ScatterElements", zeros, repeated(sheet, places, flat), slope, axis=axis, reduction="add")
+    return {0: found}
 
 
 def expand(step: Step) -> Mapping[int, str]:

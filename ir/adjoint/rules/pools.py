@@ -16,7 +16,7 @@ def max_pool(step: Step) -> Mapping[int, str]:
     form = {**step.node.attributes, "storage_order": 0}
     _, places = sheet.several("MaxPool", [step.x()], 2, **form)
     size = positions(shape)
-    zeros = sheet.add("Expand", sheet.constant([0.0]), sheet.ints([size]))
+    zeros = repeated(sheet, sheet.constant(0.0), (size,))
     flat = [sheet.reshape(part, [-1]) for part in (places, step.slope)]
     found = sheet.add("ScatterElements", zeros, *flat, axis=0, reduction="add")
     return {0: sheet.reshape(found, shape)}
@@ -55,6 +55,6 @@ def global_average_pool(step: Step) -> Mapping[int, str]:
 def global_max_pool(step: Step) -> Mapping[int, str]:
     """Give the slope to the largest position, in equal parts where several are."""
     sheet = step.sheet
-    among = sheet.truth(sheet.add("Equal", step.x(), step.y()))
+    among = sheet.number(sheet.add("Equal", step.x(), step.y()))
     count = sheet.sum(among, range(2, len(step.shape())), keep=True)
     return {0: sheet.add("Mul", among, sheet.add("Div", step.slope, count))}
