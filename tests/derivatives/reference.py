@@ -122,6 +122,46 @@ class ConvTranspose(OpRun):
         return (_shifted(y[(..., *kept)].reshape(x.shape[0], -1, *sizes), b),)
 
 
+class MaxPool(OpRun):
+    """onnx's is wrong for some pads."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, **form: Any) -> tuple[Array]:
+        seen, real, _ = _windows(x, form)
+        return (np.where(real, seen, -np.inf).max(-1),)
+
+
+class AveragePool(OpRun):
+    """onnx's is wrong for dilations and for some pads."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, **form: Any) -> tuple[Array]:
+        seen, real, padded = _windows(x, form)
+        counted = padded if form.get("count_include_pad") else real
+        return (np.where(real, seen, 0.0).sum(-1) / counted.sum(-1),)
+
+
+def _windows(x: Array, form: Any) -> tuple[Array, Array, Array]:
+    """Return what each window reads on a last axis, which of that lies in the input, and which in the padded one."""
+    kernel, dims, sizes = form["kernel_shape"], x.ndim - 2, x.shape[2:]
+    steps, apart = (form.get(name) or [1] * dims for name in ("strides", "dilations"))
+    begin, end = _pads(sizes, kernel, steps, apart, form)
+    spots, real, padded = [], np.True_, np.True_
+    for axis, (n, b, e, k, s, d) in enumerate(zip(sizes, begin, end, kernel, steps, apart, strict=True)):
+        count = (n + b + e - (k - 1) * d - 1 + (s - 1 if form.get("ceil_mode") else 0)) // s + 1
+        shape = np.ones(2 * dims, int)
+        shape[[axis, dims + axis]] = count, k
+        spot = (np.arange(count)[:, None] * s - b + np.arange(k) * d).reshape(shape)
+        real = real & (spot >= 0) & (spot < n)
+        padded = padded & (spot >= -b) & (spot < n + e)
+        spots.append(np.clip(spot, 0, n - 1))
+    seen = x[(..., *spots)]
+    flat = (*seen.shape[:2], *seen.shape[2 : 2 + dims], -1)
+    return seen.reshape(flat), real.reshape(flat[2:]), padded.reshape(flat[2:])
+
+
 def _walked(tap: Any, apart: Any, steps: Any, sizes: Any) -> tuple[slice, ...]:
     rows = zip(tap, apart, steps, sizes, strict=True)
     return tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, s, n in rows)
@@ -153,4 +193,4 @@ def _shifted(y: Array, b: Array | None) -> Array:
     return y if b is None else y + b.reshape(-1, *[1] * (y.ndim - 2))
 
 
-REPLACED = [Erf, Mean, Gelu, GroupNormalization, Pad, Conv, ConvTranspose]
+REPLACED = [Erf, Mean, Gelu, GroupNormalization, Pad, Conv, ConvTranspose, MaxPool, AveragePool]

@@ -28,8 +28,9 @@ def resize(step: Step) -> Mapping[int, str]:
 
 
 def _changed(step: Step, scales: list[float]) -> list[int]:
+    """Return the axes that are interpolated: none where no size changes, for onnxruntime then copies."""
     shape, out = step.shape(), step.shape_out()
-    return [axis for axis in range(len(shape)) if shape[axis] != out[axis] or scales[axis] != 1]
+    return [axis for axis in range(len(shape)) if scales[axis] != 1] if shape != out else []
 
 
 def _scales(step: Step) -> list[float]:

@@ -7,13 +7,13 @@ from derivatives import spread
 from derivatives.differences import RUNNER, agree
 from oracle import graph_of
 from zoo import ZOO, feeds
+from zoo.builder import Builder
 
 from optimise_onnx.ir.adjoint.program import Program, raised
 from optimise_onnx.ir.adjoint.sheet import OPSET
 from optimise_onnx.ir.errors import UnsupportedOpError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
-from zoo.builder import Builder
 
 SHAPES = {"x": (2, 3)}
 
