@@ -23,7 +23,8 @@ Array = NDArray[Any]
 
 RUNNER = OrtRunner(1)
 TOLERANCE = 1e-4
-STEP = 1e-7  # few units of a network pass a kink within it
+STEP = 1e-8  # few units of a network pass a kink within it
+SHORTEST = 0.1  # of gradients: below, what float32 leaves of a zero counts
 DIRECTIONS = 2
 
 
@@ -35,12 +36,23 @@ def hold(case: Case, *, linear: bool = False) -> None:
     agree(case.model(), case.moved(), sorted(case.moved()), linear=linear)
 
 
-def agree(model: onnx.ModelProto, feeds: Mapping[str, Array], names: Sequence[str], *, linear: bool = False) -> None:
-    """Compare the gradients of a model's outputs, randomly weighted, by some inputs and weights."""
+def agree(
+    model: onnx.ModelProto,
+    feeds: Mapping[str, Array],
+    names: Sequence[str],
+    *,
+    linear: bool = False,
+    together: bool = False,
+) -> None:
+    """Compare the gradients of a model's outputs, randomly weighted, by some inputs and weights.
+
+    One by one, or ``together``: along directions in which all of them change, each by its share.
+    """
     graph = Graph.of(model)
     stored = {t.name: np.asarray(t.array) for t in graph.constants() if t.name in names}
     found = gradients(graph, feeds, names, stored)
-    run = RUNNER.session(graph, exact=True).run if linear else exactly(graph, stored)
+    given = RUNNER.session(graph, exact=True).run
+    run = given if linear else exactly(graph, stored)
     scales = {t.name: found[f"scale_{t.name}"] for t in graph.outputs if f"scale_{t.name}" in found}
 
     def loss(at: Mapping[str, Array]) -> float:
@@ -48,27 +60,35 @@ def agree(model: onnx.ModelProto, feeds: Mapping[str, Array], names: Sequence[st
         return float(sum((values[name].astype(np.float64) * scale).sum() for name, scale in scales.items()))
 
     point = {name: array if linear else _double(array) for name, array in (*feeds.items(), *stored.items())}
-    given = RUNNER.session(graph, exact=True).run(feeds)
+    values = given(feeds)
     for name, value in run(point).items():
-        for other in (given[name], found[f"value_{name}"]):
+        for other in (values[name], found[f"value_{name}"]):
             np.testing.assert_allclose(other, value, rtol=1e-3, atol=1e-4, err_msg="two runtimes disagree")
-    for name in names:
-        error = worst(loss, point, name, found[f"slope_{name}"], 1.0 if linear else STEP)
-        assert error <= TOLERANCE, f"the gradient by {name} is wrong by {error:.1e}"
+    for group in [names] if together else [[name] for name in names]:
+        slopes = {name: found[f"slope_{name}"] for name in group}
+        error = worst(loss, point, slopes, 1.0 if linear else STEP)
+        assert error <= TOLERANCE, f"the gradient by {', '.join(group)} is wrong by {error:.1e}"
 
 
 def worst(
-    loss: Callable[[Mapping[str, Array]], float], point: Mapping[str, Array], name: str, slope: Array, step: float
+    loss: Callable[[Mapping[str, Array]], float],
+    point: Mapping[str, Array],
+    slopes: Mapping[str, Array],
+    step: float,
 ) -> float:
-    """Return the largest error of the derivative along random directions, over the length of the gradient."""
-    assert slope.shape == point[name].shape
+    """Return the largest error of the derivative along random directions, over the length of each gradient."""
     rng, errors = np.random.default_rng(1), []
     for _ in range(DIRECTIONS):
-        way = rng.standard_normal(slope.shape).astype(point[name].dtype)
-        ahead, behind = ({**point, name: point[name] + sign * way} for sign in (step, -step))
-        change = (loss(ahead) - loss(behind)) / (2 * step)
-        errors.append(abs(change - float((slope * way).sum(dtype=np.float64))))
-    return max(errors) / max(float(np.linalg.norm(slope)), 1e-3)
+        ways = {}
+        for name, slope in slopes.items():
+            assert slope.shape == point[name].shape
+            way = rng.standard_normal(slope.shape) / max(float(np.linalg.norm(slope)), SHORTEST)
+            ways[name] = way.astype(point[name].dtype)
+        ends = [{name: point[name] + sign * way for name, way in ways.items()} for sign in (step, -step)]
+        ahead, behind = (loss({**point, **end}) for end in ends)
+        told = sum(float((slopes[name] * way).sum(dtype=np.float64)) for name, way in ways.items())
+        errors.append(abs((ahead - behind) / (2 * step) - told))
+    return max(errors)
 
 
 def gradients(
