@@ -10,7 +10,7 @@ installed. The loss is the squared distance to random targets.
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,12 +76,13 @@ def _is_weight(tensor: Any) -> bool:
     return tensor.dtype == np.float32 and tensor.array.size > 1 and any(n.op in LAYERS for n in tensor.consumers)
 
 
-def backward(setting: Setting) -> tuple[Callable[[], Mapping[str, Array]], list[str]]:
-    """Return one forward and backward as a call, and what it gives the gradients by."""
+def backward(setting: Setting, shown: Sequence[str] = ()) -> tuple[Callable[[], Mapping[str, Array]], list[str]]:
+    """Return one forward and backward as a call, and what it gives the gradients by; it gives ``shown`` tensors too."""
     program, loss, slope = setting.program(setting.weights)
     wanted = [*setting.weights, *setting.inner]
     found = program.backward({setting.graph.outputs[0].name: slope}, wanted)
-    session = RUNNER.session(program.graph({"loss": loss} | {f"by {name}": found[name] for name in wanted}))
+    outputs = {"loss": loss} | {f"by {name}": found[name] for name in wanted} | {name: name for name in shown}
+    session = RUNNER.session(program.graph(outputs))
     feeds = {**setting.feeds, **setting.values(), "target": setting.target}
     return lambda: session.run(feeds), wanted
 
@@ -134,23 +135,29 @@ def times(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, f
     return {name: float(np.median(taken)) for name, taken in seconds.items()}
 
 
-def errors(setting: Setting, found: Mapping[str, Array], wanted: list[str]) -> str:
-    """Say how far gradients are from PyTorch's, each over its length: the largest, and the median."""
+def errors(setting: Setting) -> list[str]:
+    """Say how far gradients are from PyTorch's, each over its length: plainly, and on the same side of every kink."""
     if find_spec("torch") is None:
-        return "PyTorch is not installed"
+        return ["PyTorch is not installed"]
     import torch_graphs
 
-    _, exact = torch_graphs.gradients(setting.graph, setting.feeds, setting.target, wanted)
-    off = [np.linalg.norm(found[f"by {n}"] - exact[n]) / np.linalg.norm(exact[n]) for n in wanted]
-    return f"{max(off):.1e} at most, {np.median(off):.1e} in the median, of {len(off)} weights"
+    kinks = [node.outputs[0].name for node in setting.graph.nodes if node.op in ("Relu", "Clip")]
+    run, wanted = backward(setting, kinks)
+    found, lines = run(), []
+    for sides in ({}, {name: found[name] for name in kinks}):
+        exact, turned = torch_graphs.gradients(setting.graph, setting.feeds, setting.target, wanted, sides)
+        off = [np.linalg.norm(found[f"by {n}"] - exact[n]) / np.linalg.norm(exact[n]) for n in wanted]
+        said = f"{max(off):.1e} at most, {np.median(off):.1e} in the median, of {len(off)} weights"
+        lines.append(f"relative error: {said}" + (f"; {turned} units turned to their side" if sides else ""))
+    return lines
 
 
 def report(path: Path, batch: int, rounds: int) -> None:
     """Print the figures of one network."""
     setting = Setting.read(path, batch)
-    both, wanted = backward(setting)
+    both, _ = backward(setting)
     print(f"{path.stem}, {batch} samples", flush=True)
-    print(f"    relative error: {errors(setting, dict(both()), wanted)}", flush=True)
+    print(*(f"    {line}" for line in errors(setting)), sep="\n", flush=True)
     stored, given = forwards(setting)
     calls = {"forward, weights stored": stored, "forward, weights as inputs": given, "forward and backward": both}
     other = peer(setting)

@@ -16,22 +16,40 @@ OPSET = 17
 
 
 def gradients(
-    graph: Graph, feeds: Mapping[str, Array], target: Array, wanted: list[str]
-) -> tuple[float, dict[str, Array]]:
-    """Return the squared distance of the first output to a target, and its gradients by tensors, in float64."""
+    graph: Graph,
+    feeds: Mapping[str, Array],
+    target: Array,
+    wanted: list[str],
+    sides: Mapping[str, Array],
+) -> tuple[dict[str, Array], int]:
+    """Return the gradients by tensors, in float64, of the squared distance of the first output to a target.
+
+    ``sides`` holds outputs of Relu and Clip: units that rounding has on the other side there count as on that side.
+    Their number is returned, too.
+    """
     values = {name: torch.tensor(array, dtype=torch.float64) for name, array in feeds.items()}
     for tensor in graph.constants():
         array = torch.tensor(np.array(tensor.array))
         values[tensor.name] = array.double() if array.is_floating_point() else array
     leaves = {name: values[name].requires_grad_() for name in wanted if name in values}
+    turned = 0
     for node in graph.nodes:
-        inputs = [values[tensor.name] for tensor in node.inputs if tensor.name]
+        inputs, name = [values[tensor.name] for tensor in node.inputs if tensor.name], node.outputs[0].name
         result = OPERATORS[node.op](node, inputs)
-        name = node.outputs[0].name
+        if name in sides:
+            passing = _passes(node, torch.tensor(sides[name]))
+            turned += int((passing != _passes(node, result)).sum())
+            result = torch.where(passing, inputs[0], result.detach())
         values[name] = leaves.setdefault(name, result.detach().requires_grad_()) if name in wanted else result
     loss = ((values[graph.outputs[0].name] - torch.tensor(target)) ** 2).sum()
     loss.backward()  # type: ignore[no-untyped-call]
-    return float(loss), {name: np.asarray(leaves[name].grad) for name in wanted}
+    return {name: np.asarray(leaves[name].grad) for name in wanted}, turned
+
+
+def _passes(node: Node, y: Torch) -> Torch:
+    """Where a Relu or Clip passes its input on."""
+    low, high = (0.0, np.inf) if node.op == "Relu" else clip_bounds(node, OPSET) or (-np.inf, np.inf)
+    return (y > low) & (y < high)
 
 
 def _conv(node: Node, inputs: list[Torch]) -> Torch:
