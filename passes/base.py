@@ -43,6 +43,10 @@ class Outcome:
     inner: tuple[Record, ...] = ()
 
 
+def _silent(_text: str, _share: float) -> None:
+    """Say nothing; a function, so that contexts pickle."""
+
+
 @dataclass
 class Context:
     """What passes share during one pipeline run.
@@ -50,7 +54,8 @@ class Context:
     ``original`` is the graph that relative targets are relative to, and ``given`` the model as the user knows it, whose
     names options speak in; ``plan`` what was decided and done so far; ``cache`` keeps what is dear for other runs;
     ``devices`` finds where a quantity that is measured counts, by its name; ``provided`` holds what criteria may ask
-    for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``.
+    for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``; ``differentiator``
+    makes of a task and the runner what computes its slopes, where that is not the runner.
     """
 
     runner: Runner
@@ -59,12 +64,13 @@ class Context:
     seed: int = 0
     verify: bool = True
     plan: Plan = field(default_factory=Plan)
-    progress: Callable[[str, float], None] = lambda _text, _share: None
+    progress: Callable[[str, float], None] = _silent
     cache: Cache | None = None
     devices: Callable[[str], Device] | None = None
     given: Graph | None = None
     executor: Executor | None = None
     provided: dict[str, Any] = field(default_factory=dict)
+    differentiator: Callable[..., Any] | None = None
     _view: View | None = field(default=None, repr=False)
 
     def view(self, graph: Graph) -> View:

@@ -15,6 +15,7 @@ from .decompose.decompose import Decompose
 from .decompose.offer import OfferForms
 from .reconstruct.fold_channels import FoldChannels
 from .reconstruct.reconstruct import Reconstruct
+from .reconstruct.tune import Tune
 from .search.meet_target import MeetTarget
 from .select.remove_channels import RemoveChannels
 from .select.sampler import DropSamplers, SampleInputs
@@ -35,6 +36,7 @@ PASSES: dict[str, type[Pass]] = {
     "decompose": Decompose,
     "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,
+    "tune": Tune,
     "drop-samplers": DropSamplers,
     "meet-target": MeetTarget,
 }

@@ -64,11 +64,11 @@ class Sheet:
         return self.add("Transpose", x, perm=list(perm))
 
     def sum(self, x: str, axes: Collection[int], *, keep: bool = False) -> str:
-        """Sum over some axes; nothing where there are none."""
+        """Sum over some axes; over none, that is the tensor itself."""
         return self.add("ReduceSum", x, self.ints(axes), keepdims=int(keep)) if axes else x
 
     def mean(self, x: str, axes: Collection[int]) -> str:
-        """Mean over some axes, which stay with size 1; nothing where there are none."""
+        """Mean over some axes, which stay with size 1; over none, that is the tensor itself."""
         return self.add("ReduceMean", x, self.ints(axes), keepdims=1) if axes else x
 
     def pad(self, x: str, before: Sequence[int], after: Sequence[int]) -> str:
@@ -84,9 +84,9 @@ class Sheet:
         """Reverse the order along some axes."""
         return self.slice(x, dict.fromkeys(axes, (-1, _TO_THE_START, -1)))
 
-    def number(self, x: str) -> str:
-        """Turn integers or truth values into numbers; to multiply by those is far quicker than Where."""
-        return self.add("Cast", x, to=onnx.TensorProto.FLOAT)
+    def truth(self, condition: str) -> str:
+        """Return 1.0 where a condition holds and 0.0 elsewhere: to multiply by it is far quicker than Where."""
+        return self.add("Cast", condition, to=onnx.TensorProto.FLOAT)
 
     def total(self, terms: Sequence[str]) -> str:
         """Add up tensors of one shape."""

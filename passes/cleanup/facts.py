@@ -46,10 +46,15 @@ class FactSweep(ABC, Generic[F]):
         self.ctx = ctx
         self.facts: dict[str, F] = {}
         for node in ctx.graph.nodes:
-            if all(t.name in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name) and not node.domain:
+            if self._is_told(node):
                 for tensor, found in zip(node.outputs, self.rule(node), strict=False):
                     if tensor.name and prod(found.shape) <= _LARGEST:
                         self.facts[tensor.name] = found
+
+    def _is_told(self, node: Node) -> bool:
+        """Whether a standard operator's shapes are known, those of its outputs from its inputs' and not from a run."""
+        known = all(t.name in self.ctx.shapes for t in (*node.inputs, *node.outputs) if t.name)
+        return known and not node.domain and not any(tensor.name in self.ctx.seen for tensor in node.outputs)
 
     @abstractmethod
     def unknown(self, rank: int) -> F:

@@ -4,6 +4,7 @@ from ...ir.registry import Registry
 from .activation import ACTIVATION
 from .compensation import COMPENSATION
 from .criterion import Criterion
+from .fisher import FISHER
 from .flow import FLOW
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
@@ -18,6 +19,7 @@ from .zero_or_similar import ZERO_OR_SIMILAR
 OURS: tuple[Criterion, ...] = (
     ACTIVATION,
     COMPENSATION,
+    FISHER,
     FLOW,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,

@@ -15,6 +15,7 @@ from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
 from ..analysis.channels.writers import strengths
 from ..analysis.statistics.activations import Activations
+from ..analysis.statistics.fisher import fisher
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge, judge
 from ..analysis.view import View
@@ -29,6 +30,7 @@ PROVIDED = frozenset({GRADIENTS, GATES, LABELS})
 NEEDS = frozenset({WEIGHTS}) | MEASURED | PROVIDED
 
 _MOST_JUDGING = 128
+_DRAWS = 2  # labels a sample; the samples differ more than the labels do
 
 
 class Gradients(Protocol):
@@ -60,6 +62,11 @@ class Study:
     def channels(self) -> Channels:
         """Its groups of coupled channels."""
         return self.view.channels
+
+    @cached_property
+    def fisher(self) -> Array:
+        """The diagonal of the Fisher matrix by a factor on every class, (classes,)."""
+        return fisher(self.graph, self.channels, self.samples, self.context.runner, self.context.rng(), _DRAWS)
 
     @cached_property
     def strengths(self) -> Array:
@@ -110,6 +117,11 @@ class Evidence:
         study = self.study
         moments = study.moments if COVARIANCE in self.needs else {}
         return readers(study.graph, study.channels, self.group, study.view.layers, moments, study.weights)
+
+    @property
+    def fisher(self) -> Array:
+        """The diagonal of the Fisher matrix by a factor on every unit, (units,). Raises UsageError without data."""
+        return self.study.fisher[self.group.cells.ravel()]
 
     @property
     def strengths(self) -> Array:

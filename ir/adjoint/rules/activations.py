@@ -38,7 +38,7 @@ def negated(step: Step) -> Mapping[int, str]:
 
 def positive(step: Step) -> str:
     """``1`` where a Relu passes: its output is positive."""
-    return step.sheet.number(step.sheet.add("Greater", step.y(), step.sheet.constant(0.0)))
+    return step.sheet.truth(step.sheet.add("Greater", step.y(), step.sheet.constant(0.0)))
 
 
 def within(step: Step) -> str:
@@ -49,7 +49,7 @@ def within(step: Step) -> str:
     sheet, x = step.sheet, step.x()
     sides = [("Greater", bounds[0]), ("Less", bounds[1])]
     held = [sheet.add(op, x, sheet.constant(bound)) for op, bound in sides if np.isfinite(bound)]
-    return sheet.number(sheet.add("And", *held) if len(held) == 2 else held[0]) if held else sheet.constant(1.0)
+    return sheet.truth(sheet.add("And", *held) if len(held) == 2 else held[0]) if held else sheet.constant(1.0)
 
 
 def sigmoid(step: Step) -> str:
@@ -70,7 +70,7 @@ def hard_sigmoid(step: Step) -> str:
 def _ramp(step: Step, y: str, alpha: float) -> str:
     sheet = step.sheet
     inside = sheet.add("And", sheet.add("Greater", y, sheet.constant(0.0)), sheet.add("Less", y, sheet.constant(1.0)))
-    return sheet.add("Mul", sheet.number(inside), sheet.constant(alpha))
+    return sheet.add("Mul", sheet.truth(inside), sheet.constant(alpha))
 
 
 def hard_swish(step: Step) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import onnx
+
 from ..step import Step
 
 
@@ -41,7 +43,7 @@ def power(step: Step) -> Mapping[int, str]:
     """Return the gradients of ``a ** b``: ``b a ** (b - 1)`` and ``y log a``."""
     sheet, found = step.sheet, {}
     if 0 in step.wanted:
-        exponent = sheet.number(step.x(1))
+        exponent = sheet.add("Cast", step.x(1), to=onnx.TensorProto.FLOAT)
         lower = sheet.add("Pow", step.x(0), sheet.add("Sub", exponent, sheet.constant(1.0)))
         found[0] = step.fitted(sheet.add("Mul", step.slope, sheet.add("Mul", exponent, lower)), 0)
     if 1 in step.wanted:
@@ -53,7 +55,7 @@ def power(step: Step) -> Mapping[int, str]:
 def extreme(step: Step) -> Mapping[int, str]:
     """Return the gradients of Max or Min: the slope goes to the operands that are the extreme, in equal parts."""
     sheet = step.sheet
-    among = [sheet.number(sheet.add("Equal", each.name, step.y())) for each in step.node.inputs]
+    among = [sheet.truth(sheet.add("Equal", each.name, step.y())) for each in step.node.inputs]
     share = sheet.add("Div", step.slope, sheet.total(among))
     return {index: step.fitted(sheet.add("Mul", among[index], share), index) for index in step.wanted}
 
@@ -63,7 +65,7 @@ def where(step: Step) -> Mapping[int, str]:
     sheet, found = step.sheet, {}
     for index in step.wanted & {1, 2}:
         chosen = step.x(0) if index == 1 else sheet.add("Not", step.x(0))
-        found[index] = step.fitted(sheet.add("Mul", step.slope, sheet.number(chosen)), index)
+        found[index] = step.fitted(sheet.add("Mul", step.slope, sheet.truth(chosen)), index)
     return found
 
 

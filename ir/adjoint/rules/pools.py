@@ -55,6 +55,6 @@ def global_average_pool(step: Step) -> Mapping[int, str]:
 def global_max_pool(step: Step) -> Mapping[int, str]:
     """Give the slope to the largest position, in equal parts where several are."""
     sheet = step.sheet
-    among = sheet.number(sheet.add("Equal", step.x(), step.y()))
+    among = sheet.truth(sheet.add("Equal", step.x(), step.y()))
     count = sheet.sum(among, range(2, len(step.shape())), keep=True)
     return {0: sheet.add("Mul", among, sheet.add("Div", step.slope, count))}

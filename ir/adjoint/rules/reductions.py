@@ -66,7 +66,7 @@ def log_of_sum(step: Step, slope: str, y: str, _count: int) -> str:
 def extreme(step: Step, slope: str, y: str, _count: int) -> str:
     """Of the largest or least: the slope, in equal parts for those that are it."""
     sheet = step.sheet
-    among = sheet.number(sheet.add("Equal", step.x(), y))
+    among = sheet.truth(sheet.add("Equal", step.x(), y))
     named = reduced_axes(step.node, step.opset, len(step.shape())) or []
     return sheet.add("Mul", among, sheet.add("Div", slope, sheet.sum(among, named, keep=True)))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ....ir.attributes import RANDOM
 from ....ir.graph import Graph, Node, Tensor
 from .axes import Axes
 
@@ -63,12 +64,18 @@ def deciding(graph: Graph) -> frozenset[str]:
 
 
 class _Walk:
-    """Follows outputs back. ``decided`` names, of every tensor that a decision reaches, the operator that decides."""
+    """Follows outputs back. ``decided`` names, of every tensor that a decision reaches, the operator that decides.
+
+    Tensors that depend on no input, such as weights that are dequantised, are no parts.
+    """
 
     def __init__(self, graph: Graph, behind: bool) -> None:
         self._behind, self._outer = behind, set(graph.nodes)
         self.decided: dict[Tensor, str] = {}
+        self._moves = set(graph.inputs)
         for node in graph.nodes:
+            if node.op in RANDOM or not self._moves.isdisjoint(_reads(node)):
+                self._moves.update(node.outputs)
             reads = (self.decided[t] for t in _reads(node) if t in self.decided)
             by = node.op if node.op in DECIDING else next(reads, "")
             if by:
@@ -80,7 +87,7 @@ class _Walk:
         while stack:
             tensor = stack.pop()
             node = tensor.producer
-            if tensor in seen or tensor.is_constant or node is None or node not in self._outer:
+            if tensor in seen or tensor not in self._moves or node is None or node not in self._outer:
                 continue
             seen.add(tensor)
             ahead = self._ahead(tensor, node)

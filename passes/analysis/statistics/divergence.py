@@ -3,6 +3,7 @@
 import numpy as np
 
 from ....ir.graph import Array
+from ....ir.shapes import Shape
 
 _FEWEST, _MOST = 2, 100_000
 _HUGE = 1e30
@@ -52,9 +53,9 @@ def _finite(values: Array) -> Array:
     return np.clip(known, -_HUGE, _HUGE)
 
 
-def looks_like_logits(reference: Array, produced_by: str) -> bool:
+def looks_like_logits(shape: Shape, produced_by: str) -> bool:
     """Whether an output is a row of class scores a sample: rank 2, two classes or more, made by a linear layer."""
-    return reference.ndim == 2 and _FEWEST <= reference.shape[1] <= _MOST and produced_by in _SCORES
+    return len(shape) == 2 and _FEWEST <= shape[1] <= _MOST and produced_by in _SCORES
 
 
 def as_logits(values: Array) -> Array:

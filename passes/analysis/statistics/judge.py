@@ -60,7 +60,7 @@ def apart(part: Part, reference: Array, values: Array) -> float:
         return disagreement(reference, values) if reference.shape == values.shape else 1.0
     if part.op == "Softmax" and reference.ndim == 2:
         return divergence(as_logits(reference), as_logits(values), logits=True)
-    logits = looks_like_logits(reference, part.op)
+    logits = looks_like_logits(reference.shape, part.op)
     return divergence(reference, values, logits=logits, rows=_rows(part, reference))
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import optimise_onnx
+from optimise_onnx.ir.errors import TargetNotMetError
 from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels, folded
 from optimise_onnx.passes.cleanup.numbering import equal_rows
 from tests.passes.cleanup.support import build, checked, normal, ops, shape
@@ -204,3 +206,12 @@ def test_rows_are_equal_where_weights_biases_and_inputs_are() -> None:
     bias = np.array([1.0, 1, 2, 1, 2, 1])
     assert equal_rows(matrix, np.array([5, 6, 5, 6]), bias).tolist() == [0, 0, 1, 0, 1, 2]
     assert equal_rows(matrix, np.array([5, 6, 6, 5]), bias).tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def test_a_product_that_only_one_batch_size_has() -> None:
+    """Shapes for three samples contradict each other: what a run of one has shown says nothing of channels."""
+    text = "(float[N, 3, 6, 6] x) => (float[a, b, c] y) { h = Conv(x, w) r = Relu(h) g = Conv(r, v) f = Flatten(g)"
+    text += " z = Shape(table) t = ConstantOfShape(z) y = Mul(f, t) }"
+    weights = {"w": normal(8, 3, 6, 6), "v": normal(5, 8, 1, 1), "table": np.ones((3, 7, 1))}
+    with pytest.raises(TargetNotMetError):
+        optimise_onnx.compress(build(text, weights).to_model(), target="params=0.001x", align=1, cache=False)

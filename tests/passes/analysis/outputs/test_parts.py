@@ -129,3 +129,12 @@ def test_decisions_are_held_while_what_follows_is_judged() -> None:
     judged = judge(graph, Calibration(samples.source, 4, step=1), OrtRunner(1))
     name = next(node.name for node in graph.nodes if node.op == "MatMul")
     assert judged.of(damaged(graph, name)) > 0 == judged.of(graph.copy())
+
+
+def test_weights_behind_a_decision_are_no_part() -> None:
+    """A weight that is dequantised is computed, and loses rows with the channels that read them."""
+    text = """(float[N, 3, 4, 4] x) => (float[N, 5, 4, 4] y) {
+        h = Mul(x, x)  i = ArgMax<axis = 1>(h)  f = Cast<to = 1>(i)  w = DequantizeLinear(codes, scale)
+        y = Conv(f, w) }"""
+    graph = build(text, {"codes": np.ones((5, 1, 1, 1), np.int8), "scale": np.array(0.5)})
+    assert [(part.tensor, part.decided) for part in parts(graph)] == [("h", "ArgMax")]

@@ -1,0 +1,1 @@
+"""Graphs on PyTorch, an optional extra that is imported where it is used: tuning on a GPU."""

@@ -1,0 +1,40 @@
+"""What a network is drawn towards, or its sensitivity is taken of: continuous tensors behind which outputs lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ....ir.arguments import axis
+from ....ir.graph import Graph, Tensor
+from ....ir.shapes import Shape
+from ..statistics.divergence import looks_like_logits
+from .parts import parts
+
+
+@dataclass(frozen=True)
+class Aim:
+    """``classes``: the axis of scores, such as a softmax turns into probabilities; None for other numbers."""
+
+    tensor: str
+    classes: int | None
+
+
+def aims(graph: Graph, shapes: Mapping[str, Shape]) -> tuple[Aim, ...]:
+    """Return the parts of outputs that are floats, before a softmax where there is one, in order."""
+    tensors, found = graph.tensors(), dict[str, Aim]()
+    for part in parts(graph, behind=True):
+        aim = _aim(graph, tensors[part.tensor], shapes)
+        if aim is not None:
+            found.setdefault(aim.tensor, aim)
+    return tuple(found.values())
+
+
+def _aim(graph: Graph, tensor: Tensor, shapes: Mapping[str, Shape]) -> Aim | None:
+    node = tensor.producer
+    if node is None or tensor.dtype != "float32" or tensor.name not in shapes:
+        return None
+    shape = shapes[tensor.name]
+    if node.op in ("LogSoftmax", "Softmax"):
+        return Aim(node.inputs[0].name, axis(node, graph.opset, len(shape)))
+    return Aim(tensor.name, len(shape) - 1 if looks_like_logits(shape, node.op) else None)

@@ -1,0 +1,64 @@
+"""The loop: batches, slopes, steps along a schedule, and an average of the weights on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import cos, pi
+from time import monotonic
+
+from ....ir.graph import Array, Graph
+from .batches import Batches
+from .optimiser import Optimiser
+from .task import Objective
+
+_WARM_UP = 0.05
+_YOUNG = 10.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """``steps`` in all, of which every ``check`` a candidate; rates rise, then fall along a cosine.
+
+    ``seconds``: the schedule is gone through in this time instead, where it is not 0. ``average``: the share of the
+    average that a step leaves.
+    """
+
+    steps: int
+    seconds: float
+    checks: int
+    average: float
+
+    def share(self, done: float) -> float:
+        """Return the share of the full rate, ``done`` from 0 to 1."""
+        if done < _WARM_UP:
+            return done / _WARM_UP
+        return 0.5 + 0.5 * cos(pi * (done - _WARM_UP) / (1 - _WARM_UP))
+
+
+def search(
+    objective: Objective, batches: Batches, optimiser: Optimiser, schedule: Schedule
+) -> Iterator[tuple[float, Mapping[str, Array]]]:
+    """Go down, and yield at every check how much is done, and the averaged weights by name."""
+    weights, begun, done, step, checked = objective.start(), monotonic(), 0.0, 0, 0
+    average = dict(weights)
+    while done < 1:
+        step += 1
+        spent = (monotonic() - begun) / schedule.seconds if schedule.seconds else 0.0
+        done = min(1.0, max(spent, step / schedule.steps))
+        _, slopes = objective.slopes(batches.draw(), weights)
+        optimiser.step(weights, slopes, schedule.share(done))
+        left = min(schedule.average, step / (_YOUNG + step))
+        average = {name: left * average[name] + (1 - left) * value for name, value in weights.items()}
+        if done * schedule.checks >= checked + 1 or done == 1:
+            checked += 1
+            yield done, {name: objective.array(value) for name, value in average.items()}
+
+
+def written(graph: Graph, weights: Mapping[str, Array]) -> Graph:
+    """Return a copy of a graph with other weights."""
+    copy = graph.copy()
+    tensors = copy.tensors()
+    for name, value in weights.items():
+        copy.set_array(tensors[name], value)
+    return copy
