@@ -58,7 +58,7 @@ RULES: dict[str, Rule] = {
     "ReduceMin": red.reduction(red.extreme),
     "ReduceSum": red.reduction(red.total),
     "ReduceSumSquare": red.reduction(red.sum_of_squares),
-    "Relu": act.by(act.positive),
+    "Relu": act.by(act.relu),
     "Reshape": movement.reshaped,
     "Resize": resize.resize,
     "Selu": act.by(act.selu),

@@ -36,9 +36,14 @@ def negated(step: Step) -> Mapping[int, str]:
     return {0: step.sheet.add("Neg", step.slope)}
 
 
-def positive(step: Step) -> str:
-    """``1`` where a Relu passes: its output is positive."""
-    return step.sheet.truth(step.sheet.add("Greater", step.y(), step.sheet.constant(0.0)))
+def relu(step: Step) -> str:
+    """``1`` where the output is positive."""
+    return positive(step, step.y())
+
+
+def positive(step: Step, x: str) -> str:
+    """``1`` where a tensor is positive, 0 elsewhere."""
+    return step.sheet.truth(step.sheet.add("Greater", x, step.sheet.constant(0.0)))
 
 
 def within(step: Step) -> str:
@@ -83,20 +88,18 @@ def hard_swish(step: Step) -> str:
 def elu(step: Step) -> str:
     """``1`` where x is positive, else ``y + alpha``."""
     alpha = float(step.attribute("alpha", 1.0))
-    below = step.sheet.add("Add", step.y(), step.sheet.constant(alpha))
-    return _by_sign(step, step.sheet.constant(1.0), below)
+    return _bent(step, 1.0, alpha)
 
 
 def selu(step: Step) -> str:
     """``gamma`` where x is positive, else ``y + gamma alpha``."""
     alpha, gamma = (float(step.attribute(name)) for name in ("alpha", "gamma"))
-    below = step.sheet.add("Add", step.y(), step.sheet.constant(gamma * alpha))
-    return _by_sign(step, step.sheet.constant(gamma), below)
+    return _bent(step, gamma, gamma * alpha)
 
 
 def leaky_relu(step: Step) -> str:
     """``1`` where x is positive, else ``alpha``."""
-    return _by_sign(step, step.sheet.constant(1.0), step.sheet.constant(float(step.attribute("alpha", 0.01))))
+    return _by_sign(step, 1.0, float(step.attribute("alpha", 0.01)))
 
 
 def softplus(step: Step) -> str:
@@ -175,5 +178,12 @@ def _times_rest(step: Step, y: str) -> str:
     return step.sheet.add("Mul", y, step.sheet.add("Sub", step.sheet.constant(1.0), y))
 
 
-def _by_sign(step: Step, above: str, below: str) -> str:
-    return step.sheet.add("Where", step.sheet.add("Greater", step.x(), step.sheet.constant(0.0)), above, below)
+def _by_sign(step: Step, above: float, below: float) -> str:
+    """Return one of two numbers by the sign of x."""
+    return _affine(step, positive(step, step.x()), above - below, below)
+
+
+def _bent(step: Step, above: float, below: float) -> str:
+    """Return ``above`` where x is positive, else ``y + below``."""
+    negative = step.sheet.add("Min", step.y(), step.sheet.constant(0.0))
+    return step.sheet.add("Add", negative, _by_sign(step, above, below))
