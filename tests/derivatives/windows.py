@@ -25,6 +25,11 @@ CONVOLUTIONS = [
     _conv((1, 2, 3, 4, 5), (3, 2, 2, 2, 2), strides=[1, 2, 2]),
     _conv((1, 2, 8, 8), (3, 2, 2, 2), strides=[3, 5]),
     _conv((1, 2, 7, 7), (3, 2, 1, 1), strides=[3, 3]),
+    _conv((2, 3, 4, 5), (4, 3, 1, 1)),
+    _conv((3, 8, 1, 2), (7, 8, 1, 1)),
+    _conv((1, 3, 4), (2, 3, 1)),
+    _conv((2, 3, 4, 5), (4, 3, 1, 1), pads=[0, 1, 0, 0]),
+    _conv((2, 3, 4, 5), (3, 1, 1, 1), group=3),
     Case("Conv", spread(1, 2, 4, 4), spread(3, 2, 2, 2)),
 ]
 
@@ -38,6 +43,7 @@ TRANSPOSED = [
     _conv((1, 2, 3, 3), (2, 3, 3, 3), "ConvTranspose", output_shape=[6, 5], strides=[2, 2]),
     _conv((1, 2, 3, 3), (2, 3, 2, 2), "ConvTranspose", output_shape=[10, 7], strides=[3, 3], output_padding=[2, 0]),
     _conv((1, 2, 2, 2, 2), (2, 3, 2, 2, 2), "ConvTranspose", strides=[2, 1, 2]),
+    _conv((2, 3, 4, 5), (3, 4, 1, 1), "ConvTranspose"),
     Case("ConvTranspose", spread(1, 2, 3), spread(2, 2, 2)),
 ]
 

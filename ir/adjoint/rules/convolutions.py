@@ -43,6 +43,11 @@ class Walk:
         rows = zip(self.span, self.begin, self.inputs, strict=True)
         return [span - begin - size for span, begin, size in rows]
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it is a product of matrices at every place."""
+        return self.groups == 1 and self.inputs == self.outputs and all(size == 1 for size in self.kernel)
+
 
 def conv(step: Step) -> Mapping[int, str]:
     """Return the gradients of ``y = conv(x, w) + b``; by data through the transposed convolution."""
@@ -80,6 +85,8 @@ def bias(step: Step) -> str:
 
 def spread(sheet: Sheet, slope: str, weight: str, walk: Walk) -> str:
     """Apply the transposed convolution to what a convolution gives, so that it has the size of what that reads."""
+    if walk.is_pointwise:
+        return sheet.add("Conv", slope, sheet.transpose(weight, (1, 0, *range(2, 2 + len(walk.kernel)))))
     missing = [max(0, -end) for end in walk.end]
     pads = [*walk.begin, *(max(0, end) for end in walk.end)]
     form = {"strides": walk.strides, "dilations": walk.dilations, "pads": pads, "group": walk.groups}
@@ -93,6 +100,8 @@ def by_weight(sheet: Sheet, x: str, slope: str, sizes: tuple[int, int, int], wal
     are its channels, the slope is its kernel, dilated by the strides, and the channels of ``x`` lie side by side on
     its last axis, so that a step of one tap is a step of c entries there.
     """
+    if walk.is_pointwise:
+        return _by_matrix(sheet, x, slope, sizes, walk)
     batch, inner, outer = sizes
     block = _block(inner, outer, walk.groups)
     groups, width, dims = walk.groups // block, block * inner // walk.groups, len(walk.kernel)
@@ -109,6 +118,26 @@ def by_weight(sheet: Sheet, x: str, slope: str, sizes: tuple[int, int, int], wal
         found = sheet.slice(found, {dims: (0, walk.reach[-1], walk.dilations[-1])})
     turned = _swapped(sheet, found, (outer, prod(walk.kernel), width), 1)
     return _own(sheet, sheet.reshape(turned, (outer, width, *walk.kernel)), block, (outer, width), dims)
+
+
+def _by_matrix(sheet: Sheet, x: str, slope: str, sizes: tuple[int, int, int], walk: Walk) -> str:
+    """Return the gradient by the weight of a pointwise convolution.
+
+    A product for each sample, added up, where that is less to move than samples side by side in one product.
+    """
+    batch, inner, outer = sizes
+    places = prod(walk.outputs)
+    if inner * outer < places * (inner + outer):
+        turned = _swapped(sheet, x, (batch, inner, places), 1)
+        left, right = sheet.reshape(slope, (batch, outer, places)), sheet.reshape(turned, (batch, places, inner))
+        found = sheet.sum(sheet.add("MatMul", left, right), [0])
+    else:
+        left, right = (
+            sheet.reshape(_swapped(sheet, t, (batch, channels, places), 0), (channels, batch * places))
+            for t, channels in ((slope, outer), (x, inner))
+        )
+        found = sheet.add("Gemm", left, right, transB=1)
+    return sheet.reshape(found, (outer, inner, *walk.kernel))
 
 
 def _swapped(sheet: Sheet, x: str, shape: tuple[int, int, int], axis: int) -> str:
