@@ -47,13 +47,16 @@ def positive(step: Step, x: str) -> str:
 
 
 def within(step: Step) -> str:
-    """``1`` where a Clip passes: between its bounds."""
+    """``1`` where a Clip passes: where its output lies between its bounds.
+
+    The input lies there too; not to read it lets onnxruntime fuse a Clip with the Conv before it.
+    """
     bounds = clip_bounds(step.node, step.opset)
     if bounds is None:
         raise step.refuse("its bounds are computed")
-    sheet, x = step.sheet, step.x()
+    sheet, y = step.sheet, step.y()
     sides = [("Greater", bounds[0]), ("Less", bounds[1])]
-    held = [sheet.add(op, x, sheet.constant(bound)) for op, bound in sides if np.isfinite(bound)]
+    held = [sheet.add(op, y, sheet.constant(bound)) for op, bound in sides if np.isfinite(bound)]
     return sheet.truth(sheet.add("And", *held) if len(held) == 2 else held[0]) if held else sheet.constant(1.0)
 
 
