@@ -2,7 +2,8 @@
 
 program = Program(graph, shapes, ["conv.weight"])
 slopes = {"logits": program.sheet.add("Sub", "logits", program.input("wanted", (8, 10)))}
-session = runner.session(program.graph(program.backward(slopes)))
+found = program.backward(slopes)
+session = runner.session(program.graph({f"by {name}": slope for name, slope in found.items()}))
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Program:
         return backward(self._graph, self._shapes, self.sheet, slopes, names)
 
     def graph(self, outputs: Mapping[str, str]) -> Graph:
-        """Return the whole with the tensors in ``outputs`` as outputs, ``outputs[key]`` under the name ``key``."""
+        """Return the whole with the tensors in ``outputs`` as outputs, ``outputs[key]`` under the name ``key``.
+
+        A key is the tensor's own name, or one that no tensor has.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         model.graph.node.extend(self.sheet.nodes)

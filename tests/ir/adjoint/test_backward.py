@@ -68,6 +68,18 @@ def test_what_an_output_does_not_depend_on_has_no_slope() -> None:
     assert back(made, "x", "z").keys() == {"x"}
 
 
+def test_slopes_at_tensors_inside_and_before_them_come_of_one_run() -> None:
+    graph = Graph.of(model("agraph (float[2,3] x) => (float[2,3] y) { h = Sin(x) e = Exp(h) y = Mul(e, h) }"))
+    program = Program(graph, concrete(graph, {"x": (2, 3)}))
+    slopes = program.backward({"y": program.input("slope", (2, 3)), "h": program.input("more", (2, 3))}, ["h", "x"])
+    x, slope, more = spread(2, 3), spread(2, 3, seed=2), spread(2, 3, seed=3)
+    session = RUNNER.session(program.graph({f"by {name}": found for name, found in slopes.items()}))
+    found = session.run({"x": x, "slope": slope, "more": more})
+    at_h = slope * np.exp(np.sin(x)) * (1 + np.sin(x)) + more
+    np.testing.assert_allclose(found["by h"], at_h, rtol=1e-5)
+    np.testing.assert_allclose(found["by x"], at_h * np.cos(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("op", ["Floor", "Ceil", "Round", "Sign"])
 def test_steps_have_no_slope(op: str) -> None:
     made = model(f"agraph (float[2,3] x) => (float[2,3] y) {{ f = {op}(x) y = Add(x, f) }}")
