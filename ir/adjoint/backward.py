@@ -12,6 +12,8 @@ from .sheet import Sheet
 from .step import Rule, Step
 from .table import FLAT, RULES
 
+_QUANTISERS = ("QuantizeLinear", "DynamicQuantizeLinear")
+
 
 def backward(
     graph: Graph, shapes: Mapping[str, Shape], sheet: Sheet, slopes: Mapping[str, str], wanted: Collection[str]
@@ -40,11 +42,17 @@ def backward(
 
 
 def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
-    """Name the tensors of real numbers that move when one of those in ``wanted`` does."""
-    moved = set(wanted)
+    """Name the tensors of real numbers, quantised ones too, that move when one of those in ``wanted`` does."""
+    moved, quantised = set(wanted), set[str]()
     for node in graph.nodes:
-        if any(tensor.name in moved for tensor in (*node.inputs, *node.captures())):
-            moved.update(tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype))
+        read = {tensor.name for tensor in (*node.inputs, *node.captures())}
+        if not read & moved:
+            continue
+        written = {tensor.name for tensor in node.outputs if tensor.name}
+        real = {tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype)}
+        if node.op in _QUANTISERS or read & quantised:
+            quantised |= written - real
+        moved |= real | (written & quantised)
     return moved
 
 

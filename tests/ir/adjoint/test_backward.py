@@ -138,6 +138,14 @@ def test_an_operator_without_a_rule_is_named() -> None:
     assert caught.value.exit_code == 6
 
 
+def test_quantised_numbers_stand_for_reals_and_do_not_end_the_way_back_unsaid() -> None:
+    text = """agraph (float[2,3] x) => (float[3,2] y) {
+        q = QuantizeLinear(x, scale, zero) t = Transpose(q) y = DequantizeLinear(t, scale, zero) }"""
+    made = model(text, scale=np.float32(0.1), zero=np.array(0, np.int8))
+    with pytest.raises(UnsupportedOpError, match="DequantizeLinear"):
+        back(made, "x")
+
+
 def test_an_operator_of_another_domain_has_no_rule_of_the_standard_one() -> None:
     made = model("agraph (float[2,3] x) => (float[2,3] y) { y = Sin(x) }")
     made.graph.node[0].domain = "com.example"
