@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ..graph import Graph
+from ..graph import Graph, Node
 from ..shapes import Shape
 from .sheet import Sheet
 from .step import Rule, Step
@@ -30,9 +30,9 @@ def backward(
         if not any(tensor.name in held and tensor.name in moved for tensor in node.outputs):
             continue
         reached = frozenset(index for index, tensor in enumerate(node.inputs) if tensor.name in moved)
-        here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
-        if not reached or node.op in FLAT and not node.domain:
+        if not reached:
             continue
+        here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
         step = Step(node, graph.opset, sheet, shapes, here, reached)
         for index, slope in _rule(step)(step).items():
             if index in reached:
@@ -46,7 +46,7 @@ def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
     moved, quantised = set(wanted), set[str]()
     for node in graph.nodes:
         read = {tensor.name for tensor in (*node.inputs, *node.captures())}
-        if not read & moved:
+        if not read & moved or _is_flat(node):
             continue
         written = {tensor.name for tensor in node.outputs if tensor.name}
         real = {tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype)}
@@ -54,6 +54,10 @@ def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
             quantised |= written - real
         moved |= real | (written & quantised)
     return moved
+
+
+def _is_flat(node: Node) -> bool:
+    return node.op in FLAT and not node.domain
 
 
 def _is_real(dtype: object) -> bool:

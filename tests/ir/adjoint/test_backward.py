@@ -161,6 +161,11 @@ def test_an_operator_without_a_rule_beside_the_way_is_none_of_its_business() -> 
     agree(model(text, one=np.array(1, INT)), {"x": spread(2, 3), "z": spread(2, 3, seed=3)}, ["x"])
 
 
+def test_nobody_goes_back_beyond_what_is_wanted() -> None:
+    made = model("agraph (float[2,3] x) => (float[2,3] y) { h = CumSum(x, one) y = Exp(h) }", one=np.array(1, INT))
+    assert back(made, "h").keys() == {"h"}
+
+
 REASONS = {
     "computed": ("agraph (float[2,3] x, int64[1] n) => (float[2,k] y) { y = Slice(x, n, n) }", "computed"),
     "training": ("agraph (float[2,3] x) => (float[2,3] y) { y = Dropout(x, half, yes) }", "training"),
