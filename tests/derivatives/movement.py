@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from .case import Case, Fixed, spread
+from .case import Array, Case, Fixed, spread
 
 X = spread(2, 3, 4)
 SQUARE = spread(1, 2, 4, 5)
 
 
-def ints(*values: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def ints(*values: int) -> Array:
     """Return a list as operators take it."""
     return np.array(values, np.int64)
 
 
-def _slice(x: Case | np.ndarray, *spans: tuple[int, int, int, int], steps: bool = True) -> Case:  # type: ignore[type-arg]
+def _slice(x: Array, *spans: tuple[int, int, int, int], steps: bool = True) -> Case:
     axes, starts, ends, by = (ints(*column) for column in zip(*spans, strict=True))
-    assert isinstance(x, np.ndarray)
     return Case("Slice", x, starts, ends, axes, *([by] if steps else []))
 
 
