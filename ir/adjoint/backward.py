@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ..errors import UnsupportedOpError
 from ..graph import Graph, Node
 from ..shapes import Shape
 from .sheet import Sheet
 from .step import Rule, Step
 from .table import FLAT, RULES
+
+_QUANTISERS = ("QuantizeLinear", "DynamicQuantizeLinear")
 
 
 def backward(
@@ -29,10 +30,11 @@ def backward(
         if not any(tensor.name in held and tensor.name in moved for tensor in node.outputs):
             continue
         reached = frozenset(index for index, tensor in enumerate(node.inputs) if tensor.name in moved)
-        here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
-        if not reached or node.op in FLAT and not node.domain:
+        if not reached:
             continue
-        for index, slope in _rule(node)(Step(node, graph.opset, sheet, shapes, here, reached)).items():
+        here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
+        step = Step(node, graph.opset, sheet, shapes, here, reached)
+        for index, slope in _rule(step)(step).items():
             if index in reached:
                 held.setdefault(node.inputs[index].name, []).append(slope)
     found = {name: _settled(sheet, held, name) for name in wanted}
@@ -40,16 +42,27 @@ def backward(
 
 
 def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
-    """Name the tensors of real numbers that move when one of those in ``wanted`` does."""
-    moved = set(wanted)
+    """Name the tensors of real numbers, quantised ones too, that move when one of those in ``wanted`` does."""
+    moved, quantised = set(wanted), set[str]()
     for node in graph.nodes:
-        if any(tensor.name in moved for tensor in (*node.inputs, *node.captures())):
-            moved.update(tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype))
+        read = {tensor.name for tensor in (*node.inputs, *node.captures())}
+        if not read & moved or _is_flat(node):
+            continue
+        written = {tensor.name for tensor in node.outputs if tensor.name}
+        real = {tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype)}
+        if node.op in _QUANTISERS or read & quantised:
+            quantised |= written - real
+        moved |= real | (written & quantised)
     return moved
 
 
+def _is_flat(node: Node) -> bool:
+    return node.op in FLAT and not node.domain
+
+
 def _is_real(dtype: object) -> bool:
-    return dtype is None or np.dtype(dtype).kind == "f"  # type: ignore[call-overload]
+    """Whether an element type is one of floats; bfloat16 is of numpy's kind V."""
+    return dtype is None or np.dtype(dtype).kind in "fV"  # type: ignore[call-overload]
 
 
 def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
@@ -62,12 +75,15 @@ def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
     return held[name][0]
 
 
-def _rule(node: Node) -> Rule:
+def _rule(step: Step) -> Rule:
+    node = step.node
     if node.domain or node.op not in RULES:
-        raise UnsupportedOpError(
-            "there is no gradient through a node",
-            node_name=node.name,
-            op_type=node.qualified,
-            why="its operator has no rule",
-        )
+        raise step.refuse("its operator has no rule")
+    odd = next((str(t.dtype) for t in (*node.inputs, *node.outputs) if _is_odd(t.dtype)), None)
+    if odd and node.op != "Cast":
+        raise step.refuse(f"it computes in {odd}, and gradients in float32")
     return RULES[node.op]
+
+
+def _is_odd(dtype: object) -> bool:
+    return dtype is not None and _is_real(dtype) and dtype != np.float32

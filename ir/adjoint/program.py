@@ -2,7 +2,8 @@
 
 program = Program(graph, shapes, ["conv.weight"])
 slopes = {"logits": program.sheet.add("Sub", "logits", program.input("wanted", (8, 10)))}
-session = runner.session(program.graph(program.backward(slopes)))
+found = program.backward(slopes)
+session = runner.session(program.graph({f"by {name}": slope for name, slope in found.items()}))
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import onnx
 import onnx.helper
 import onnx.version_converter
 
+from ..arithmetic import store_lists
+from ..constants import store_constants
 from ..errors import UnsupportedOpError
 from ..graph import Graph
-from ..shapes import Shape
+from ..shapes import Shape, concrete
 from .backward import backward
 from .sheet import OPSET, Sheet
 
@@ -30,25 +33,28 @@ class Program:
     """
 
     def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
-        self._graph = raised(graph)
+        written = raised(graph)
         self._shapes = dict(shapes)
-        model = self._graph.to_model()
-        taken = {name for node in model.graph.node for name in (*node.input, *node.output, node.name)}
-        self.sheet = Sheet(taken | {value.name for value in model.graph.input})
+        if written is not graph:
+            self._shapes |= concrete(written, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
         self.weights = tuple(weights)
-        self._model = model
+        self._model = written.to_model()
         self._expose()
+        store_lists(self._model, self._shapes)
+        self._graph = Graph.of(self._model)
+        taken = {name for node in self._model.graph.node for name in (*node.input, *node.output, node.name)}
+        self.sheet = Sheet(taken | {value.name for value in self._model.graph.input})
 
     def _expose(self) -> None:
         chosen = set(self.weights)
         stored = {tensor.name: tensor for tensor in self._model.graph.initializer}
-        kept = [tensor for name, tensor in stored.items() if name not in chosen]
-        del self._model.graph.initializer[:]
-        self._model.graph.initializer.extend(kept)
         for name in self.weights:
             value = onnx.helper.make_tensor_value_info(name, stored[name].data_type, stored[name].dims)
             self._model.graph.input.append(value)
             self._shapes[name] = tuple(stored[name].dims)
+        kept = [tensor for name, tensor in stored.items() if name not in chosen]
+        del self._model.graph.initializer[:]
+        self._model.graph.initializer.extend(kept)
 
     def input(self, like: str, shape: Shape, dtype: Any = np.float32) -> str:
         """Add an input."""
@@ -63,14 +69,18 @@ class Program:
         return backward(self._graph, self._shapes, self.sheet, slopes, names)
 
     def graph(self, outputs: Mapping[str, str]) -> Graph:
-        """Return the whole with the tensors in ``outputs`` as outputs, ``outputs[key]`` under the name ``key``."""
+        """Return the whole with the tensors in ``outputs`` as outputs, ``outputs[key]`` under the name ``key``.
+
+        A key is the tensor's own name, or one that no tensor has.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         model.graph.node.extend(self.sheet.nodes)
         model.graph.initializer.extend(self.sheet.constants)
         del model.graph.output[:]
         for key, name in outputs.items():
-            model.graph.node.append(onnx.helper.make_node("Identity", [name], [key], self.sheet.name("give")))
+            if key != name:
+                model.graph.node.append(onnx.helper.make_node("Identity", [name], [key], self.sheet.name("give")))
             value = onnx.helper.make_empty_tensor_value_info(key)
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
             model.graph.output.append(value)
@@ -84,7 +94,9 @@ def raised(graph: Graph) -> Graph:
     if graph.opset >= OPSET:
         return graph
     try:
-        return Graph.of(onnx.version_converter.convert_version(graph.to_model(), OPSET))
+        model = onnx.version_converter.convert_version(graph.to_model(), OPSET)
     except (RuntimeError, onnx.version_converter.ConvertError) as error:
         why = str(error).splitlines()[0]
         raise UnsupportedOpError(f"the model cannot be written in operator set {OPSET}", why=why) from error
+    store_constants(model)
+    return Graph.of(model)

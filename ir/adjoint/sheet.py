@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,14 +63,13 @@ class Sheet:
         """Transpose."""
         return self.add("Transpose", x, perm=list(perm))
 
-    def sum(self, x: str, axes: Iterable[int], *, keep: bool = False) -> str:
+    def sum(self, x: str, axes: Collection[int], *, keep: bool = False) -> str:
         """Sum over some axes; over none, that is the tensor itself."""
-        places = list(axes)
-        return self.add("ReduceSum", x, self.ints(places), keepdims=int(keep)) if places else x
+        return self.add("ReduceSum", x, self.ints(axes), keepdims=int(keep)) if axes else x
 
-    def mean(self, x: str, axes: Iterable[int]) -> str:
-        """Mean over some axes, which stay with size 1."""
-        return self.add("ReduceMean", x, self.ints(axes), keepdims=1)
+    def mean(self, x: str, axes: Collection[int]) -> str:
+        """Mean over some axes, which stay with size 1; over none, that is the tensor itself."""
+        return self.add("ReduceMean", x, self.ints(axes), keepdims=1) if axes else x
 
     def pad(self, x: str, before: Sequence[int], after: Sequence[int]) -> str:
         """Pad with zeros, or crop where an amount is negative; nothing where all are 0."""

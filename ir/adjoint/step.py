@@ -27,9 +27,11 @@ class Step:
 
     @property
     def slope(self) -> str:
-        """The slope at the first output."""
-        assert self.slopes[0] is not None
-        return self.slopes[0]
+        """The slope at the first output, where nothing depends on any other. Raises UnsupportedOpError elsewhere."""
+        first, *others = self.slopes
+        if first is None or any(other is not None for other in others):
+            raise self.refuse("a loss depends on another of its outputs than the first")
+        return first
 
     def x(self, index: int = 0) -> str:
         """Name an input."""
@@ -83,7 +85,7 @@ def summed(sheet: Sheet, slope: str, shape: Shape, wanted: Shape) -> str:
     """Sum a tensor of ``shape`` over what broadcasting has repeated, so that it has the shape ``wanted``."""
     extra = len(shape) - len(wanted)
     axes = [*range(extra), *(extra + place for place, size in enumerate(wanted) if size == 1 != shape[extra + place])]
-    found = sheet.sum(slope, axes, keep=True) if axes else slope
+    found = sheet.sum(slope, axes, keep=True)
     return sheet.reshape(found, wanted) if extra else found
 
 

@@ -23,24 +23,40 @@ def identity(step: Step) -> Mapping[int, str]:
     return {0: step.slope}
 
 
+def dropout(step: Step) -> Mapping[int, str]:
+    """Pass the slope on: outside training nothing is dropped."""
+    training = step.stored(2)
+    if step.has(2) and (training is None or training.any()):
+        raise step.refuse("it is in training mode")
+    return {0: step.slope}
+
+
 def negated(step: Step) -> Mapping[int, str]:
     """Return minus the slope."""
     return {0: step.sheet.add("Neg", step.slope)}
 
 
-def positive(step: Step) -> str:
-    """``1`` where a Relu passes: its output is positive."""
-    return step.sheet.truth(step.sheet.add("Greater", step.y(), step.sheet.constant(0.0)))
+def relu(step: Step) -> str:
+    """``1`` where the output is positive."""
+    return positive(step, step.y())
+
+
+def positive(step: Step, x: str) -> str:
+    """``1`` where a tensor is positive, 0 elsewhere."""
+    return step.sheet.truth(step.sheet.add("Greater", x, step.sheet.constant(0.0)))
 
 
 def within(step: Step) -> str:
-    """``1`` where a Clip passes: between its bounds."""
+    """``1`` where a Clip passes: where its output lies between its bounds.
+
+    The input lies there too; not to read it lets onnxruntime fuse a Clip with the Conv before it.
+    """
     bounds = clip_bounds(step.node, step.opset)
     if bounds is None:
         raise step.refuse("its bounds are computed")
-    sheet, x = step.sheet, step.x()
+    sheet, y = step.sheet, step.y()
     sides = [("Greater", bounds[0]), ("Less", bounds[1])]
-    held = [sheet.add(op, x, sheet.constant(bound)) for op, bound in sides if np.isfinite(bound)]
+    held = [sheet.add(op, y, sheet.constant(bound)) for op, bound in sides if np.isfinite(bound)]
     return sheet.truth(sheet.add("And", *held) if len(held) == 2 else held[0]) if held else sheet.constant(1.0)
 
 
@@ -75,20 +91,18 @@ def hard_swish(step: Step) -> str:
 def elu(step: Step) -> str:
     """``1`` where x is positive, else ``y + alpha``."""
     alpha = float(step.attribute("alpha", 1.0))
-    below = step.sheet.add("Add", step.y(), step.sheet.constant(alpha))
-    return _by_sign(step, step.sheet.constant(1.0), below)
+    return _bent(step, 1.0, alpha)
 
 
 def selu(step: Step) -> str:
     """``gamma`` where x is positive, else ``y + gamma alpha``."""
     alpha, gamma = (float(step.attribute(name)) for name in ("alpha", "gamma"))
-    below = step.sheet.add("Add", step.y(), step.sheet.constant(gamma * alpha))
-    return _by_sign(step, step.sheet.constant(gamma), below)
+    return _bent(step, gamma, gamma * alpha)
 
 
 def leaky_relu(step: Step) -> str:
     """``1`` where x is positive, else ``alpha``."""
-    return _by_sign(step, step.sheet.constant(1.0), step.sheet.constant(float(step.attribute("alpha", 0.01))))
+    return _by_sign(step, 1.0, float(step.attribute("alpha", 0.01)))
 
 
 def softplus(step: Step) -> str:
@@ -167,5 +181,12 @@ def _times_rest(step: Step, y: str) -> str:
     return step.sheet.add("Mul", y, step.sheet.add("Sub", step.sheet.constant(1.0), y))
 
 
-def _by_sign(step: Step, above: str, below: str) -> str:
-    return step.sheet.add("Where", step.sheet.add("Greater", step.x(), step.sheet.constant(0.0)), above, below)
+def _by_sign(step: Step, above: float, below: float) -> str:
+    """Return one of two numbers by the sign of x."""
+    return _affine(step, positive(step, step.x()), above - below, below)
+
+
+def _bent(step: Step, above: float, below: float) -> str:
+    """Return ``above`` where x is positive, else ``y + below``."""
+    negative = step.sheet.add("Min", step.y(), step.sheet.constant(0.0))
+    return step.sheet.add("Add", negative, _by_sign(step, above, below))

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+import onnx
+
 from ..step import Step
+from .activations import positive
 
 
 def add(step: Step) -> Mapping[int, str]:
@@ -41,8 +44,9 @@ def power(step: Step) -> Mapping[int, str]:
     """Return the gradients of ``a ** b``: ``b a ** (b - 1)`` and ``y log a``."""
     sheet, found = step.sheet, {}
     if 0 in step.wanted:
-        lower = sheet.add("Pow", step.x(0), sheet.add("Sub", step.x(1), sheet.constant(1.0)))
-        found[0] = step.fitted(sheet.add("Mul", step.slope, sheet.add("Mul", step.x(1), lower)), 0)
+        exponent = sheet.add("Cast", step.x(1), to=onnx.TensorProto.FLOAT)
+        lower = sheet.add("Pow", step.x(0), sheet.add("Sub", exponent, sheet.constant(1.0)))
+        found[0] = step.fitted(sheet.add("Mul", step.slope, sheet.add("Mul", exponent, lower)), 0)
     if 1 in step.wanted:
         log = sheet.add("Mul", step.y(), sheet.add("Log", step.x(0)))
         found[1] = step.fitted(sheet.add("Mul", step.slope, log), 1)
@@ -69,11 +73,9 @@ def where(step: Step) -> Mapping[int, str]:
 def prelu(step: Step) -> Mapping[int, str]:
     """Return the gradients of ``x`` where it is positive and ``a x`` elsewhere."""
     sheet, zero, found = step.sheet, step.sheet.constant(0.0), {}
-    positive = sheet.add("Greater", step.x(0), zero)
     if 0 in step.wanted:
-        leaky = sheet.add("Mul", step.slope, step.x(1))
-        found[0] = sheet.add("Where", positive, step.slope, leaky)
+        rest = sheet.add("Mul", sheet.add("Sub", sheet.constant(1.0), step.x(1)), positive(step, step.x(0)))
+        found[0] = sheet.add("Mul", step.slope, sheet.add("Add", step.x(1), rest))
     if 1 in step.wanted:
-        below = sheet.add("Where", positive, zero, sheet.add("Mul", step.slope, step.x(0)))
-        found[1] = step.fitted(below, 1)
+        found[1] = step.fitted(sheet.add("Mul", step.slope, sheet.add("Min", step.x(0), zero)), 1)
     return found

@@ -9,7 +9,7 @@ import onnx.helper
 
 from ... import arguments
 from ...shapes import Shape
-from ..step import Step, positions
+from ..step import Step, positions, repeated
 from .axes import back_to
 
 
@@ -36,7 +36,7 @@ def split(step: Step) -> Mapping[int, str]:
     """Join the slopes, zeros where nothing depends on a piece."""
     axis, sheet = arguments.axis(step.node, step.opset, len(step.shape())), step.sheet
     parts = [
-        sheet.add("Expand", sheet.constant(0.0), sheet.ints(step.shape_out(index))) if slope is None else slope
+        repeated(sheet, sheet.constant(0.0), step.shape_out(index)) if slope is None else slope
         for index, slope in enumerate(step.slopes)
     ]
     return {0: sheet.add("Concat", *parts, axis=axis)}
@@ -73,13 +73,21 @@ def pad(step: Step) -> Mapping[int, str]:
         return {0: step.sheet.pad(step.slope, before, after)}
     slope, now = step.slope, [*step.shape_out()]
     for axis in found.axes:
-        chosen = np.pad(np.arange(shape[axis]), found.widths[axis], mode=_MODES[found.mode])
-        slope = back_to(step.sheet, slope, tuple(now), axis, chosen.tolist(), shape[axis])
+        chosen = _padded(shape[axis], found.widths[axis], _MODES[found.mode])
+        slope = back_to(step.sheet, slope, tuple(now), axis, chosen, shape[axis])
         now[axis] = shape[axis]
     return {0: slope}
 
 
-_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+_Mode = Literal["reflect", "edge", "wrap"]
+_MODES: dict[str, _Mode] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+
+
+def _padded(size: int, width: tuple[int, int], mode: _Mode) -> list[int]:
+    """Return which entry lies at every place of a padded axis: negative amounts cut before the rest is added."""
+    before, after = width
+    left = np.arange(size)[max(0, -before) : size - max(0, -after)]
+    return [int(place) for place in np.pad(left, (max(0, before), max(0, after)), mode=mode)]
 
 
 def gather(step: Step) -> Mapping[int, str]:
@@ -91,11 +99,10 @@ def gather(step: Step) -> Mapping[int, str]:
     slope = sheet.reshape(step.slope, flat)
     if index is not None:
         return {0: back_to(sheet, slope, flat, axis, index.ravel().tolist(), shape[axis])}
-    places = sheet.reshape(step.x(1), (positions(taken),))
-    hot = sheet.add("OneHot", places, sheet.ints([shape[axis]]), sheet.constant([0.0, 1.0]))
-    order = [place for place in range(len(flat)) if place != axis] + [axis]
-    product = sheet.add("MatMul", sheet.transpose(slope, order), hot)
-    return {0: sheet.transpose(product, np.argsort(order).tolist())}
+    places = sheet.reshape(step.x(1), [-1 if place == axis else 1 for place in range(len(flat))])
+    zeros = repeated(sheet, sheet.constant(0.0), shape)
+    found = sheet.add("ScatterElements", zeros, repeated(sheet, places, flat), slope, axis=axis, reduction="add")
+    return {0: found}
 
 
 def expand(step: Step) -> Mapping[int, str]:

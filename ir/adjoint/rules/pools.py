@@ -13,9 +13,10 @@ from .axes import back_along
 def max_pool(step: Step) -> Mapping[int, str]:
     """Add every slope to the entry that was the largest of its window; the first one, where several are."""
     shape, sheet = step.shape(), step.sheet
-    _, places = sheet.several("MaxPool", [step.x()], 2, **step.node.attributes)
+    form = {**step.node.attributes, "storage_order": 0}
+    _, places = sheet.several("MaxPool", [step.x()], 2, **form)
     size = positions(shape)
-    zeros = sheet.add("Expand", sheet.constant([0.0]), sheet.ints([size]))
+    zeros = repeated(sheet, sheet.constant(0.0), (size,))
     flat = [sheet.reshape(part, [-1]) for part in (places, step.slope)]
     found = sheet.add("ScatterElements", zeros, *flat, axis=0, reduction="add")
     return {0: sheet.reshape(found, shape)}

@@ -7,6 +7,7 @@ from ...arguments import axis, reduced_axes
 from ...shapes import Shape
 from ..step import Step, repeated
 
+_LEAST = 1e-37  # near the least float32 that is not subnormal
 Form = Callable[[Step, str, str, int], str]
 
 
@@ -42,8 +43,9 @@ def sum_of_squares(step: Step, slope: str, _y: str, _count: int) -> str:
 
 
 def norm(step: Step, slope: str, y: str, _count: int) -> str:
-    """Of ``sqrt(sum x^2)``: ``x / y``."""
-    return step.sheet.add("Mul", step.sheet.add("Div", slope, y), step.x())
+    """Of ``sqrt(sum x^2)``: ``x / y``, and 0 at 0."""
+    sheet = step.sheet
+    return sheet.add("Mul", slope, sheet.add("Div", step.x(), sheet.add("Max", y, sheet.constant(_LEAST))))
 
 
 def norm_of_sizes(step: Step, slope: str, _y: str, _count: int) -> str:

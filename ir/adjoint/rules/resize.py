@@ -28,8 +28,9 @@ def resize(step: Step) -> Mapping[int, str]:
 
 
 def _changed(step: Step, scales: list[float]) -> list[int]:
+    """Return the axes that are interpolated: none where no size changes, for onnxruntime then copies."""
     shape, out = step.shape(), step.shape_out()
-    return [axis for axis in range(len(shape)) if shape[axis] != out[axis] or scales[axis] != 1]
+    return [axis for axis in range(len(shape)) if scales[axis] != 1] if shape != out else []
 
 
 def _scales(step: Step) -> list[float]:
@@ -58,19 +59,20 @@ def _matrix(step: Step, inputs: int, outputs: int, scale: float) -> Array:
 
 
 def _coordinates(step: Step, inputs: int, outputs: int, scale: float) -> Array:
-    """Return where in the input every output lies."""
-    mode, place = step.attribute("coordinate_transformation_mode", "half_pixel"), np.arange(outputs, dtype=np.float64)
+    """Return where in the input every output lies; in float32, as onnxruntime does: the nearest entry depends on it."""
+    mode, place = step.attribute("coordinate_transformation_mode", "half_pixel"), np.arange(outputs, dtype=np.float32)
+    by, half = np.float32(scale), np.float32(0.5)
     if mode == "asymmetric":
-        return np.asarray(place / scale)
+        return np.asarray(place / by)
     if mode == "align_corners":
-        return np.asarray(place * (inputs - 1) / max(outputs - 1, 1))
+        return np.asarray(place * np.float32(inputs - 1) / np.float32(max(outputs - 1, 1)))
     if mode == "pytorch_half_pixel" and outputs == 1:
-        return np.zeros(1)
+        return np.zeros(1, np.float32)
     if mode == "half_pixel_symmetric":
-        middle = inputs / 2 * (1 - outputs / (scale * inputs))
-        return np.asarray(middle + (place + 0.5) / scale - 0.5)
+        middle = np.float32(inputs) / 2 * (1 - np.float32(outputs) / (by * np.float32(inputs)))
+        return np.asarray(middle + (place + half) / by - half)
     if mode in ("half_pixel", "pytorch_half_pixel"):
-        return np.asarray((place + 0.5) / scale - 0.5)
+        return np.asarray((place + half) / by - half)
     raise step.refuse(f"its coordinate_transformation_mode is '{mode}'")
 
 
