@@ -3,6 +3,7 @@ after any number of removals and exact passes.
 """
 
 from dataclasses import replace
+from functools import cache
 
 import digits
 import numpy as np
@@ -85,6 +86,7 @@ def test_composing_is_taking_from_what_was_taken() -> None:
     assert composed({"b": None}, {"b": other}) == {"b": None}
 
 
+@cache
 def full() -> Plan:
     """A plan in which something of everything stands."""
     graph, shared = calibrated(network("residual"), 8)
