@@ -12,6 +12,7 @@ import numpy as np
 from ...ir.graph import Array, Node, Tensor
 from ...ir.shapes import Shape
 from ..analysis.channels.labels import Propagation
+from ..analysis.channels.rules.table import ELEMENTWISE
 
 _LARGEST = 2**20
 
@@ -53,8 +54,11 @@ class FactSweep(ABC, Generic[F]):
 
     def _is_told(self, node: Node) -> bool:
         """Whether a standard operator's shapes are known, those of its outputs from its inputs' and not from a run."""
-        known = all(t.name in self.ctx.shapes for t in (*node.inputs, *node.outputs) if t.name)
-        return known and not node.domain and not any(tensor.name in self.ctx.seen for tensor in node.outputs)
+        shapes = self.ctx.shapes
+        known = all(t.name in shapes for t in (*node.inputs, *node.outputs) if t.name)
+        if not known or node.domain or any(tensor.name in self.ctx.seen for tensor in node.outputs):
+            return False
+        return node.op not in ELEMENTWISE or _broadcast([shapes[t.name] for t in node.inputs if t.name])
 
     @abstractmethod
     def unknown(self, rank: int) -> F:
@@ -82,6 +86,15 @@ class FactSweep(ABC, Generic[F]):
         place = axis % len(extent)
         facts = self.of(tensor).collapse([other for other in range(len(extent)) if other != place])
         return facts.spread(extent, [place]).map(np.ravel)
+
+
+def _broadcast(shapes: Sequence[Shape]) -> bool:
+    """Whether operands fit: inference does not mind those of a model that runs for another number of samples only."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
 
 
 def on_axis(values: Array, axis: int, rank: int) -> Array:

@@ -208,10 +208,12 @@ def test_rows_are_equal_where_weights_biases_and_inputs_are() -> None:
     assert equal_rows(matrix, np.array([5, 6, 6, 5]), bias).tolist() == [0, 0, 1, 2, 3, 4]
 
 
-def test_a_product_that_only_one_batch_size_has() -> None:
+@pytest.mark.parametrize("table", [(3, 7, 1), (7, 1)])
+def test_a_product_that_only_one_batch_size_has(table: tuple[int, ...]) -> None:
     """Shapes for three samples contradict each other: what a run of one has shown says nothing of channels."""
-    text = "(float[N, 3, 6, 6] x) => (float[a, b, c] y) { h = Conv(x, w) r = Relu(h) g = Conv(r, v) f = Flatten(g)"
+    text = "(float[N, 3, 6, 6] x) => (float[a, b] y) { h = Conv(x, w) r = Relu(h) g = Conv(r, v) f = Flatten(g)"
     text += " z = Shape(table) t = ConstantOfShape(z) y = Mul(f, t) }"
-    weights = {"w": normal(8, 3, 6, 6), "v": normal(5, 8, 1, 1), "table": np.ones((3, 7, 1))}
+    weights = {"w": normal(8, 3, 6, 6), "v": normal(5, 8, 1, 1), "table": np.ones(table)}
+    text = text if len(table) == 2 else text.replace("[a, b]", "[a, b, c]")
     with pytest.raises(TargetNotMetError):
         optimise_onnx.compress(build(text, weights).to_model(), target="params=0.001x", align=1, cache=False)
