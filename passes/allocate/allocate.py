@@ -246,7 +246,7 @@ class Allocate:
             raise TargetNotMetError(
                 f"{self.target} cannot be reached",
                 why=f"with all channels gone that may go, {left}",
-                hint="allow more (--max-ratio, fewer --keep-nodes), or --allow-partial; `analyse` lists what is pinned",
+                hint="raise --max-ratio, keep fewer nodes, or give --allow-partial; `analyse` lists what is pinned",
             )
         return least
 
