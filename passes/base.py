@@ -70,7 +70,7 @@ class Context:
     given: Graph | None = None
     executor: Executor | None = None
     provided: dict[str, Any] = field(default_factory=dict)
-    differentiator: Callable[..., Any] | None = None
+    differentiator: Any = None
     _view: View | None = field(default=None, repr=False)
 
     def view(self, graph: Graph) -> View:

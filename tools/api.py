@@ -21,6 +21,7 @@ from ..passes.base import silent
 from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
 from ..passes.observers import Record
+from ..passes.reconstruct.tune import NONE
 from . import evaluation
 from .agreement import check_finite
 from .analysis import Analysis
@@ -107,6 +108,8 @@ def compress_with(
         raise UsageError("samples, labels and metric need data", hint="give --data")
     if data is None and settings.forms:
         raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
+    if data is None and settings.tune != NONE:
+        raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
     graph = load(source)
     used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
+from ..passes.observers import Record
+from ..passes.reconstruct.tune import Tune
 from .measure import Fidelity
 
 _FEW = 32
@@ -32,6 +36,11 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
         if one.error is None
     ]
     return tuple(found)
+
+
+def tuned(records: Iterable[Record]) -> tuple[str, ...]:
+    """Say what tuning has brought, where it was asked for."""
+    return tuple(note for record in records if record.name == Tune.name for note in record.notes)
 
 
 def unrepaired(graph: Graph) -> tuple[str, ...]:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from ..ir.errors import UsageError
+from ..ir.errors import UnsupportedOpError, UsageError
+from ..ir.feeds import batch_size
+from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..passes.reconstruct.tuning.task import Objective, Task
+from ..ir.shapes import concrete, input_sizes
+from ..passes.analysis.outputs.aims import aims
+from ..passes.reconstruct.tuning.task import Differentiator, Objective, Task
 from .settings import TORCH, Running
 
 
-def differentiator(running: Running) -> Callable[[Task, Runner], Objective] | None:
+def differentiator(running: Running) -> Differentiator | None:
     """Return what makes a task's objective, None for the runner. Raises UsageError where PyTorch is not installed."""
     if running.tune_on != TORCH:
         return None
     try:
-        from ..backends.torch.objective import TorchObjective
+        from ..backends.torch import objective as _installed  # noqa: F401
     except ImportError as error:
         hint = "pip install 'optimise-onnx[torch]'"
         raise UsageError("tune_on=torch needs PyTorch, which is not installed", hint=hint) from error
+    return TorchDifferentiator()
 
-    def objective(task: Task, _runner: Runner) -> Objective:
+
+@dataclass(frozen=True)
+class TorchDifferentiator:
+    """Has PyTorch compute gradients, on a GPU where there is one."""
+
+    def check(self, graph: Graph) -> None:
+        """Raise UnsupportedOpError that names a node which PyTorch does not run."""
+        from ..backends.torch.forward import Forward
+
+        aimed = [aim.tensor for aim in aims(graph, concrete(graph, input_sizes(graph, batch_size(graph, 1))))]
+        if not aimed:
+            raise UnsupportedOpError("there is nothing to tune: no output of float32 that gradients reach")
+        Forward(graph, "cpu", aimed)
+
+    def __call__(self, task: Task, _runner: Runner, /) -> Objective:
+        """Return what computes the task's slopes."""
+        from ..backends.torch.objective import TorchObjective
+
         kept = {name: (left.axis, left.places) for name, left in task.kept.items() if left is not None}
         return TorchObjective(task.graph, task.original, kept, task.factors, task.weights)
-
-    return objective

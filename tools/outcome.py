@@ -20,7 +20,7 @@ from ..passes.analysis.channels.groups import analyse
 from ..passes.analysis.costs.sums import BYTES, PARAMS
 from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
-from .caveats import caveats, unrepaired
+from .caveats import caveats, tuned, unrepaired
 from .compression import Executed
 from .measure import Metric, compared
 from .report import Aim, Report, pin_lines
@@ -59,6 +59,7 @@ def report(
             *sizing.uncounted(executed.graph),
             *caveats(fidelity, calibration),
             *unrepaired(executed.graph),
+            *tuned(executed.records),
         ),
         aim=_aim(original, executed, settings, times),
     )

@@ -144,9 +144,11 @@ class Settings(Running):
         if self.max_ratio is not None and not self.max_ratio <= 1:
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
         from ..passes.decompose.families import chosen
-        from ..passes.reconstruct.tune import NONE, Tune
+        from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
 
         chosen(self.forms)
+        if self.tune not in (NONE, FULL, SCALES):
+            raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
         if self.tune != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()
         elif self.tune_budget or self.augment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...ir.errors import UnsupportedOpError
 from ...ir.geometry import geometry
 from ...ir.handles import Node
 
+_BY_AXIS = 13  # before this operator set a softmax works over all axes from the one it names
 Values = Sequence[Any]
 Function = Callable[[Node, int, Values], Any]
 
@@ -159,7 +161,12 @@ def _flatten(node: Node, opset: int, x: Values) -> Any:
 
 
 def _along(function: Callable[..., Any]) -> Function:
-    return lambda node, opset, x: function(x[0], dim=arguments.axis(node, opset, x[0].ndim))
+    def run(node: Node, opset: int, x: Values) -> Any:
+        axis = arguments.axis(node, opset, x[0].ndim)
+        whole = x[0].flatten(axis) if opset < _BY_AXIS else x[0]
+        return function(whole, dim=axis).reshape(x[0].shape)
+
+    return run
 
 
 def _of_one(function: Callable[[Any], Any]) -> Function:
@@ -221,9 +228,9 @@ FUNCTIONS: dict[str, Function] = {
     "Log": _of_one(torch.log),
     "LogSoftmax": _along(functional.log_softmax),
     "MatMul": _of_two(torch.matmul),
-    "Max": lambda _node, _opset, x: torch.maximum(x[0], x[1]),
+    "Max": lambda _node, _opset, x: reduce(torch.maximum, x),
     "MaxPool": _max_pool,
-    "Min": lambda _node, _opset, x: torch.minimum(x[0], x[1]),
+    "Min": lambda _node, _opset, x: reduce(torch.minimum, x),
     "Mul": _of_two(torch.mul),
     "Neg": _of_one(torch.neg),
     "PRelu": lambda _node, _opset, x: torch.where(x[0] > 0, x[0], x[0] * x[1]),

@@ -11,28 +11,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite, isnan
 from typing import ClassVar
 
 import numpy as np
 
 from ...ir.errors import UsageError
-from ...ir.feeds import Calibration, Feeds, batch_size
+from ...ir.feeds import Calibration, Feeds
 from ...ir.graph import Graph
 from ...ir.memory import afford
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
 from .tuning.batches import Batches, augmentation
-from .tuning.onnx_objective import OnnxObjective
+from .tuning.images import planes
+from .tuning.onnx_objective import OnnxDifferentiator
 from .tuning.optimiser import Optimiser
 from .tuning.scales import Scales
 from .tuning.search import Schedule, budget, search, written
-from .tuning.task import Objective, Task, task
+from .tuning.task import Differentiator, Objective, Task, task
+from .tuning.weights import fitting_batch
 
 NONE, FULL, SCALES = "none", "full", "scales"
 _JUDGED = 128
 _CHECKS = 8
 _MEASURED = 256
+_FEWEST = 4  # samples of which some are kept apart
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,10 @@ class Tune:
         """Raise UsageError for a wrong option."""
         if self.weights not in (FULL, SCALES):
             raise UsageError(f"tune knows no weights '{self.weights}'", hint=f"{FULL} or {SCALES}")
-        if min(self.rate, self.own, self.features, self.mixed) < 0 or self.batch < 1 or not 0 <= self.average < 1:
-            raise UsageError(
-                "rates, features and mixed must not be negative, batch at least 1, average a share below 1"
-            )
+        if not all(0 <= value < inf for value in (self.rate, self.own, self.features, self.mixed)):
+            raise UsageError("rates, features and mixed must be numbers from 0 on")
+        if self.batch < 1 or not 0 <= self.average < 1:
+            raise UsageError("batch must be at least 1, and average a share below 1")
         budget(self.budget)
         augmentation(self.augment, self.mixed)
 
@@ -78,8 +81,8 @@ class Tune:
         self.check()
         reference = context.plan.reference
         assert reference is not None  # the manager has checked what the pass needs
-        if context.calibration is None:
-            return Outcome(False, ("no calibration data, so nothing is tuned",))
+        if context.calibration is None or context.calibration.samples < _FEWEST:
+            return Outcome(False, (f"fewer than {_FEWEST} samples, so nothing is tuned",))
         if not context.plan.kept and not context.plan.formed:
             return Outcome(False, ("nothing was removed, so nothing is tuned",))
         examiner = judge(reference.graph, context.judging(_JUDGED), context.runner)
@@ -87,37 +90,38 @@ class Tune:
         found = []
         for done, tried in self._candidates(graph, context):
             context.progress("tuning", done)
-            found.append((examiner.of(tried), tried))
-        last, best = found[-1], min(found, key=lambda pair: pair[0])
-        error, chosen = last if last[0] < before else best
+            error = examiner.of(tried)
+            found.append((inf if isnan(error) else error, tried))
+        error, chosen = found[-1] if found[-1][0] < before else min(found, key=lambda pair: pair[0])
         if not isfinite(error) or error >= before:
             return Outcome(False, ("tuning brought nothing, so all is as it was",), {"error_before": before})
         graph.become(chosen)
-        return Outcome(True, ("weights tuned",), {"error_before": before, "error_after": error})
+        note = f"tuned: divergence on samples apart {before:.3g}, now {error:.3g}"
+        return Outcome(True, (note,), {"error_before": before, "error_after": error})
 
     def _candidates(self, graph: Graph, context: Context) -> Iterator[tuple[float, Graph]]:
-        samples = _whole(context.fitting())
-        asked = self._task(graph, context, samples)
-        objective: Objective = (context.differentiator or OnnxObjective)(asked, context.runner)
+        make: Differentiator = context.differentiator or OnnxDifferentiator()
+        asked, samples = self._task(graph, context), _whole(context.fitting())
+        changes = augmentation(self.augment, self.mixed)
+        batches = Batches(samples, asked.batch, changes, planes(graph), context.rng())
+        objective: Objective = make(asked, context.runner)
         if self.weights == SCALES:
             objective = Scales(objective)
-        batches = Batches(samples, asked.batch, augmentation(self.augment, self.mixed), context.rng())
         schedule = Schedule(*budget(self.budget), _CHECKS, self.average)
         for done, weights in search(objective, batches, Optimiser(self.rate, self.own), schedule):
             yield done, written(asked.graph, weights)
 
-    def _task(self, graph: Graph, context: Context, samples: Feeds) -> Task:
+    def _task(self, graph: Graph, context: Context) -> Task:
         reference = context.plan.reference
         assert reference is not None
-        size = batch_size(graph, self.batch)
-        few = {name: values[:_MEASURED] for name, values in samples.items()}
+        size, few = fitting_batch(graph, self.batch), context.fitting().head(_MEASURED)
         return task(graph.copy(), reference.graph, context.plan.kept, few, self.features, size, context.runner)
 
 
 def _whole(samples: Calibration) -> Feeds:
     """Hold all samples in memory, which random batches are drawn from. Raises BudgetError."""
     pieces: list[Feeds] = []
-    for piece in samples.batches(_MEASURED):
+    for piece in samples.batches(_MEASURED - _MEASURED % samples.step or samples.step):
         pieces.append(piece)
         held = sum(values.nbytes for part in pieces for values in part.values())
         afford(2 * held, "tuning, which holds its samples in memory,")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from ....ir.arguments import axis
 from ....ir.graph import Graph, Tensor
 from ....ir.shapes import Shape
 from ..statistics.divergence import looks_like_logits
 from .parts import parts
+
+_BY_AXIS = 13  # before this operator set a softmax works over all axes from the one it names
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ def aims(graph: Graph, shapes: Mapping[str, Shape]) -> tuple[Aim, ...]:
 
 def _aim(graph: Graph, tensor: Tensor, shapes: Mapping[str, Shape]) -> Aim | None:
     node = tensor.producer
-    if node is None or tensor.dtype != "float32" or tensor.name not in shapes:
+    if node is None or tensor.dtype not in (None, np.float32) or tensor.name not in shapes:
         return None
     shape = shapes[tensor.name]
     if node.op in ("LogSoftmax", "Softmax"):
-        return Aim(node.inputs[0].name, axis(node, graph.opset, len(shape)))
+        along = axis(node, graph.opset, len(shape))
+        alone = graph.opset >= _BY_AXIS or along == len(shape) - 1
+        return Aim(node.inputs[0].name, along if alone else None)
     return Aim(tensor.name, len(shape) - 1 if looks_like_logits(shape, node.op) else None)

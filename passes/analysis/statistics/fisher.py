@@ -16,6 +16,7 @@ import numpy as np
 
 from ....ir.adjoint.program import Program
 from ....ir.adjoint.sheet import Sheet
+from ....ir.errors import UnsupportedOpError
 from ....ir.feeds import Calibration, Feeds, batch_size, length
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
@@ -42,7 +43,7 @@ def fisher(
         for _ in range(draws):
             slopes = probe.slopes(feeds, rng)
             total += (slopes**2).sum(0)
-            count += len(slopes)
+            count += length(feeds)
     return total / max(count, 1)
 
 
@@ -51,9 +52,14 @@ class _Probe:
 
     def __init__(self, graph: Graph, channels: Channels, samples: Calibration, runner: Runner) -> None:
         marked, self._ends = _marked(graph, channels)
-        self.batch = batch_size(graph, _BATCH) if all(map(_counts_samples, self._ends.values())) else 1
+        self.batch = batch_size(graph, _BATCH)
+        self._apart = _by_samples(marked, self._ends, self.batch)
+        if not self._apart:
+            self.batch = batch_size(graph, 1)
         self._shapes = concrete(marked, input_sizes(marked, self.batch))
         self._aims = aims(marked, self._shapes)
+        if not self._aims:
+            raise UnsupportedOpError("no output of float32 can be followed back through")
         program = Program(marked, self._shapes)
         self._noise = {aim.tensor: program.input("noise", self._shapes[aim.tensor]) for aim in self._aims}
         scales = _scales(graph, self._aims, samples.head(_SCALED), runner)
@@ -64,19 +70,21 @@ class _Probe:
         self._session = runner.session(program.graph(named))
 
     def _summed(self, sheet: Sheet, name: str, slope: str) -> str:
-        """Multiply a tensor by its slope and sum over positions, of each sample where the batch holds several."""
+        """Multiply a tensor by its slope and sum over positions, and over samples where these are not told apart."""
         product, form = sheet.add("Mul", name, slope), self._ends[name].shape
-        return sheet.sum(product, [axis for axis, size in enumerate(form) if size == 1 and (axis or self.batch == 1)])
+        return sheet.sum(product, [axis for axis, size in enumerate(form) if size == 1 and (axis or not self._apart)])
 
     def slopes(self, feeds: Feeds, rng: np.random.Generator) -> Array:
-        """Return the derivatives (samples, classes)."""
-        count = length(feeds)
+        """Return the derivatives (samples, classes); of a batch as a whole, (1, classes), where samples are not told
+        apart: labels are drawn independently, so its square is the sum of theirs in the mean.
+        """
+        count, rows = length(feeds), self.batch if self._apart else 1
         full = {name: _padded(values, self.batch) for name, values in feeds.items()}
         noise = {self._noise[aim.tensor]: _noise(aim, self._shapes[aim.tensor], rng) for aim in self._aims}
         values = self._session.run({**full, **noise})
-        total = np.zeros((self._classes, self.batch))
+        total = np.zeros((self._classes, rows))
         for name in self._found:
-            found = values[f"{name}_slope"].reshape(self.batch, -1).astype(np.float64)
+            found = values[f"{name}_slope"].reshape(rows, -1).astype(np.float64)
             np.add.at(total, self._ends[name].ravel(), found.T)
         return total.T[:count]
 
@@ -95,9 +103,12 @@ def _marked(graph: Graph, channels: Channels) -> tuple[Graph, dict[str, Array]]:
     return copy, ends
 
 
-def _counts_samples(atoms: Array) -> bool:
-    """Whether the first axis of a tensor counts samples: channels do not lie along it."""
-    return atoms.ndim > 1 and atoms.shape[0] == 1
+def _by_samples(graph: Graph, ends: Mapping[str, Array], batch: int) -> bool:
+    """Whether the first axis of every tensor counts samples: it is as long as a batch of whatever size."""
+    if batch_size(graph, batch + 1) == batch or any(atoms.ndim < 2 or atoms.shape[0] > 1 for atoms in ends.values()):
+        return False
+    shapes = [concrete(graph, input_sizes(graph, size)) for size in (batch, batch + 1)]
+    return all(each[name][0] == batch + more for name in ends for more, each in enumerate(shapes))
 
 
 def _padded(values: Array, count: int) -> Array:

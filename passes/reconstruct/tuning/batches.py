@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from ....ir.errors import UsageError
 from ....ir.feeds import Feeds
 from ....ir.graph import Array
+
+Plane = tuple[int, int]
+"""The axes of an image's rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def augmentation(names: Sequence[str], mixed: float) -> Augment:
     for name in names:
         if name == "flip":
             found = replace(found, flip=True)
-        elif name.startswith("crop") and name[4:].isdecimal():
+        elif name.startswith("crop") and name[4:].isdecimal() and len(name) < 9:
             found = replace(found, crop=int(name[4:]))
         else:
             raise UsageError(f"no change of images is called '{name}'", hint="flip, or crop4 for up to 4 pixels")
@@ -38,16 +41,27 @@ def augmentation(names: Sequence[str], mixed: float) -> Augment:
 
 
 class Batches:
-    """Draws batches of ``size`` from samples in memory; every sample comes once before any comes again."""
+    """Draws batches of ``size`` from samples in memory; every sample comes once before any comes again.
 
-    def __init__(self, samples: Feeds, size: int, augment: Augment, rng: np.random.Generator) -> None:
-        self._samples, self._size, self._augment, self._rng = samples, size, augment, rng
+    ``planes``: the inputs that are images, all of which are changed alike. Raises UsageError where images are to be
+    changed and there are none, or they are smaller than what they are to be moved by.
+    """
+
+    def __init__(
+        self, samples: Feeds, size: int, augment: Augment, planes: Mapping[str, Plane], rng: np.random.Generator
+    ) -> None:
+        self._samples, self._size, self._augment, self._planes, self._rng = samples, size, augment, planes, rng
         self._order = np.empty(0, np.int64)
+        sides = [samples[name].shape[axis] for name, plane in planes.items() for axis in plane]
+        if (augment.flip or augment.crop) and not sides:
+            raise UsageError("no input is an image that a convolution reads, so none can be mirrored or moved")
+        if augment.crop >= min(sides, default=augment.crop + 1):
+            raise UsageError(f"crop{augment.crop} moves images of {min(sides)} pixels out of sight")
 
     def draw(self) -> Feeds:
         """Return the next batch."""
         chosen = self._next()
-        batch = {name: self._changed(values[chosen]) for name, values in self._samples.items()}
+        batch = self._moved(self._mirrored({name: values[chosen] for name, values in self._samples.items()}))
         if not self._augment.mixed or any(values.dtype.kind != "f" for values in batch.values()):
             return batch
         share = self._rng.beta(self._augment.mixed, self._augment.mixed, self._size).astype(np.float32)
@@ -61,21 +75,32 @@ class Batches:
         chosen, self._order = self._order[: self._size], self._order[self._size :]
         return chosen
 
-    def _changed(self, values: Array) -> Array:
-        if values.ndim != 4 or values.dtype.kind != "f":
-            return values
-        if self._augment.flip:
-            turned = self._rng.random(len(values)) < 0.5
-            values = np.where(turned[:, None, None, None], values[..., ::-1], values)
-        return self._moved(values) if self._augment.crop else values
+    def _mirrored(self, batch: Feeds) -> Feeds:
+        if not self._augment.flip:
+            return batch
+        turned = self._rng.random(self._size) < 0.5
+        found = dict(batch)
+        for name, (_, columns) in self._planes.items():
+            found[name] = batch[name].copy()
+            found[name][turned] = np.flip(batch[name][turned], columns)
+        return found
 
-    def _moved(self, values: Array) -> Array:
-        """Move every image by a random number of pixels each way; zeros come in."""
-        most, (count, _, height, width) = self._augment.crop, values.shape
-        wide = np.pad(values, ((0, 0), (0, 0), (most, most), (most, most)))
-        windows = np.lib.stride_tricks.sliding_window_view(wide, (height, width), (2, 3))
-        rows, columns = self._rng.integers(0, 2 * most + 1, (2, count))
-        return np.ascontiguousarray(windows[np.arange(count), :, rows, columns])
+    def _moved(self, batch: Feeds) -> Feeds:
+        """Move images by a random number of pixels each way; zeros come in."""
+        most = self._augment.crop
+        if not most:
+            return batch
+        rows, columns = self._rng.integers(0, 2 * most + 1, (2, self._size))
+        return batch | {name: _cut(batch[name], self._planes[name], most, rows, columns) for name in self._planes}
+
+
+def _cut(images: Array, plane: Plane, most: int, rows: Array, columns: Array) -> Array:
+    """Cut every image out of itself with a border of ``most`` zeros, at a place of its own."""
+    last = np.moveaxis(images, plane, (-2, -1))
+    border = [(0, 0)] * (images.ndim - 2) + [(most, most)] * 2
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(last, border), last.shape[-2:], (-2, -1))
+    picked = np.moveaxis(windows, (-4, -3), (1, 2))[np.arange(len(images)), rows, columns]
+    return np.ascontiguousarray(np.moveaxis(picked, (-2, -1), plane))
 
 
 def _mixed(values: Array, other: Array, share: Array) -> Array:

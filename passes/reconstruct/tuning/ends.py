@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import networkx as nx
+import numpy as np
 
 from ....ir.graph import Graph, Tensor
 from ...analysis.channels.labels import WEIGHTED
@@ -38,5 +39,8 @@ def _up(before: Mapping[str, str], place: str) -> Iterator[str]:
 
 
 def _is_read_by_layers(tensor: Tensor) -> bool:
+    """Whether layers or several nodes read a tensor of float32."""
+    if tensor.dtype != np.float32:
+        return False
     readers = tensor.consumers
     return len(readers) > 1 or any(reader.op in WEIGHTED for reader in readers)

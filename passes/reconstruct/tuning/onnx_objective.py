@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....ir.adjoint.program import Program
-from ....ir.feeds import Feeds
-from ....ir.graph import Array
+from ....ir.errors import UnsupportedOpError
+from ....ir.feeds import Feeds, batch_size
+from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import concrete, input_sizes
+from ...analysis.outputs.aims import aims
 from .task import Task, left
+from .weights import tunable
 
 _LOSS = "loss_of_tuning"
 _SLOPE = "slope_of_{}"
@@ -58,3 +61,20 @@ class OnnxObjective:
     def array(self, values: Array) -> Array:
         """Return weights as numpy has them, which they are."""
         return values
+
+
+class OnnxDifferentiator:
+    """Has the runner compute gradients."""
+
+    def check(self, graph: Graph) -> None:
+        """Raise UnsupportedOpError that names a node without a gradient, or says that there is nothing to tune."""
+        shapes = concrete(graph, input_sizes(graph, batch_size(graph, 1)))
+        weights, aimed = [tensor.name for tensor in tunable(graph)], aims(graph, shapes)
+        if not weights or not aimed:
+            missing = "weight" if not weights else "output"
+            raise UnsupportedOpError(f"there is nothing to tune: no {missing} of float32 that gradients reach")
+        Program(graph, shapes, weights).backward({aim.tensor: aim.tensor for aim in aimed})
+
+    def __call__(self, task: Task, runner: Runner, /) -> OnnxObjective:
+        """Return what computes the task's slopes."""
+        return OnnxObjective(task, runner)

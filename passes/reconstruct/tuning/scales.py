@@ -26,7 +26,8 @@ class Scales:
     def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every vector and factor."""
         loss, found = self._inner.slopes(feeds, self._multiplied(weights))
-        sums = {name: (found[name] * self._rows[name]).reshape(len(found[name]), -1).sum(1) for name in self._rows}
+        rows = self._rows.keys() & found.keys()
+        sums = {name: (found[name] * self._rows[name]).reshape(len(found[name]), -1).sum(1) for name in rows}
         return loss, {**found, **sums}
 
     def array(self, values: Any) -> Array:

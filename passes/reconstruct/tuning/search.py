@@ -16,7 +16,7 @@ from .task import Objective
 
 _WARM_UP = 0.05
 _YOUNG = 10.0
-_BUDGET = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>steps|s|min|h)?")
+_BUDGET = re.compile(r"(?P<amount>\d{1,9}(?:\.\d+)?)\s*(?P<unit>steps|s|min|h)?")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from ....ir.feeds import Feeds
+from ....ir.errors import UnsupportedOpError
+from ....ir.feeds import Calibration, Feeds, length
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
-from ....ir.shapes import concrete, input_sizes
-from ...analysis.channels.origins import Origins
+from ....ir.shapes import Shape, concrete, input_sizes
+from ...analysis.channels.origins import Origins, shape_after
 from ...analysis.outputs.aims import aims
 from .ends import block_ends
 from .weights import tunable
@@ -35,6 +36,16 @@ class Task:
     batch: int
 
 
+class Differentiator(Protocol):
+    """Makes objectives of tasks."""
+
+    def check(self, graph: Graph) -> None:
+        """Raise UnsupportedOpError that names a node which no gradient is found through, or says that none is there."""
+
+    def __call__(self, task: Task, runner: Runner, /) -> Objective:
+        """Return what computes the task's slopes."""
+
+
 class Objective(Protocol):
     """Computes a task's loss and slopes, on the machine and in the kind of arrays that it likes.
 
@@ -55,22 +66,66 @@ class Objective(Protocol):
 
 
 def task(
-    graph: Graph, original: Graph, kept: Origins, samples: Feeds, features: float, batch: int, runner: Runner
+    graph: Graph, original: Graph, kept: Origins, samples: Calibration, features: float, batch: int, runner: Runner
 ) -> Task:
     """Aim at outputs, each relative to its variance, and with the weight ``features`` at inner tensors, to their power.
 
     Inner tensors are the ends of blocks that both graphs have; together they weigh ``features``. ``samples`` are those
-    that variances and powers are taken from.
+    that variances and powers are taken from. Raises UnsupportedOpError where there is nothing to aim at.
     """
-    shapes = concrete(graph, input_sizes(graph, batch))
-    there = original.tensors().keys() - {name for name, origin in kept.items() if origin is None}
+    shapes, whole = (concrete(each, input_sizes(each, batch)) for each in (graph, original))
+    there = {name for name in shapes.keys() & whole.keys() if _tells(name, shapes[name], whole[name], kept)}
     outputs = [aim.tensor for aim in aims(graph, shapes) if aim.tensor in there]
+    if not outputs:
+        raise UnsupportedOpError("no output of float32 can be followed back through")
     inner = [name for name in block_ends(graph) if name in there and name not in outputs]
-    session = runner.session(original, outputs=[*outputs, *inner])
-    values = left(session.run(samples), kept)
-    factors = {name: 1 / (_variance(values[name]) * values[name][0].size) for name in outputs}
-    factors |= {name: features / len(inner) / (_power(values[name]) * values[name][0].size) for name in inner}
+    spread = _spread(original, kept, [*outputs, *inner], samples.batches(batch), runner)
+    factors = {name: 1 / spread[name].off_mean for name in outputs}
+    factors |= {name: features / len(inner) / spread[name].power for name in inner}
     return Task(graph, original, kept, factors, [tensor.name for tensor in tunable(graph)], batch)
+
+
+def _tells(name: str, shape: Shape, whole: Shape, kept: Origins) -> bool:
+    """Whether it is known which indices of a tensor are left, and they are not of samples too."""
+    origin = kept.get(name)
+    if origin is None:
+        return name not in kept and shape == whole
+    return origin.axis > 0 and whole[origin.axis] == origin.whole and shape == shape_after(whole, origin)
+
+
+@dataclass
+class _Spread:
+    """Sums over the samples so far of a tensor's entries and of their squares."""
+
+    samples: int = 0
+    entries: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: Array, samples: int) -> None:
+        wide = values.astype(np.float64)
+        self.samples, self.entries = self.samples + samples, self.entries + values.size
+        self.total, self.squares = self.total + float(wide.sum()), self.squares + float((wide**2).sum())
+
+    @property
+    def power(self) -> float:
+        """The squares of a sample."""
+        return max(self.squares / self.samples, _LEAST)
+
+    @property
+    def off_mean(self) -> float:
+        """The squared distances of a sample to the mean of all entries."""
+        return max((self.squares - self.total**2 / self.entries) / self.samples, _LEAST)
+
+
+def _spread(
+    original: Graph, kept: Origins, names: Sequence[str], batches: Iterable[Feeds], runner: Runner
+) -> dict[str, _Spread]:
+    session, found = runner.session(original, outputs=names), {name: _Spread() for name in names}
+    for feeds in batches:
+        for name, values in left(session.run(feeds), kept).items():
+            found[name].add(values, length(feeds))
+    return found
 
 
 def left(values: Mapping[str, Array], kept: Origins) -> dict[str, Array]:
@@ -80,11 +135,3 @@ def left(values: Mapping[str, Array], kept: Origins) -> dict[str, Array]:
         origin = kept.get(name)
         found[name] = value if origin is None else np.ascontiguousarray(origin.restrict(value))
     return found
-
-
-def _variance(values: Array) -> float:
-    return max(float(values.var(dtype=np.float64)), _LEAST)
-
-
-def _power(values: Array) -> float:
-    return max(float((values.astype(np.float64) ** 2).mean()), _LEAST)

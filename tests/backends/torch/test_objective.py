@@ -16,7 +16,7 @@ def test_loss_and_slopes_are_the_same() -> None:
     shared = digits.context(64)
     graph = digits.run("select-channels{keep=0.4},remove-channels,reconstruct", shared)
     samples = next(iter(shared.fitting().batches(16)))
-    task = Tune(batch=16)._task(graph, shared, samples)
+    task = Tune(batch=16)._task(graph, shared)
     make = differentiator(Running(tune_on=TORCH))
     assert make is not None
     here, there = OnnxObjective(task, shared.runner), make(task, shared.runner)

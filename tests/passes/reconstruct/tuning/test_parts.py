@@ -6,13 +6,15 @@ import pytest
 from oracle import graph_of
 from zoo.builder import Builder
 
-from optimise_onnx.ir.errors import UsageError
+from optimise_onnx.ir.errors import BudgetError, UsageError
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.memory import memory_limit
 from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
 from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
+from optimise_onnx.passes.reconstruct.tuning.images import planes
 from optimise_onnx.passes.reconstruct.tuning.optimiser import Optimiser, is_matrix, orthogonalised
 from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
-from optimise_onnx.passes.reconstruct.tuning.weights import tunable
+from optimise_onnx.passes.reconstruct.tuning.weights import fitting_batch, tunable
 from tests.passes.cleanup.support import build, normal
 
 
@@ -41,8 +43,11 @@ def test_of_several_outputs_what_any_depends_through() -> None:
 
 
 def test_weights_are_those_of_layers_alone() -> None:
-    weights = {"w": normal(4, 3, 1, 1), "b": normal(4), "shift": normal(1, 4, 1, 1), "six": np.array(6.0)}
-    text = "(float[N, 3, 4, 4] x) => (float[N, 4, 4, 4] y) { h = Conv(x, w, b) s = Add(h, shift) y = Mul(s, six) }"
+    """Not what prepares the input, a mask, a single number, or what another node reads too."""
+    weights = {"w": normal(4, 3, 1, 1), "b": normal(4), "mean": normal(1, 3, 1, 1), "shift": normal(1, 4, 1, 1)}
+    weights |= {"six": np.array(6.0), "mask": np.array([0.0, 1.0, 1.0, 0.0]).reshape(1, 4, 1, 1)}
+    text = """(float[N, 3, 4, 4] x) => (float[N, 4, 4, 4] y) {
+        p = Sub(x, mean)  h = Conv(p, w, b)  s = Add(h, shift)  k = Mul(s, mask)  y = Mul(k, six) }"""
     assert [tensor.name for tensor in tunable(build(text, weights))] == ["w", "b", "shift"]
     shared = "(float[N, 4, 4, 4] x) => (float[N, 4, 4, 4] y, int64[4] z) { y = Conv(x, w, b) z = Shape(w) }"
     graph = build(shared, {"w": normal(4, 4, 1, 1), "b": normal(4)})
@@ -75,17 +80,17 @@ def test_steps_go_down_a_bowl_and_are_as_long_as_asked(shape: tuple[int, ...]) -
 
 def test_every_sample_comes_before_any_comes_again() -> None:
     samples = {"x": np.arange(10, dtype=np.float32).reshape(10, 1)}
-    drawn = Batches(samples, 4, Augment(), np.random.default_rng(0))
+    drawn = Batches(samples, 4, Augment(), {}, np.random.default_rng(0))
     seen = np.concatenate([drawn.draw()["x"].ravel() for _ in range(5)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
 
 
 def test_images_are_mirrored_and_moved() -> None:
     image = np.arange(2 * 5 * 5, dtype=np.float32).reshape(1, 2, 5, 5) + 1
-    flips = Batches({"x": image}, 1, Augment(flip=True), np.random.default_rng(0))
+    flips = Batches({"x": image}, 1, Augment(flip=True), {"x": (2, 3)}, np.random.default_rng(0))
     found = {flips.draw()["x"].tobytes() for _ in range(20)}
     assert found == {image.tobytes(), image[..., ::-1].tobytes()}
-    moves = Batches({"x": image}, 1, Augment(crop=1), np.random.default_rng(0))
+    moves = Batches({"x": image}, 1, Augment(crop=1), {"x": (2, 3)}, np.random.default_rng(0))
     wide = np.pad(image, ((0, 0), (0, 0), (1, 1), (1, 1)))
     places = {wide[:, :, i : i + 5, j : j + 5].tobytes() for i in range(3) for j in range(3)}
     assert {moves.draw()["x"].tobytes() for _ in range(60)} == places
@@ -94,9 +99,9 @@ def test_images_are_mirrored_and_moved() -> None:
 def test_mixed_samples_lie_between_two_and_integers_are_not_mixed() -> None:
     rng = np.random.default_rng(0)
     x = np.array([[0.0], [1.0]], np.float32)
-    mixed = np.concatenate([Batches({"x": x}, 2, Augment(mixed=0.5), rng).draw()["x"] for _ in range(20)])
+    mixed = np.concatenate([Batches({"x": x}, 2, Augment(mixed=0.5), {}, rng).draw()["x"] for _ in range(20)])
     assert ((mixed >= 0) & (mixed <= 1)).all() and ((mixed > 0) & (mixed < 1)).any()
-    whole = Batches({"x": x, "i": np.array([[1], [2]])}, 2, Augment(mixed=0.5), rng).draw()
+    whole = Batches({"x": x, "i": np.array([[1], [2]])}, 2, Augment(mixed=0.5), {}, rng).draw()
     assert set(whole["x"].ravel()) == {0.0, 1.0}
 
 
@@ -120,3 +125,41 @@ def test_the_schedule_rises_and_falls_to_nothing() -> None:
 
 def test_block_ends_of_the_shipped_network() -> None:
     assert len(block_ends(digits.network())) >= 5
+
+
+def test_images_are_known_by_the_window_that_walks_over_them() -> None:
+    head = "=> (float[N, 4, 3, 5] y) { s = Mul(x, two) "
+    weights = {"w": normal(4, 3, 1, 1), "two": np.array(2.0)}
+    plain = build(f"(float[N, 3, 3, 5] x) {head} y = Conv(s, w) }}", weights)
+    last = build(f"(float[N, 3, 5, 3] x) {head} t = Transpose<perm = [0, 3, 1, 2]>(s) y = Conv(t, w) }}", weights)
+    assert planes(plain) == {"x": (2, 3)} and planes(last) == {"x": (1, 2)}
+    flat = build("(float[N, 3, 3, 5] x) => (float[N, 45] y) { y = Flatten(x) }")
+    assert planes(flat) == {}
+
+
+def test_channels_last_and_pairs_of_images_are_changed_alike() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((6, 4, 5, 3)).astype(np.float32)
+    drawn = Batches({"x": image, "depth": image}, 6, Augment(flip=True, crop=1), {"x": (1, 2), "depth": (1, 2)}, rng)
+    batch = drawn.draw()
+    np.testing.assert_array_equal(batch["x"], batch["depth"])
+    assert batch["x"].shape == image.shape
+    colours = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()} | {(0.0, 0.0, 0.0)}
+    assert {tuple(pixel) for pixel in batch["x"].reshape(-1, 3).tolist()} <= colours
+
+
+def test_images_that_are_none_or_too_small_are_refused() -> None:
+    samples = {"x": np.zeros((4, 3, 2, 2), np.float32)}
+    with pytest.raises(UsageError, match="no input is an image"):
+        Batches(samples, 2, Augment(flip=True), {}, np.random.default_rng(0))
+    with pytest.raises(UsageError, match="out of sight"):
+        Batches(samples, 2, Augment(crop=2), {"x": (2, 3)}, np.random.default_rng(0))
+
+
+def test_a_step_that_is_too_large_takes_fewer_samples() -> None:
+    graph = blocks()
+    assert fitting_batch(graph, 64) == 64
+    with memory_limit(300_000):
+        assert 1 < fitting_batch(graph, 64) < 64
+    with memory_limit(1_000), pytest.raises(BudgetError, match="a step of tuning"):
+        fitting_batch(graph, 64)
