@@ -140,7 +140,7 @@ def tuned(model: onnx.ModelProto, count: int = 24, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", [*list(ARCHITECTURES)[::3], "attention_batch_heads", "resize_sizes", "scalar_output", "flatten_into_rows"]
+    "name", [*list(ARCHITECTURES)[::3], "reshape_minus_one", "resize_sizes", "scalar_output", "flatten_into_rows"]
 )
 @pytest.mark.parametrize("weights", ["full", "scales"])
 def test_networks_of_all_kinds_are_tuned(name: str, weights: str) -> None:
