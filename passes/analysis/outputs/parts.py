@@ -82,18 +82,19 @@ class _Walk:
                 self.decided |= dict.fromkeys(node.outputs, by)
 
     def sources(self, output: Tensor) -> Iterator[Tensor]:
-        """Yield the last tensors before an output that are computed, in order."""
-        stack, seen = [output], set[Tensor]()
+        """Yield the last tensors before an output that are computed, in order; and what decisions are made from."""
+        stack, seen = [(output, False)], set[tuple[Tensor, bool]]()
         while stack:
-            tensor = stack.pop()
+            tensor, found = stack.pop()
             node = tensor.producer
-            if tensor in seen or tensor not in self._moves or node is None or node not in self._outer:
+            if (tensor, found) in seen or tensor not in self._moves or node is None or node not in self._outer:
                 continue
-            seen.add(tensor)
+            seen.add((tensor, found))
             ahead = self._ahead(tensor, node)
-            if ahead is None or (self._behind and tensor in self.decided and not _looked_through(node)):
+            last = not found and self._behind and tensor in self.decided and not _looked_through(node)
+            if ahead is None or last:
                 yield tensor
-            stack += reversed(ahead or [])
+            stack += [(each, found or last) for each in reversed(ahead or [])]
 
     def _ahead(self, tensor: Tensor, node: Node) -> list[Tensor] | None:
         """Return what to follow instead of a tensor, or besides one behind a decision; None where it is computed."""

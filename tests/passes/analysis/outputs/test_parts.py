@@ -138,3 +138,13 @@ def test_weights_behind_a_decision_are_no_part() -> None:
         y = Conv(f, w) }"""
     graph = build(text, {"codes": np.ones((5, 1, 1, 1), np.int8), "scale": np.array(0.5)})
     assert [(part.tensor, part.decided) for part in parts(graph)] == [("h", "ArgMax")]
+
+
+def test_behind_a_decision_only_the_last_tensor_is_a_part() -> None:
+    """What it is computed from may lose channels."""
+    text = """(float[N, 3, 4, 4] x) => (float[N, 5, 4, 4] y) {
+        h = Conv(x, w)  i = ArgMax<axis = 1>(h)  f = Cast<to = 1>(i)  c = Conv(f, v)  r = Relu(c)  y = Conv(r, u) }"""
+    shapes = {"w": (4, 3, 1, 1), "v": (6, 1, 1, 1), "u": (5, 6, 1, 1)}
+    graph = build(text, {name: np.random.default_rng(0).standard_normal(shape) for name, shape in shapes.items()})
+    assert [part.tensor for part in parts(graph, behind=True)] == ["y", "h"]
+    assert [part.tensor for part in parts(graph)] == ["h"]
