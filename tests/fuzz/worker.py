@@ -18,10 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.mutants import mutant
 
+from optimise_onnx.tools import sizing
 from optimise_onnx.tools.cli import main
 
 MEMORY = 4 * 2**30
 _OPTIONS = ("--target", "params=0.8x", "--no-cache", "--align", "1", "--no-guard", "--report", "r.json")
+_LOOPS = 2.0  # seconds that a run with loops may take; fewer than a user's
 _COMPRESSED = 3  # one of so many mutants is compressed, the others are analysed
 
 
@@ -48,6 +50,7 @@ def judged(number: int) -> tuple[int, str]:
 def work(first: int, stop: int) -> None:
     """Judge mutants in a folder of their own."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    sizing._SECONDS = _LOOPS
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for number in range(first, stop):

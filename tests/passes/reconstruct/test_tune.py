@@ -139,10 +139,10 @@ def tuned(model: onnx.ModelProto, count: int = 24, **options: Any) -> Any:
     return apply(Tune(budget="3steps", **options), graph, shared)
 
 
-@pytest.mark.parametrize(
-    "name", [*list(ARCHITECTURES)[::3], "reshape_minus_one", "resize_sizes", "scalar_output", "flatten_into_rows"]
-)
-@pytest.mark.parametrize("weights", ["full", "scales"])
+KINDS = [*list(ARCHITECTURES)[::3], "reshape_minus_one", "resize_sizes", "scalar_output", "flatten_into_rows"]
+
+
+@pytest.mark.parametrize(("name", "weights"), [(name, ("full", "scales")[k % 2]) for k, name in enumerate(KINDS)])
 def test_networks_of_all_kinds_are_tuned(name: str, weights: str) -> None:
     outcome = tuned(ZOO[name](), weights=weights)
     assert "error_before" in outcome.figures or "nothing was removed" in outcome.notes[0]
