@@ -23,7 +23,7 @@ def probed(graph: Graph, feeds: dict[str, Array]) -> Array:
     return OrtRunner(1).session(graph, outputs=[tensor.name], exact=True).run(feeds)[tensor.name]
 
 
-@pytest.mark.parametrize(("name", "most"), [("squeezenet", 0.03), ("shufflenet", 0.35), ("densenet121", 0.005)])
+@pytest.mark.parametrize(("name", "most"), [("squeezenet", 0.03), ("shufflenet", 0.35)])
 def test_light_networks(name: str, most: float) -> None:
     graph, _ = load(FOLDER / f"light_{name}.onnx")
     folded = graph.copy()
