@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.graph import Array, Graph, Node, Tensor
+from ...ir.graph import Array, Dim, Graph, Node, Tensor
+from ...ir.shapes import symbolic
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.labels import squeeze_alike
 from .constant_channels import ConstantChannels
@@ -19,13 +20,13 @@ def store_operands(graph: Graph, channels: Channels) -> int:
 
     What then does nothing goes, as the sum with a branch of zeros. ``graph`` must be the one that was analysed.
     """
-    values = ConstantChannels(channels.context)
+    values, dims = ConstantChannels(channels.context), symbolic(graph)
     count = 0
     for node in graph.nodes:
         if node.domain or node.op not in _COMBINING or not _known(channels, node):
             continue
         for index, tensor in enumerate(node.inputs):
-            stored = _value(values, tensor)
+            stored = _value(values, tensor, dims.get(tensor.name, ()))
             if stored is not None and _others_are_whole(channels, node, index):
                 node.set_input(index, graph.constant(f"{tensor.name}_value", stored))
                 _leave_out(graph, node)
@@ -40,12 +41,17 @@ def _known(channels: Channels, node: Node) -> bool:
     return all(tensor.name in channels.context.shapes for tensor in (*node.inputs, *node.outputs))
 
 
-def _value(values: ConstantChannels, tensor: Tensor) -> Array | None:
-    """Return the value of a computed float tensor that varies along one axis at most; None where it is not known."""
+def _value(values: ConstantChannels, tensor: Tensor, dims: tuple[Dim, ...]) -> Array | None:
+    """Return the value of a computed float tensor that varies along one axis at most; None where it is not known.
+
+    ``dims``: its dimensions at any size of the inputs. The axis must be as long whatever these are.
+    """
     if tensor.producer is None or tensor.dtype is None or np.dtype(tensor.dtype).kind != "f":
         return None
     found = squeeze_alike(values.of(tensor).values)
     if np.isnan(found).any() or found.size != max(found.shape, default=1):
+        return None
+    if found.size > 1 and not isinstance(dict(enumerate(dims)).get(int(np.argmax(found.shape))), int):
         return None
     return found.astype(tensor.dtype)
 

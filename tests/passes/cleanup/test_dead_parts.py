@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.sizes import Sizes
+from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
 
 from .support import Array, build, checked, normal, ops, parameters, shape
@@ -116,3 +119,19 @@ def test_quantised_rows_of_zeros_go(zero: int) -> None:
     }
     result = checked(build(text, weights), DEAD, X)
     assert shape(result, "wq") == (6, 3, 3, 3) and shape(result, "vq") == (4, 6, 3, 3)
+
+
+def test_what_is_as_long_as_the_input_is_not_stored() -> None:
+    """Strides of two levels, as exported detectors multiply boxes by: one number a position, of an open size."""
+    text = """(float[N, 3, h] x) => (float[N, 3, k] y) {
+        s = Shape(x)  l = Slice(s, two, three)  e = Concat<axis = 0>(one, l)  a = Expand(eight, e)
+        b = Expand(sixteen, e)  c = Concat<axis = 1>(a, b)  d = Concat<axis = 2>(x, x)  y = Mul(d, c) }"""
+    numbers = {"two": np.array([2]), "three": np.array([3]), "one": np.array([1])}
+    graph = build(text, {**numbers, "eight": np.array([[8.0]]), "sixteen": np.array([[16.0]])})
+    before = graph.copy()
+    graph.sizes = Sizes({"N": 1, "h": 6}, frozenset())
+    DEAD.run(graph, Context(OrtRunner(1), before))
+    for length in (6, 4):
+        feeds = {"x": normal(1, 3, length)}
+        wanted, got = (OrtRunner(1).session(each).run(feeds)["y"] for each in (before, graph))
+        np.testing.assert_array_equal(wanted, got)
