@@ -17,6 +17,7 @@ from .handles import Array, Node, Tensor
 
 Read = Callable[[Tensor], Array | None]
 
+_ONE_AXIS = 13  # the operator set since which a softmax works over one axis
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -47,6 +48,12 @@ def stored(tensor: Tensor) -> Array | None:
 def axis(node: Node, opset: int, rank: int) -> int:
     """Return the axis of Concat, Split, Gather, Flatten, DequantizeLinear and their like, counted from the front."""
     return int(node.attribute("axis", opset, 1)) % max(rank, 1)
+
+
+def softmax_axes(node: Node, opset: int, rank: int) -> list[int]:
+    """Return the axes that a Softmax, LogSoftmax or Hardmax works over: before opset 13 all from the one it names."""
+    first = axis(node, opset, rank)
+    return list(range(first, rank)) if opset < _ONE_AXIS else [first]
 
 
 def permutation(node: Node, opset: int, rank: int) -> list[int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir.errors import UnsupportedOpError, UsageError
-from ..ir.feeds import batch_size
+from ..ir.errors import UsageError
 from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..ir.shapes import concrete, input_sizes
-from ..passes.analysis.outputs.aims import aims
+from ..ir.shapes import Shape
 from ..passes.reconstruct.tuning.task import Differentiator, Objective, Task
 from .settings import TORCH, Running
 
@@ -30,13 +29,10 @@ def differentiator(running: Running) -> Differentiator | None:
 class TorchDifferentiator:
     """Has PyTorch compute gradients, on a GPU where there is one."""
 
-    def check(self, graph: Graph) -> None:
+    def check(self, graph: Graph, _shapes: Mapping[str, Shape], _weights: Sequence[str], aimed: Sequence[str]) -> None:
         """Raise UnsupportedOpError that names a node which PyTorch does not run."""
         from ..backends.torch.forward import Forward
 
-        aimed = [aim.tensor for aim in aims(graph, concrete(graph, input_sizes(graph, batch_size(graph, 1))))]
-        if not aimed:
-            raise UnsupportedOpError("there is nothing to tune: no output of float32 that gradients reach")
         Forward(graph, "cpu", aimed)
 
     def __call__(self, task: Task, _runner: Runner, /) -> Objective:

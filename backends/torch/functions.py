@@ -15,7 +15,6 @@ from ...ir.errors import UnsupportedOpError
 from ...ir.geometry import geometry
 from ...ir.handles import Node
 
-_BY_AXIS = 13  # before this operator set a softmax works over all axes from the one it names
 Values = Sequence[Any]
 Function = Callable[[Node, int, Values], Any]
 
@@ -162,9 +161,9 @@ def _flatten(node: Node, opset: int, x: Values) -> Any:
 
 def _along(function: Callable[..., Any]) -> Function:
     def run(node: Node, opset: int, x: Values) -> Any:
-        axis = arguments.axis(node, opset, x[0].ndim)
-        whole = x[0].flatten(axis) if opset < _BY_AXIS else x[0]
-        return function(whole, dim=axis).reshape(x[0].shape)
+        first, *rest = arguments.softmax_axes(node, opset, x[0].ndim)
+        whole = x[0].flatten(first) if rest else x[0]
+        return function(whole, dim=first).reshape(x[0].shape)
 
     return run
 

@@ -14,7 +14,6 @@ from ..graph import Array
 from ..names import fresh
 
 OPSET = 18
-_TO_THE_START = np.iinfo(np.int64).min
 
 
 class Sheet:
@@ -79,10 +78,6 @@ class Sheet:
         """Slice axes, each from a start to before an end in steps."""
         starts, ends, steps = zip(*spans.values(), strict=True)
         return self.add("Slice", x, self.ints(starts), self.ints(ends), self.ints(spans), self.ints(steps))
-
-    def mirrored(self, x: str, axes: Sequence[int]) -> str:
-        """Reverse the order along some axes."""
-        return self.slice(x, dict.fromkeys(axes, (-1, _TO_THE_START, -1)))
 
     def truth(self, condition: str) -> str:
         """Return 1.0 where a condition holds and 0.0 elsewhere: to multiply by it is far quicker than Where."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...ir.errors import UnsupportedOpError
+from ...ir.feeds import batch_size
 from ...ir.graph import Graph
+from ...ir.shapes import concrete, input_sizes
+from ..analysis.outputs.aims import aims
 from ..base import Context, Outcome
 from ..order import ALL
 from .tuning.onnx_objective import OnnxDifferentiator
+from .tuning.weights import tunable
 
 
 @dataclass(frozen=True)
@@ -20,5 +25,9 @@ class RequireGradients:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Change nothing. Raises UnsupportedOpError that names the node and its operator."""
-        (context.differentiator or OnnxDifferentiator()).check(graph)
+        shapes = concrete(graph, input_sizes(graph, batch_size(graph, 1)))
+        weights, aimed = [tensor.name for tensor in tunable(graph)], [aim.tensor for aim in aims(graph, shapes)]
+        if not weights:
+            raise UnsupportedOpError("there is nothing to tune: no layer has weights of float32")
+        (context.differentiator or OnnxDifferentiator()).check(graph, shapes, weights, aimed)
         return Outcome(False)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan
 from typing import ClassVar
 
-import numpy as np
-
 from ...ir.errors import UsageError
 from ...ir.feeds import Calibration, Feeds
 from ...ir.graph import Graph
@@ -120,9 +118,7 @@ class Tune:
 
 def _whole(samples: Calibration) -> Feeds:
     """Hold all samples in memory, which random batches are drawn from. Raises BudgetError."""
-    pieces: list[Feeds] = []
-    for piece in samples.batches(_MEASURED - _MEASURED % samples.step or samples.step):
-        pieces.append(piece)
-        held = sum(values.nbytes for part in pieces for values in part.values())
-        afford(2 * held, "tuning, which holds its samples in memory,")
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    first = next(samples.batches(samples.step))
+    each = sum(values.nbytes for values in first.values()) // samples.step
+    afford(2 * each * samples.samples, "tuning, which holds its samples in memory,")
+    return next(samples.batches(samples.samples))

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....ir.arguments import axis
+from ....ir.arguments import softmax_axes
+from ....ir.errors import UnsupportedOpError
 from ....ir.graph import Graph, Tensor
 from ....ir.shapes import Shape
 from ..statistics.divergence import looks_like_logits
 from .parts import parts
-
-_BY_AXIS = 13  # before this operator set a softmax works over all axes from the one it names
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,17 @@ class Aim:
 
 
 def aims(graph: Graph, shapes: Mapping[str, Shape]) -> tuple[Aim, ...]:
-    """Return the parts of outputs that are floats, before a softmax where there is one, in order."""
+    """Return the parts of outputs that are floats, before a softmax where there is one, in order.
+
+    Raises UnsupportedOpError where there is none.
+    """
     tensors, found = graph.tensors(), dict[str, Aim]()
     for part in parts(graph, behind=True):
         aim = _aim(graph, tensors[part.tensor], shapes)
         if aim is not None:
             found.setdefault(aim.tensor, aim)
+    if not found:
+        raise UnsupportedOpError("no output of float32 can be followed back through")
     return tuple(found.values())
 
 
@@ -40,7 +44,6 @@ def _aim(graph: Graph, tensor: Tensor, shapes: Mapping[str, Shape]) -> Aim | Non
         return None
     shape = shapes[tensor.name]
     if node.op in ("LogSoftmax", "Softmax"):
-        along = axis(node, graph.opset, len(shape))
-        alone = graph.opset >= _BY_AXIS or along == len(shape) - 1
-        return Aim(node.inputs[0].name, along if alone else None)
+        along = softmax_axes(node, graph.opset, len(shape))
+        return Aim(node.inputs[0].name, along[0] if len(along) == 1 else None)
     return Aim(tensor.name, len(shape) - 1 if looks_like_logits(shape, node.op) else None)

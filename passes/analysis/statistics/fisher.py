@@ -16,7 +16,6 @@ import numpy as np
 
 from ....ir.adjoint.program import Program
 from ....ir.adjoint.sheet import Sheet
-from ....ir.errors import UnsupportedOpError
 from ....ir.feeds import Calibration, Feeds, batch_size, length
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
@@ -58,8 +57,6 @@ class _Probe:
             self.batch = batch_size(graph, 1)
         self._shapes = concrete(marked, input_sizes(marked, self.batch))
         self._aims = aims(marked, self._shapes)
-        if not self._aims:
-            raise UnsupportedOpError("no output of float32 can be followed back through")
         program = Program(marked, self._shapes)
         self._noise = {aim.tensor: program.input("noise", self._shapes[aim.tensor]) for aim in self._aims}
         scales = _scales(graph, self._aims, samples.head(_SCALED), runner)

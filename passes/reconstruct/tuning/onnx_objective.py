@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....ir.adjoint.program import Program
-from ....ir.errors import UnsupportedOpError
-from ....ir.feeds import Feeds, batch_size
+from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
-from ....ir.shapes import concrete, input_sizes
-from ...analysis.outputs.aims import aims
+from ....ir.shapes import Shape
 from .task import Task, left
-from .weights import tunable
 
 _LOSS = "loss_of_tuning"
 _SLOPE = "slope_of_{}"
@@ -28,8 +25,7 @@ class OnnxObjective:
     def __init__(self, task: Task, runner: Runner) -> None:
         self._task = task
         self._original = runner.session(task.original, outputs=list(task.factors))
-        shapes = concrete(task.graph, input_sizes(task.graph, task.batch))
-        program = Program(task.graph, shapes, task.weights)
+        shapes, program = task.shapes, Program(task.graph, task.shapes, task.weights)
         sheet, losses, slopes = program.sheet, [], {}
         self._wanted = {name: program.input(f"wanted_of_{name}", shapes[name]) for name in task.factors}
         for name, factor in task.factors.items():
@@ -66,14 +62,9 @@ class OnnxObjective:
 class OnnxDifferentiator:
     """Has the runner compute gradients."""
 
-    def check(self, graph: Graph) -> None:
-        """Raise UnsupportedOpError that names a node without a gradient, or says that there is nothing to tune."""
-        shapes = concrete(graph, input_sizes(graph, batch_size(graph, 1)))
-        weights, aimed = [tensor.name for tensor in tunable(graph)], aims(graph, shapes)
-        if not weights or not aimed:
-            missing = "weight" if not weights else "output"
-            raise UnsupportedOpError(f"there is nothing to tune: no {missing} of float32 that gradients reach")
-        Program(graph, shapes, weights).backward({aim.tensor: aim.tensor for aim in aimed})
+    def check(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str], aimed: Sequence[str]) -> None:
+        """Raise UnsupportedOpError that names a node without a gradient."""
+        Program(graph, shapes, weights).backward({name: name for name in aimed})
 
     def __call__(self, task: Task, runner: Runner, /) -> OnnxObjective:
         """Return what computes the task's slopes."""

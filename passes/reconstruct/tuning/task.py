@@ -26,9 +26,11 @@ class Task:
     """Lessen the mean over a batch of the sum over ``factors`` of factor * |value - wanted|^2, by tensor name.
 
     Wanted is what ``original`` gives, less what is gone of it: ``kept``, by tensor name. ``weights`` name constants.
+    ``shapes`` are those of ``graph`` for a batch.
     """
 
     graph: Graph
+    shapes: Mapping[str, Shape]
     original: Graph
     kept: Origins
     factors: Mapping[str, float]
@@ -39,8 +41,8 @@ class Task:
 class Differentiator(Protocol):
     """Makes objectives of tasks."""
 
-    def check(self, graph: Graph) -> None:
-        """Raise UnsupportedOpError that names a node which no gradient is found through, or says that none is there."""
+    def check(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str], aimed: Sequence[str]) -> None:
+        """Raise UnsupportedOpError that names a node without a gradient on the way to what is aimed at."""
 
     def __call__(self, task: Task, runner: Runner, /) -> Objective:
         """Return what computes the task's slopes."""
@@ -77,12 +79,12 @@ def task(
     there = {name for name in shapes.keys() & whole.keys() if _tells(name, shapes[name], whole[name], kept)}
     outputs = [aim.tensor for aim in aims(graph, shapes) if aim.tensor in there]
     if not outputs:
-        raise UnsupportedOpError("no output of float32 can be followed back through")
+        raise UnsupportedOpError("no output can be held against the original's")
     inner = [name for name in block_ends(graph) if name in there and name not in outputs]
     spread = _spread(original, kept, [*outputs, *inner], samples.batches(batch), runner)
     factors = {name: 1 / spread[name].off_mean for name in outputs}
     factors |= {name: features / len(inner) / spread[name].power for name in inner}
-    return Task(graph, original, kept, factors, [tensor.name for tensor in tunable(graph)], batch)
+    return Task(graph, shapes, original, kept, factors, [tensor.name for tensor in tunable(graph)], batch)
 
 
 def _tells(name: str, shape: Shape, whole: Shape, kept: Origins) -> bool:

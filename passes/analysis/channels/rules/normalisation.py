@@ -1,7 +1,7 @@
 """Normalisations and softmax: per-index parameters are sliced; an axis that is normalised over is kept whole."""
 
 from .....ir.arguments import axis as axis_of
-from .....ir.arguments import reduced_axes
+from .....ir.arguments import reduced_axes, softmax_axes
 from .....ir.graph import Array, Node
 from ..labels import Labels, Propagation
 
@@ -34,11 +34,12 @@ def over_trailing(ctx: Propagation, node: Node) -> None:
         ctx.pin(labels.atoms, node, "its axis is computed at run time", "export with a static axis")
         return
     rank = labels.atoms.ndim
+    if node.op in ("Softmax", "LogSoftmax", "Hardmax"):
+        _keep_whole(ctx, node, labels, softmax_axes(node, ctx.graph.opset, rank))
+        return
     axis = _axis(ctx, node) % rank
     several = "Normalization" in node.op and node.op != "LpNormalization"
-    coerced = node.op in ("Softmax", "LogSoftmax", "Hardmax") and ctx.graph.opset < 13
-    axes = list(range(axis, rank)) if several or coerced else [axis]
-    _keep_whole(ctx, node, labels, axes)
+    _keep_whole(ctx, node, labels, list(range(axis, rank)) if several else [axis])
 
 
 def _axis(ctx: Propagation, node: Node) -> int:
