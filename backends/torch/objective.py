@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph
 from .forward import Forward
+from .recorded import Recorded
 
 
 class TorchObjective:
@@ -42,9 +42,9 @@ class TorchObjective:
         """Return the weights as they are in the graph."""
         return {name: self._graph.constants[name] for name in self._names if name in self._graph.constants}
 
-    def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+    def slopes(self, feeds: Mapping[str, Any], weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
-        given = {name: torch.from_numpy(np.ascontiguousarray(v)).to(self._device) for name, v in feeds.items()}
+        given = self._placed(feeds)
         with torch.no_grad():
             wanted = {name: self._left(name, value) for name, value in self._followed.run(given, {}).items()}
         moving = {name: value.detach().requires_grad_() for name, value in weights.items()}
@@ -53,6 +53,20 @@ class TorchObjective:
         loss = sum(factor / count * ((found[name] - wanted[name]) ** 2).sum() for name, factor in self._factors.items())
         slopes = torch.autograd.grad(loss, list(moving.values()), allow_unused=True)
         return loss.detach(), {name: s for name, s in zip(moving, slopes, strict=True) if s is not None}
+
+    def repeated(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a step made quick to repeat: on a GPU, launched as a whole."""
+        if torch.device(self._device).type != "cuda":
+            return step
+        recorded = Recorded(step)
+        return lambda feeds, state, rates: recorded(self._placed(feeds), state, rates)
+
+    def _placed(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Return samples as tensors on the device."""
+        return {
+            name: value if torch.is_tensor(value) else torch.from_numpy(np.ascontiguousarray(value)).to(self._device)
+            for name, value in feeds.items()
+        }
 
     def _left(self, name: str, value: Any) -> Any:
         if name not in self._kept:

@@ -10,7 +10,7 @@ from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape
-from .task import Task, left
+from .task import Step, Task, left
 
 _LOSS = "loss_of_tuning"
 _SLOPE = "slope_of_{}"
@@ -49,6 +49,10 @@ class OnnxObjective:
         given = {self._wanted[name]: values for name, values in wanted.items()}
         found = self._session.run({**feeds, **given, **weights})
         return float(found[_LOSS]), {name: found[slope] for name, slope in self._slopes.items()}
+
+    def repeated(self, step: Step) -> Step:
+        """Return the step as it is."""
+        return step
 
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights, which are those being moved."""

@@ -6,7 +6,7 @@ References: Jordan et al., "Muon: an optimizer for hidden layers", 2024; Kingma,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -30,34 +30,56 @@ def orthogonalised(matrix: Any) -> Any:
     return x.T if tall else x
 
 
-@dataclass
+State = Mapping[str, Mapping[str, Any]]
+"""What is carried from step to step: ``weights``, and their ``first`` and ``second`` moments, by name."""
+
+
+@dataclass(frozen=True)
 class Optimiser:
     """Moves weights. ``rate``: root of the mean square of a matrix' step; ``own``: of any other weight's, by Adam."""
 
     rate: float
     own: float
-    _first: dict[str, Any] = field(default_factory=dict)
-    _second: dict[str, Any] = field(default_factory=dict)
-    _steps: int = 0
 
-    def step(self, weights: dict[str, Any], slopes: Mapping[str, Any], share: float) -> None:
-        """Take one step, ``share`` of the full rates long."""
-        self._steps += 1
-        for name, slope in slopes.items():
-            move = self._turned(name, slope) if is_matrix(slope.shape) else self._scaled(name, slope)
-            weights[name] = weights[name] - share * move
+    def start(self, weights: Mapping[str, Any]) -> State:
+        """Return the state before the first step."""
+        still = {name: value * 0 for name, value in weights.items()}
+        return {"weights": weights, "first": still, "second": still}
 
-    def _turned(self, name: str, slope: Any) -> Any:
-        held = self._first[name] = _MOMENTUM * self._first.get(name, 0.0) + slope
-        flat = (slope + _MOMENTUM * held).reshape(len(slope), -1)
-        return self.rate * max(flat.shape) ** 0.5 * orthogonalised(flat).reshape(slope.shape)
-
-    def _scaled(self, name: str, slope: Any) -> Any:
+    def rates(self, step: int, share: float) -> dict[str, float]:
+        """Return the numbers that change from step to step, counted from 1: ``share`` of the full rates, corrected for
+        moments that start from nothing.
+        """
         mean, square = _BETAS
-        first = self._first[name] = mean * self._first.get(name, 0.0) + (1 - mean) * slope
-        second = self._second[name] = square * self._second.get(name, 0.0) + (1 - square) * slope * slope
-        size = (second / (1 - square**self._steps)) ** 0.5
-        return self.own / (1 - mean**self._steps) * first / (size + _LEAST)
+        return {
+            "matrix": share * self.rate,
+            "own": share * self.own / (1 - mean**step),
+            "second": 1 / (1 - square**step),
+        }
+
+    def moved(self, state: State, slopes: Mapping[str, Any], rates: Mapping[str, Any]) -> State:
+        """Return the state after one step. Weights without a slope stay."""
+        weights, first, second = (dict(state[part]) for part in ("weights", "first", "second"))
+        for name, slope in slopes.items():
+            if is_matrix(slope.shape):
+                first[name] = _MOMENTUM * first[name] + slope
+                move = rates["matrix"] * _turned(slope + _MOMENTUM * first[name])
+            else:
+                first[name], second[name] = _moments(first[name], second[name], slope)
+                move = rates["own"] * first[name] / ((rates["second"] * second[name]) ** 0.5 + _LEAST)
+            weights[name] = weights[name] - move
+        return {"weights": weights, "first": first, "second": second}
+
+
+def _turned(slope: Any) -> Any:
+    """Orthogonalise a matrix, scaled so that the root of its mean square is about 1."""
+    flat = slope.reshape(len(slope), -1)
+    return max(flat.shape) ** 0.5 * orthogonalised(flat).reshape(slope.shape)
+
+
+def _moments(first: Any, second: Any, slope: Any) -> tuple[Any, Any]:
+    mean, square = _BETAS
+    return mean * first + (1 - mean) * slope, square * second + (1 - square) * slope * slope
 
 
 def is_matrix(shape: tuple[int, ...]) -> bool:

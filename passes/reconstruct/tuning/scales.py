@@ -8,7 +8,7 @@ from typing import Any
 from ....ir.feeds import Feeds
 from ....ir.graph import Array
 from .optimiser import is_matrix
-from .task import Objective
+from .task import Objective, Step
 
 
 class Scales:
@@ -29,6 +29,10 @@ class Scales:
         rows = self._rows.keys() & found.keys()
         sums = {name: (found[name] * self._rows[name]).reshape(len(found[name]), -1).sum(1) for name in rows}
         return loss, {**found, **sums}
+
+    def repeated(self, step: Step) -> Step:
+        """Return a step made quick to repeat."""
+        return self._inner.repeated(step)
 
     def array(self, values: Any) -> Array:
         """Return values as numpy has them."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import cos, inf, pi
 from time import monotonic
+from typing import Any
 
 from ....ir.errors import UsageError
+from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
 from .batches import Batches
-from .optimiser import Optimiser
+from .optimiser import Optimiser, State
 from .task import Objective
 
 _WARM_UP = 0.05
@@ -55,18 +58,26 @@ def search(
     objective: Objective, batches: Batches, optimiser: Optimiser, schedule: Schedule
 ) -> Iterator[tuple[float, Mapping[str, Array]]]:
     """Go down, and yield at every check how much is done, and the averaged weights by name."""
-    weights, begun, done, step, checked = objective.start(), monotonic(), 0.0, 0, 0
-    average = dict(weights)
+    begun, done, step, checked = monotonic(), 0.0, 0, 0
+    state: State = {**optimiser.start(objective.start()), "average": objective.start()}
+    advance = objective.repeated(partial(advanced, objective, optimiser))
     while done < 1:
         step += 1
         done = min(1.0, max((monotonic() - begun) / schedule.seconds, step / schedule.steps))
-        _, slopes = objective.slopes(batches.draw(), weights)
-        optimiser.step(weights, slopes, schedule.share(done))
-        left = min(schedule.average, step / (_YOUNG + step))
-        average = {name: left * average[name] + (1 - left) * value for name, value in weights.items()}
+        rates = optimiser.rates(step, schedule.share(done)) | {"left": min(schedule.average, step / (_YOUNG + step))}
+        state = advance(batches.draw(), state, rates)
         if done * schedule.checks >= checked + 1 or done == 1:
             checked += 1
-            yield done, {name: objective.array(value) for name, value in objective.whole(average).items()}
+            yield done, {name: objective.array(value) for name, value in objective.whole(state["average"]).items()}
+
+
+def advanced(objective: Objective, optimiser: Optimiser, feeds: Feeds, state: State, rates: Mapping[str, Any]) -> State:
+    """Return the state after one step; ``left``: the share of the average that stays."""
+    _, slopes = objective.slopes(feeds, state["weights"])
+    moved = optimiser.moved(state, slopes, rates)
+    left, before = rates["left"], state["average"]
+    average = {name: left * before[name] + (1 - left) * value for name, value in moved["weights"].items()}
+    return {**moved, "average": average}
 
 
 def written(graph: Graph, weights: Mapping[str, Array]) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,11 @@ from ....ir.shapes import Shape, concrete, input_sizes
 from ...analysis.channels.origins import Origins, shape_after
 from ...analysis.outputs.aims import aims
 from .ends import block_ends
+from .optimiser import State
 from .weights import tunable
+
+Step = Callable[[Feeds, State, Mapping[str, Any]], State]
+"""From a batch, the state and the rates of a step to the state after it."""
 
 _LEAST = 1e-12  # of the power of an inner tensor that is not zero throughout
 
@@ -59,6 +63,9 @@ class Objective(Protocol):
 
     def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
+
+    def repeated(self, step: Step) -> Step:
+        """Return a step made quick to repeat; it is asked for batches of one size."""
 
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights that those being moved stand for."""

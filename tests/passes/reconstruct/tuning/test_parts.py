@@ -67,14 +67,16 @@ def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int,
 def test_steps_go_down_a_bowl_and_are_as_long_as_asked(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
     goal = rng.standard_normal(shape).astype(np.float32)
-    weights = {"w": np.zeros(shape, np.float32)}
     optimiser = Optimiser(rate=0.05, own=0.05)
-    optimiser.step(weights, {"w": weights["w"] - goal}, 1.0)
-    assert np.sqrt((weights["w"] ** 2).mean()) == pytest.approx(0.05, rel=0.3)
-    assert weights["w"].dtype == np.float32
+    state = optimiser.start({"w": np.zeros(shape, np.float32), "unread": np.ones(2, np.float32)})
+    state = optimiser.moved(state, {"w": -goal}, optimiser.rates(1, 1.0))
+    assert np.sqrt((state["weights"]["w"] ** 2).mean()) == pytest.approx(0.05, rel=0.3)
+    assert state["weights"]["w"].dtype == np.float32
     for step in range(200):
-        optimiser.step(weights, {"w": weights["w"] - goal}, 1 - step / 200)
-    assert np.abs(weights["w"] - goal).max() < 0.1
+        slopes = {"w": state["weights"]["w"] - goal}
+        state = optimiser.moved(state, slopes, optimiser.rates(step + 2, 1 - step / 200))
+    assert np.abs(state["weights"]["w"] - goal).max() < 0.1
+    assert (state["weights"]["unread"] == 1).all()
     assert is_matrix(shape) == (shape == (6, 5))
 
 
