@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+
 from optimise_onnx.backends.torch.recorded import Recorded
 from optimise_onnx.passes.reconstruct.tune import Tune
 from optimise_onnx.passes.reconstruct.tuning.optimiser import Optimiser
