@@ -1,6 +1,6 @@
 """Train VGG-16 with batch normalisation on CIFAR-10 and write it as ONNX; minutes on a GPU.
 
-    python benchmarks/vgg16.py SHARED OUT.onnx [--epochs 60]
+    python benchmarks/vgg16.py SHARED OUT.onnx [--epochs 40]
 
 SHARED is a folder with ``data/cifar10_train.npz``, ``data/cifar10_val.npz`` and ``data/load.py``.
 """
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)  # 0: a pool
-BATCH, RATE, DECAY, PAD = 256, 0.1, 5e-4, 4
+BATCH, RATE, DECAY, PAD = 512, 0.2, 5e-4, 4
 
 
 def network() -> nn.Sequential:
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"

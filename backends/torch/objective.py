@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from ...ir.graph import Array, Graph
+from .arrays import TorchArrays
 from .forward import Forward
-from .recorded import Recorded
 
 
 class TorchObjective:
@@ -29,6 +28,7 @@ class TorchObjective:
         device: str = "",
     ) -> None:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.arrays = TorchArrays(self._device)
         self._factors, self._names = factors, list(weights)
         self._followed = Forward(original, self._device, list(factors))
         self._graph = Forward(graph, self._device, list(factors))
@@ -44,7 +44,7 @@ class TorchObjective:
 
     def slopes(self, feeds: Mapping[str, Any], weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
-        given = self._placed(feeds)
+        given = self.arrays.placed(feeds)
         with torch.no_grad():
             wanted = {name: self._left(name, value) for name, value in self._followed.run(given, {}).items()}
         moving = {name: value.detach().requires_grad_() for name, value in weights.items()}
@@ -53,20 +53,6 @@ class TorchObjective:
         loss = sum(factor / count * ((found[name] - wanted[name]) ** 2).sum() for name, factor in self._factors.items())
         slopes = torch.autograd.grad(loss, list(moving.values()), allow_unused=True)
         return loss.detach(), {name: s for name, s in zip(moving, slopes, strict=True) if s is not None}
-
-    def repeated(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a step made quick to repeat: on a GPU, launched as a whole."""
-        if torch.device(self._device).type != "cuda":
-            return step
-        recorded = Recorded(step)
-        return lambda feeds, state, rates: recorded(self._placed(feeds), state, rates)
-
-    def _placed(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Return samples as tensors on the device."""
-        return {
-            name: value if torch.is_tensor(value) else torch.from_numpy(np.ascontiguousarray(value)).to(self._device)
-            for name, value in feeds.items()
-        }
 
     def _left(self, name: str, value: Any) -> Any:
         if name not in self._kept:
@@ -80,8 +66,3 @@ class TorchObjective:
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights, which are those being moved."""
         return dict(weights)
-
-    def array(self, values: Any) -> Array:
-        """Return weights as numpy has them."""
-        found: Array = values.detach().cpu().numpy()
-        return found

@@ -14,7 +14,7 @@ _WARM_UPS = 2
 class Recorded:
     """Repeats ``step(feeds, state, rates) -> state`` as one CUDA graph, recorded at the first call.
 
-    Feeds are tensors, a state is mappings of tensors, rates are numbers. Every call returns the same state, written
+    Feeds and a state are tensors by name, rates are numbers. Every call returns the same state, written
     over. A step that cannot be recorded, for it asks for values on the way, is run as it is.
     """
 
@@ -40,11 +40,11 @@ class Recorded:
         self._feeds = {name: value.clone() for name, value in feeds.items()}
         device = next(iter(self._feeds.values())).device
         self._rates = {name: torch.tensor(float(rate), device=device) for name, rate in rates.items()}
-        self._state = {part: {name: value.clone() for name, value in held.items()} for part, held in state.items()}
+        self._state = {name: value.clone() for name, value in state.items()}
         graph = torch.cuda.CUDAGraph()
         try:
             self._warm_up()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._write(self._step(self._feeds, self._state, self._rates))
         except RuntimeError:
             self._plain = True
@@ -61,6 +61,5 @@ class Recorded:
         torch.cuda.current_stream().wait_stream(stream)
 
     def _write(self, state: Tree) -> None:
-        for part, held in self._state.items():
-            for name, value in held.items():
-                value.copy_(state[part][name])
+        for name, value in self._state.items():
+            value.copy_(state[name])

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....ir.feeds import Feeds
-from ....ir.graph import Array
 from .optimiser import is_matrix
-from .task import Objective, Step
+from .task import Objective
 
 
 class Scales:
     """An objective of factors, (rows,) by weight, that multiply the weights along their first axis, and of vectors."""
 
     def __init__(self, inner: Objective) -> None:
-        self._inner = inner
+        self._inner, self.arrays = inner, inner.arrays
         self._rows = {name: value for name, value in inner.start().items() if is_matrix(value.shape)}
 
     def start(self) -> dict[str, Any]:
@@ -29,14 +28,6 @@ class Scales:
         rows = self._rows.keys() & found.keys()
         sums = {name: (found[name] * self._rows[name]).reshape(len(found[name]), -1).sum(1) for name in rows}
         return loss, {**found, **sums}
-
-    def repeated(self, step: Step) -> Step:
-        """Return a step made quick to repeat."""
-        return self._inner.repeated(step)
-
-    def array(self, values: Any) -> Array:
-        """Return values as numpy has them."""
-        return self._inner.array(values)
 
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the weights that factors stand for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,12 +15,9 @@ from ....ir.runner import Runner
 from ....ir.shapes import Shape, concrete, input_sizes
 from ...analysis.channels.origins import Origins, shape_after
 from ...analysis.outputs.aims import aims
+from .arrays import Arrays
 from .ends import block_ends
-from .optimiser import State
 from .weights import tunable
-
-Step = Callable[[Feeds, State, Mapping[str, Any]], State]
-"""From a batch, the state and the rates of a step to the state after it."""
 
 _LEAST = 1e-12  # of the power of an inner tensor that is not zero throughout
 
@@ -53,10 +50,11 @@ class Differentiator(Protocol):
 
 
 class Objective(Protocol):
-    """Computes a task's loss and slopes, on the machine and in the kind of arrays that it likes.
+    """Computes a task's loss and slopes, on the machine and in the kind of arrays that it likes."""
 
-    These know ``+ - * / @``, ``T``, ``reshape`` and ``sum`` as numpy's do.
-    """
+    @property
+    def arrays(self) -> Arrays:
+        """The library of arrays."""
 
     def start(self) -> dict[str, Any]:
         """Return the weights as they are in the graph."""
@@ -64,14 +62,8 @@ class Objective(Protocol):
     def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
 
-    def repeated(self, step: Step) -> Step:
-        """Return a step made quick to repeat; it is asked for batches of one size."""
-
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights that those being moved stand for."""
-
-    def array(self, values: Any) -> Array:
-        """Return values as numpy has them."""
 
 
 def task(
