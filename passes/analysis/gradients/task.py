@@ -21,8 +21,8 @@ _LEAST = 1e-12  # of the power of an inner tensor that is not zero throughout
 class Task:
     """Lessen the mean over a batch of the sum over ``factors`` of factor * |value - wanted|^2, by tensor name.
 
-    Wanted is what ``original`` gives, less what is gone of it: ``kept``, by tensor name. ``weights`` name constants.
-    ``shapes`` are those of ``graph`` for a batch.
+    Wanted is what ``original`` gives, less what is gone of it: ``kept``, by tensor name. ``weights`` name constants, as
+    do those ``given`` anew at every call, which have no slopes. ``shapes`` are those of ``graph`` for a batch.
     """
 
     graph: Graph
@@ -32,6 +32,7 @@ class Task:
     factors: Mapping[str, float]
     weights: Sequence[str]
     batch: int
+    given: Sequence[str] = ()
 
 
 class Differentiator(Protocol):
