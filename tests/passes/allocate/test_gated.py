@@ -3,11 +3,13 @@
 import digits
 import numpy as np
 import pytest
+from zoo import ZOO
 
 from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.analysis.statistics import gate_training
 from optimise_onnx.passes.manager import apply
+from tests.passes.allocate.devices import Staircase, finished, flattering, kept, ranked, share
 
 SELECT = "select-channels{criterion=zero-or-similar}"
 FOLD = "remove-channels,fold-channels{into=partner}"
@@ -38,3 +40,14 @@ def test_without_data_errors_compete_and_it_says_so() -> None:
     assert outcome.plan is not None and expected.plan is not None
     assert outcome.plan.decision.widths == expected.plan.decision.widths
     assert "calibration data" in outcome.notes[-1]
+
+
+def test_gates_within_a_time_lie_at_edges_of_the_stairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_training, "_STEPS", 3)
+    device = Staircase(pace=flattering)
+    graph, shared = ranked(ZOO["vgg_gap"](), device, 32)
+    outcome = apply(Allocate(target="latency=0.5x", allocation="gates"), graph, shared)
+    assert outcome.plan is not None and outcome.plan.ranking is not None
+    assert outcome.plan.ranking.criterion == "gates"
+    assert all(stays % 4 == 0 or stays == width for stays, width in kept(shared).values())
+    assert 0.44 < share(device, finished(graph, shared), shared.original) <= 0.5
