@@ -48,10 +48,11 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "afcp": Recipe(
         paper="Huang, Chen, Li, Claesen et al., AFCP, IEEE TCAD 2022, doi 10.1109/TCAD.2021.3093835",
-        propose="sample-inputs,select-channels{criterion=zero-or-similar},allocate",
+        propose="sample-inputs,select-channels{criterion=zero-or-similar},allocate{allocation=gates}",
         finish="remove-channels,fold-channels{into=partner},reconstruct,drop-samplers",
-        differs="Zero-out or similar is decided in closed form instead of by trained gates; give a target of "
-        f"latency for the hardware predictor. {_STANDS_IN}",
+        differs="Gates start from the choice that measured errors lead to, are trained without labels, and no branch "
+        "writes to a part of the stream; without calibration data zero-out or similar is decided in closed form. "
+        f"Give a target of latency for the hardware predictor. {_STANDS_IN}",
     ),
     "anwar2017": Recipe(
         paper="Anwar, Hwang, Sung, Structured pruning of deep CNNs, ACM JETC 13(3) 2017, arXiv 1512.08571",

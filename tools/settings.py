@@ -108,7 +108,7 @@ class Settings(Running):
         (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
     )
     allocation: str | None = option(
-        None, "Who loses how much: global by measured error, uniform, or bisect.", metavar="NAME"
+        None, "Who loses how much: global by measured error, gates, uniform, or bisect.", metavar="NAME"
     )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(

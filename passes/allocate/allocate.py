@@ -18,8 +18,9 @@ from .bisection import WidthSearch, fitted
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
-from .curves import error_curves, moments_of
+from .curves import error_curves, moments_of, own_curves
 from .form_sensitivity import Substitutes, sensitivities
+from .gated import gated
 from .latency_limit import Limit, alternatives, timed
 from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate
@@ -30,7 +31,9 @@ from .uniform import uniform
 from .widths_and_forms import Chosen, JointSearch
 
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
-_METHODS = ("bisect", "global", "uniform")
+GATES, GLOBAL = "gates", "global"
+_METHODS = ("bisect", GATES, GLOBAL, "uniform")
+_WITHOUT_DATA = "gates are trained on calibration data; without, groups compete by the ranking's own errors"
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,9 @@ class Decided:
 class Allocate:
     """Meet ``target``. What is measured is what the context's device says.
 
-    ``allocation``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
-    within a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
+    ``allocation``: ``global`` (groups compete by error), ``gates`` (trained from there, they choose channels too; as
+    ``global`` without calibration data), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within a growing
+    share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
     what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
     ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
     measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
@@ -98,17 +102,22 @@ class Allocate:
         Raises TargetNotMetError when the target is out of reach.
         """
         self._check(context)
+        if self.allocation == GATES and context.calibration is None:
+            found = replace(self, allocation=GLOBAL).run(graph, context)
+            return replace(found, notes=(*found.notes, _WITHOUT_DATA))
         plan, ranking = context.plan, context.plan.ranking
         assert ranking is not None  # the manager has checked what the pass needs
-        offers = (plan.offers or ()) if self.allocation == "global" else ()
+        offers = (plan.offers or ()) if self.allocation == GLOBAL else ()
         target = Target.parse(self.target)
-        if self.allocation == "global" and self.branches and self.max_ratio == 1 and context.calibration is not None:
+        competing = self.allocation in (GATES, GLOBAL)
+        if competing and self.branches and self.max_ratio == 1 and context.calibration is not None:
             ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
         decide = self._in_time if target.meter is None else self._within
         decided = decide(graph, context, ranking, target, offers)
         alternatives = tuple(_as_offered(one.decision, plan) for one in decided)
         chosen = alternatives[0] if alternatives else _as_offered(Decision({}, {}), plan)
         curves = decided[0].sensitivities if decided else {}
+        ranking = decided[0].task.ranking if decided else ranking
         plan = replace(plan, ranking=ranking, offers=None, curves=curves, decision=chosen, alternatives=alternatives)
         if not decided:
             return Outcome(False, (f"{target} is met already",), plan=plan)
@@ -142,9 +151,11 @@ class Allocate:
             return []
         solved = context.calibration is not None
 
-        @cache
-        def task(widths: Widths) -> Problem:
-            return Problem.of(graph, ranking, context.runner, meter, budget, solved, widths, offers)
+        def asked(by: Ranking, widths: Widths) -> Problem:
+            return Problem.of(graph, by, context.runner, meter, budget, solved, widths, offers)
+
+        ranked = self._ranked(asked(ranking, Widths(1, self.max_ratio)), context)
+        task = cache(partial(asked, ranked))
 
         if self.align:
             return [self._counted(task(Widths(self.align, self.max_ratio)), context)]
@@ -166,7 +177,7 @@ class Allocate:
             return Decided(task, self._settled(task, _alike(task)), {})
         if self.allocation == "bisect":
             return self._bisected(task, context)
-        curves = error_curves(task, context, self.samples)
+        curves = self._curves(task, context)
         if task.offers:
             return self._joint(task, context, curves)
         choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
@@ -176,7 +187,7 @@ class Allocate:
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
     ) -> "list[Decided]":
         """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
-        if self.allocation != "global":
+        if self.allocation not in (GATES, GLOBAL):
             raise UsageError(
                 f"allocation={self.allocation} knows no {target.quantity.name}", hint="use allocation=global"
             )
@@ -188,7 +199,8 @@ class Allocate:
         widths = Widths(tread, self.max_ratio, halved=self.align == 0)
         solved = context.calibration is not None
         plain = timed(Problem.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
-        curves, tasks = error_curves(plain, context, self.samples), [plain]
+        plain = replace(plain, ranking=self._ranked(plain, context))
+        curves, tasks = self._curves(plain, context), [plain]
         if offers:
             meter = clock.with_forms(offers) if limit.device.separable else clock.meter
             task = Problem.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
@@ -202,6 +214,16 @@ class Allocate:
         if not within and not self.allow_partial:
             raise limit.missed(quickest.figures["latency_measured"])
         return within or [quickest]
+
+    def _ranked(self, task: Problem, context: Context) -> Ranking:
+        """Return the task's ranking, by trained gates where these are asked for."""
+        if self.allocation != GATES:
+            return task.ranking
+        return gated(task, context, error_curves(task, context, self.samples))
+
+    def _curves(self, task: Problem, context: Context) -> list[Array]:
+        """Return what groups compete by."""
+        return own_curves(task) if self.allocation == GATES else error_curves(task, context, self.samples)
 
     def _joint(self, task: Problem, context: Context, curves: list[Array]) -> Decided:
         """Choose widths and forms. Raises TargetNotMetError."""

@@ -21,7 +21,7 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
     """Return every group's error after 0, 1, … rounds: measured on ``samples`` with calibration data, else the
     ranking's own; strictly rising either way.
     """
-    curves = [_proxy(task.ranking, group) for group in task.groups]
+    curves = _own(task)
     if context.calibration is not None:
         ranked = [group for group in task.groups if group.name in task.ranking.groups]
         rankings = [task.ranking.groups[group.name] for group in ranked]
@@ -34,6 +34,19 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
             np.asarray(arrays[f"curve_{numbers[group.name]}"]) if group.name in numbers else curve
             for group, curve in zip(task.groups, curves, strict=True)
         ]
+    return _risen(curves)
+
+
+def own_curves(task: Problem) -> list[Array]:
+    """Return the ranking's own curves, strictly rising."""
+    return _risen(_own(task))
+
+
+def _own(task: Problem) -> list[Array]:
+    return [_proxy(task.ranking, group) for group in task.groups]
+
+
+def _risen(curves: list[Array]) -> list[Array]:
     step = _TIE_BREAK * (max((float(curve[-1]) for curve in curves), default=0.0) or 1.0)
     return [curve + step * np.arange(len(curve)) for curve in curves]
 

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.graph import Array
+from ..analysis.channels.ranking import rounds_by_cost
+
+__all__ = ["rounds_by_cost", "unit_costs"]
 
 
 def unit_costs(
@@ -24,16 +27,3 @@ def unit_costs(
         if whole > 0:
             total += np.bincount(unit[inside], rows[inside] / whole, count)
     return total
-
-
-def rounds_by_cost(costs: Array, cells: int) -> tuple[Array, Array]:
-    """Order units cheapest first within each cell; return (rounds, cells) unit numbers and the (rounds + 1,) curve.
-
-    ``costs`` is (cells * width,), cell by cell. Ties go to the higher number, so that low indices stay.
-    """
-    table = costs.reshape(cells, -1)
-    order = np.argsort(table[:, ::-1], axis=1, kind="stable")
-    order = table.shape[1] - 1 - order
-    sorted_costs = np.take_along_axis(table, order, 1).sum(0)
-    numbers = order + np.arange(cells)[:, None] * table.shape[1]
-    return numbers.T, np.concatenate([[0.0], np.cumsum(sorted_costs)])

@@ -6,6 +6,7 @@ from .compensation import COMPENSATION
 from .criterion import Criterion
 from .fisher import FISHER
 from .flow import FLOW
+from .gates import TRAINED_GATES
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
 from .lasso import LASSO
@@ -21,6 +22,7 @@ OURS: tuple[Criterion, ...] = (
     COMPENSATION,
     FISHER,
     FLOW,
+    TRAINED_GATES,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,
     LASSO,

@@ -16,6 +16,8 @@ from ..analysis.channels.readers import Reader, readers, units_of
 from ..analysis.channels.writers import strengths
 from ..analysis.statistics.activations import Activations
 from ..analysis.statistics.fisher import fisher
+from ..analysis.statistics.gate_goals import halved
+from ..analysis.statistics.gate_training import gate_costs, standin_costs
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge, judge
 from ..analysis.view import View
@@ -67,6 +69,14 @@ class Study:
     def fisher(self) -> Array:
         """The diagonal of the Fisher matrix by a factor on every class, (classes,)."""
         return fisher(self.graph, self.channels, self.samples, self.context.runner, self.context.rng(), _DRAWS)
+
+    @cached_property
+    def gate_costs(self) -> Array:
+        """What every class costs that goes, by gates trained within half of the MACs, (classes,)."""
+        groups = [group for group in self.channels.groups if group.width > 1]
+        costs = standin_costs(self.view, groups, self.moments)
+        goal = halved(self.graph, self.channels, {name: np.minimum(m, c.min(1)) for name, (m, c) in costs.items()})
+        return gate_costs(self.view, goal, costs, self.samples, self.context.runner)
 
     @cached_property
     def strengths(self) -> Array:
@@ -122,6 +132,11 @@ class Evidence:
     def fisher(self) -> Array:
         """The diagonal of the Fisher matrix by a factor on every unit, (units,). Raises UsageError without data."""
         return self.study.fisher[self.group.cells.ravel()]
+
+    @property
+    def gate_costs(self) -> Array:
+        """What every unit costs that goes, by trained gates, (units,). Raises UsageError without data."""
+        return self.study.gate_costs[self.group.cells.ravel()]
 
     @property
     def strengths(self) -> Array:

@@ -52,3 +52,16 @@ class Ranking:
         bad = np.concatenate([np.empty(0, np.int64), *emptied])
         whole = {group.name for group in self.channels.groups if np.isin(bad, group.cells).any()}
         return {name: classes for name, classes in stays.items() if name not in whole}
+
+
+def rounds_by_cost(costs: Array, cells: int) -> tuple[Array, Array]:
+    """Order units cheapest first within each cell; return (rounds, cells) unit numbers and the (rounds + 1,) curve.
+
+    ``costs`` is (cells * width,), cell by cell. Ties go to the higher number, so that low indices stay.
+    """
+    table = costs.reshape(cells, -1)
+    order = np.argsort(table[:, ::-1], axis=1, kind="stable")
+    order = table.shape[1] - 1 - order
+    sorted_costs = np.take_along_axis(table, order, 1).sum(0)
+    numbers = order + np.arange(cells)[:, None] * table.shape[1]
+    return numbers.T, np.concatenate([[0.0], np.cumsum(sorted_costs)])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....ir.feeds import Feeds
-from .optimiser import is_matrix
-from .task import Objective
+from ...analysis.gradients.optimiser import is_matrix
+from ...analysis.gradients.task import Objective
 
 
 class Scales:

@@ -13,10 +13,10 @@ from typing import Any
 from ....ir.errors import UsageError
 from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
-from .arrays import State
+from ...analysis.gradients.arrays import State
+from ...analysis.gradients.optimiser import Layout, Optimiser
+from ...analysis.gradients.task import Objective
 from .batches import Batches
-from .optimiser import Layout, Optimiser
-from .task import Objective
 
 _WARM_UP = 0.05
 _YOUNG = 10.0

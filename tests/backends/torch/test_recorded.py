@@ -10,8 +10,8 @@ pytest.importorskip("torch")
 import torch
 
 from optimise_onnx.backends.torch.recorded import Recorded
+from optimise_onnx.passes.analysis.gradients.optimiser import Layout, Optimiser
 from optimise_onnx.passes.reconstruct.tune import Tune
-from optimise_onnx.passes.reconstruct.tuning.optimiser import Layout, Optimiser
 from optimise_onnx.passes.reconstruct.tuning.search import advanced
 from optimise_onnx.tools.gradients import TorchDifferentiator
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .arrays import Arrays, State
+from .arrays import Arrays, NumpyArrays, State
 
 _CUBIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -84,6 +84,10 @@ class Optimiser:
         scaled = first / ((rates["second"] * second[tail]) ** 0.5 + _LEAST)
         move = arrays.joined([rates["matrix"] * turned, rates["own"] * scaled])
         return {"weights": state["weights"] - move, "first": arrays.joined([held, first]), "second": second}
+
+    def vector_moved(self, state: State, slope: Any, step: int, share: float = 1.0) -> State:
+        """Return the state after step number ``step`` of a vector of numpy, by Adam alone."""
+        return self.moved(state, slope, self.rates(step, share), Layout({}), NumpyArrays())
 
 
 def _turned(slope: Any, layout: Layout, arrays: Arrays) -> Any:
