@@ -6,6 +6,7 @@ from .compensation import COMPENSATION
 from .criterion import Criterion
 from .fisher import FISHER
 from .flow import FLOW
+from .genetic import GENETIC
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
 from .lasso import LASSO
@@ -21,6 +22,7 @@ OURS: tuple[Criterion, ...] = (
     COMPENSATION,
     FISHER,
     FLOW,
+    GENETIC,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,
     LASSO,
