@@ -74,7 +74,7 @@ def swapped(gone: Array, cell_of: Array, rng: np.random.Generator) -> Array:
 
 def _parents(rng: np.random.Generator) -> Array:
     """Draw the places of the winners of tournaments, in a population ordered by its losses."""
-    return rng.integers(POPULATION, size=(POPULATION - ELITE, TOURNAMENT)).min(1)
+    return np.asarray(rng.integers(POPULATION, size=(POPULATION - ELITE, TOURNAMENT)).min(1))
 
 
 def _losses(inverse: Array, gone: Array) -> Array:
