@@ -9,7 +9,7 @@ from ..ir.errors import UsageError
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.shapes import Shape
-from ..passes.reconstruct.tuning.task import Differentiator, Objective, Task
+from ..passes.analysis.gradients.task import Differentiator, Objective, Task
 from .settings import TORCH, Running
 
 

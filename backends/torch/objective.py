@@ -1,4 +1,4 @@
-"""The loss of tuning and its slopes by PyTorch; what they are, is said in ``passes/reconstruct/tuning/task.py``."""
+"""The loss of tuning and its slopes by PyTorch; what they are, is said in ``passes/analysis/gradients/task.py``."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from ...ir.errors import UnsupportedOpError
 from ...ir.feeds import batch_size
 from ...ir.graph import Graph
 from ...ir.shapes import concrete, input_sizes
+from ..analysis.gradients.onnx_objective import OnnxDifferentiator
 from ..analysis.outputs.aims import aims
 from ..base import Context, Outcome
 from ..order import ALL
-from .tuning.onnx_objective import OnnxDifferentiator
 from .tuning.weights import tunable
 
 

@@ -18,15 +18,16 @@ from ...ir.errors import UsageError
 from ...ir.feeds import Calibration, Feeds
 from ...ir.graph import Graph
 from ...ir.memory import afford
+from ..analysis.gradients.onnx_objective import OnnxDifferentiator
+from ..analysis.gradients.optimiser import Optimiser
+from ..analysis.gradients.task import Differentiator, Objective, Task
 from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
 from .tuning.batches import Batches, augmentation
 from .tuning.images import planes
-from .tuning.onnx_objective import OnnxDifferentiator
-from .tuning.optimiser import Optimiser
 from .tuning.scales import Scales
 from .tuning.search import Schedule, budget, search, written
-from .tuning.task import Differentiator, Objective, Task, task
+from .tuning.task import task
 from .tuning.weights import fitting_batch
 
 NONE, FULL, SCALES = "none", "full", "scales"

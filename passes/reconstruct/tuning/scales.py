@@ -7,8 +7,8 @@ from typing import Any
 
 from ....ir.feeds import Feeds
 from ....ir.graph import Array
-from .optimiser import is_matrix
-from .task import Objective
+from ...analysis.gradients.optimiser import is_matrix
+from ...analysis.gradients.task import Objective
 
 
 class Scales:

@@ -10,9 +10,9 @@ from time import monotonic
 
 from ....ir.errors import UsageError
 from ....ir.graph import Array, Graph
+from ...analysis.gradients.optimiser import Optimiser
+from ...analysis.gradients.task import Objective
 from .batches import Batches
-from .optimiser import Optimiser
-from .task import Objective
 
 _WARM_UP = 0.05
 _YOUNG = 10.0

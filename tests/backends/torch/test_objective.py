@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from optimise_onnx.passes.analysis.gradients.onnx_objective import OnnxObjective
 from optimise_onnx.passes.reconstruct.tune import Tune
-from optimise_onnx.passes.reconstruct.tuning.onnx_objective import OnnxObjective
 from optimise_onnx.tools.gradients import differentiator
 from optimise_onnx.tools.settings import TORCH, Running
 

@@ -15,12 +15,12 @@ from zoo.builder import Builder
 from optimise_onnx.ir.errors import BudgetError, UnsupportedOpError, UsageError
 from optimise_onnx.ir.feeds import Calibration, batch_size
 from optimise_onnx.ir.memory import memory_limit
+from optimise_onnx.passes.analysis.gradients.onnx_objective import OnnxObjective
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.reconstruct.require_gradients import RequireGradients
 from optimise_onnx.passes.reconstruct.tune import Tune
 from optimise_onnx.passes.reconstruct.tuning import search
-from optimise_onnx.passes.reconstruct.tuning.onnx_objective import OnnxObjective
 from optimise_onnx.passes.reconstruct.tuning.scales import Scales
 from tests.passes.cleanup.support import build, normal
 

@@ -9,10 +9,10 @@ from zoo.builder import Builder
 from optimise_onnx.ir.errors import BudgetError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.memory import memory_limit
+from optimise_onnx.passes.analysis.gradients.optimiser import Optimiser, is_matrix, orthogonalised
 from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
 from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
 from optimise_onnx.passes.reconstruct.tuning.images import planes
-from optimise_onnx.passes.reconstruct.tuning.optimiser import Optimiser, is_matrix, orthogonalised
 from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
 from optimise_onnx.passes.reconstruct.tuning.weights import fitting_batch, tunable
 from tests.passes.cleanup.support import build, normal

@@ -25,14 +25,14 @@ class OnnxObjective:
     def __init__(self, task: Task, runner: Runner) -> None:
         self._task = task
         self._original = runner.session(task.original, outputs=list(task.factors))
-        shapes, program = task.shapes, Program(task.graph, task.shapes, task.weights)
+        shapes, program = task.shapes, Program(task.graph, task.shapes, (*task.weights, *task.given))
         sheet, losses, slopes = program.sheet, [], {}
         self._wanted = {name: program.input(f"wanted_of_{name}", shapes[name]) for name in task.factors}
         for name, factor in task.factors.items():
             error = sheet.add("Sub", name, self._wanted[name])
             slopes[name] = sheet.add("Mul", error, sheet.constant(2 * factor / task.batch))
             losses.append(sheet.sum(sheet.add("Mul", error, slopes[name]), range(len(shapes[name]))))
-        found = program.backward(slopes)
+        found = program.backward(slopes, task.weights)
         self._slopes = {name: _SLOPE.format(name) for name in found}
         twice = sheet.add("Mul", sheet.total(losses), sheet.constant(0.5))
         outputs = {_LOSS: twice} | {self._slopes[name]: slope for name, slope in found.items()}
