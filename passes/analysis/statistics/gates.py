@@ -123,7 +123,7 @@ class _Place:
 
     def values(self, gates: Array, copies: Mapping[str, Affine]) -> dict[str, Array]:
         """Return what is fed, by name."""
-        found = {name: np.float32(row[self._read.atoms]) for name, row in zip(self.gates, gates, strict=False)}
+        found = {name: row[self._read.atoms].astype(np.float32) for name, row in zip(self.gates, gates, strict=False)}
         if self.affine:
             found |= dict(zip(self.affine, copies[self._read.key].arrays, strict=True))
         return found
