@@ -6,6 +6,7 @@ from .compensation import COMPENSATION
 from .criterion import Criterion
 from .fisher import FISHER
 from .flow import FLOW
+from .gate_mean import GATE_MEAN
 from .genetic import GENETIC
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
@@ -22,6 +23,7 @@ OURS: tuple[Criterion, ...] = (
     COMPENSATION,
     FISHER,
     FLOW,
+    GATE_MEAN,
     GENETIC,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,
