@@ -33,7 +33,7 @@ NEEDS = frozenset({WEIGHTS}) | MEASURED | PROVIDED
 
 _MOST_JUDGING = 128
 _DRAWS = 2  # labels a sample; the samples differ more than the labels do
-_PRICE = 1.0  # of all gates open, in units of the outputs' variance
+_PRICE = 3.0  # of all gates open, in units of the outputs' variance
 _GATE_STEPS = 100
 
 
