@@ -108,7 +108,7 @@ def compress_with(
         raise UsageError("samples, labels and metric need data", hint="give --data")
     if data is None and settings.forms:
         raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
-    if data is None and settings.tune != NONE:
+    if data is None and settings.tune not in (None, NONE):
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
     graph = load(source)
     used, measured = (None, None) if data is None else _split(data, graph, samples, labels)

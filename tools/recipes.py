@@ -9,7 +9,7 @@ from typing import Any
 from ..ir.errors import UsageError
 from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
-from ..passes.reconstruct.tune import NONE
+from ..passes.reconstruct.tune import FULL, NONE
 from ..passes.search.meet_target import MeetTarget
 from ..passes.syntax import join, parse
 from .settings import Settings
@@ -21,7 +21,7 @@ _STANDS_IN = "The paper trains in the end; reconstruct stands in for that, and -
 @dataclass(frozen=True)
 class Recipe:
     """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it. Tuning ends
-    every one, where it is asked for.
+    every one, where it is asked for, or where nothing is asked and the recipe does ``tune``.
 
     ``paper`` is where the procedure comes from, and ``differs`` what is ours, and why.
     """
@@ -31,6 +31,7 @@ class Recipe:
     finish: str
     differs: str
     before: str = ""
+    tune: str = NONE
 
     @property
     def pipeline(self) -> str:
@@ -91,14 +92,30 @@ RECIPES: Mapping[str, Recipe] = {
         differs="One keep ratio for all layers instead of ratios set by hand, coordinate descent on the Gram "
         "matrix instead of sampled rows, a ridge by cross-validation, and coupled channels go as one.",
     ),
+    "hu2018": Recipe(
+        paper="Hu, Sun, Li, Wang, Gu, A novel channel pruning method, arXiv 1805.11394",
+        propose="select-channels{criterion=genetic},allocate",
+        finish="remove-channels,reconstruct",
+        differs="The full text was not found: operators and sizes of the genetic search, and its fitness, are ours. "
+        "Each layer's amount follows from measured errors instead of by hand, all layers are cut at once instead of "
+        "one after the other, and distillation comes once, without labels, unless --tune none is given.",
+        tune=FULL,
+    ),
     "ucp": Recipe(
         paper="Chang, Lu, Xue, Wei, Wei, UCP, arXiv 2010.01251",
-        propose="select-channels{criterion=magnitude-l1},allocate{allocation=uniform}",
+        propose="select-channels{criterion=gate-mean},allocate{allocation=ucp}",
         finish="remove-channels,reconstruct",
-        differs="Channels are ranked by the L1 norm of filters, as the paper does for the first layer of a "
-        f"block, for its trained gates are not there; the insides of blocks are cut before the stream. {_STANDS_IN}",
+        differs="Where a network has no squeeze-and-excitation, gates are fitted to its own outputs instead of trained "
+        "into it; a channel goes everywhere, where the paper's blocks choose for themselves; the ratio and the "
+        f"threshold follow from the target. {_STANDS_IN}",
     ),
 }
+
+
+def tuned(name: str | None) -> str:
+    """Say which weights a recipe tunes where nothing is asked: none, also for one that is not known."""
+    recipe = RECIPES.get(name or DEFAULT)
+    return NONE if recipe is None else recipe.tune
 
 
 def pipeline(settings: Settings) -> str:

@@ -108,14 +108,16 @@ class Settings(Running):
         (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
     )
     allocation: str | None = option(
-        None, "Who loses how much: global by measured error, gates, uniform, or bisect.", metavar="NAME"
+        None, "Who loses how much: global by measured error, gates, uniform, ucp, or bisect.", metavar="NAME"
     )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(
         (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True
     )
-    tune: str = option(
-        "none", "After all, tune weights by gradients on the samples: none, scales, or full.", metavar="NAME"
+    tune: str | None = option(
+        None,
+        "After all, tune weights by gradients on the samples: none, scales, or full; left out, as the recipe does.",
+        metavar="NAME",
     )
     tune_budget: str | None = option(None, "How long to tune: 640steps, or 5min.", metavar="N")
     augment: Sequence[str] = option(
@@ -147,16 +149,23 @@ class Settings(Running):
         from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
 
         chosen(self.forms)
-        if self.tune not in (NONE, FULL, SCALES):
+        if self.tuned not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
-        if self.tune != NONE:
+        if self.tuned != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()
         elif self.tune_budget or self.augment:
             raise UsageError("tune_budget and augment say how weights are tuned", hint="give tune=full too")
 
+    @property
+    def tuned(self) -> str:
+        """Which weights are tuned in the end: those asked for, else those that the recipe tunes."""
+        from .recipes import tuned
+
+        return tuned(self.recipe) if self.tune is None else self.tune
+
     def _tuning(self) -> dict[str, Any]:
         """Return the options of the pass that tunes."""
-        return {"weights": self.tune, "budget": self.tune_budget, "augment": tuple(self.augment)}
+        return {"weights": self.tuned, "budget": self.tune_budget, "augment": tuple(self.augment)}
 
     def asked(self) -> dict[str, Any]:
         """Return what passes are told, by the names of their options; what is left to a pass is left out."""

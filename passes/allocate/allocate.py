@@ -14,6 +14,7 @@ from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
 from ..order import ALL
 from ..plan import Decision, Plan
+from .alike import alike, published
 from .bisection import WidthSearch, fitted
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
@@ -26,13 +27,12 @@ from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate
 from .multiples import Priced, paying
 from .problem import Choice, Ints, Problem, Widths
-from .stages import residual_stream, stages
-from .uniform import uniform
 from .widths_and_forms import Chosen, JointSearch
 
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
 GATES, GLOBAL = "gates", "global"
-_METHODS = ("bisect", GATES, GLOBAL, "uniform")
+_ALIKE = {"ucp": published, "uniform": alike}
+_METHODS = ("bisect", GATES, GLOBAL, *_ALIKE)
 _WITHOUT_DATA = "gates are trained on calibration data; without, groups compete by the ranking's own errors"
 
 
@@ -70,7 +70,8 @@ class Allocate:
     """Meet ``target``. What is measured is what the context's device says.
 
     ``allocation``: ``global`` (groups compete by error), ``gates`` (trained from there, they choose channels too; as
-    ``global`` without calibration data), ``uniform`` (one keep ratio), or ``bisect`` (front to back, within a growing
+    ``global`` without calibration data), ``uniform`` (one keep ratio), ``ucp`` (as that paper's code: streams of basic
+    blocks by one ratio, other layers by a threshold of their scores), or ``bisect`` (front to back, within a growing
     share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
     what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
     ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
@@ -173,8 +174,8 @@ class Allocate:
 
     def _counted(self, task: Problem, context: Context) -> Decided:
         """Choose widths, and forms where some are offered, for a target that is counted. Raises TargetNotMetError."""
-        if self.allocation == "uniform":
-            return Decided(task, self._settled(task, _alike(task)), {})
+        if self.allocation in _ALIKE:
+            return Decided(task, self._settled(task, _ALIKE[self.allocation](task)), {})
         if self.allocation == "bisect":
             return self._bisected(task, context)
         curves = self._curves(task, context)
@@ -276,16 +277,3 @@ class Allocate:
 def _as_offered(decision: Decision, plan: Plan) -> Decision:
     """Decide on forms only where some were offered."""
     return decision if plan.offers is not None else replace(decision, forms=None)
-
-
-def _alike(task: Problem) -> Ints | None:
-    """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
-    stream = residual_stream(task.graph, task.ranking.channels)
-    number = stages(task.ranking.channels, stream)
-    levels = task.levels()
-    inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
-    for allowed in (inner, levels):
-        kept = task.meet(partial(uniform, allowed, number, task.modelled))
-        if kept is not None:
-            return kept
-    return None

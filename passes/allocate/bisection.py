@@ -1,4 +1,4 @@
-"""``method=bisect``: layer after layer, as much as a growing share of the allowed loss lets go (arrays only).
+"""``allocation=bisect``: layer after layer, as much as a growing share of the allowed loss lets go (arrays only).
 
 After CaP (Xie, Fu, Tian, Zhou, Chen, arXiv 2108.13728): layers in forward order, layer i of L may bring the whole
 network's loss to at most ``i / L`` of the allowed one, its sparsity is bisected in a fixed number of probes. The paper

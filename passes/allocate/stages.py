@@ -1,4 +1,4 @@
-"""Stages of a network, and its residual stream."""
+"""Stages of a network, its residual stream, and what UCP cuts of it."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,8 @@ from ..analysis.channels.groups import Channels
 from ..analysis.channels.rules.elementwise import static
 
 _ADDITIONS = ("Add", "Sub", "Sum")
+
+Mask = npt.NDArray[np.bool_]
 
 
 def stages(channels: Channels, stream: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -38,3 +40,30 @@ def residual_stream(graph: Graph, channels: Channels) -> npt.NDArray[np.bool_]:
             for others in held[:place]:
                 added[np.intersect1d(classes, others)] = True
     return np.array([bool(added[group.cells].any()) for group in channels.groups], bool)
+
+
+def cut_by_ucp(channels: Channels, stream: Mask) -> Mask:
+    """Say of every group, (G,), whether UCP (Chang, Lu, Xue, Wei, Wei, arXiv 2010.01251) cuts it, as its code does.
+
+    Of basic blocks, whose last layer has a kernel of several taps, it cuts what that layer writes, the ``stream`` (G,),
+    and leaves the inside; of bottlenecks what the middle layer, the one of several taps, writes; of a network without
+    residual additions everything.
+    """
+    if not stream.any():
+        return np.ones_like(stream)
+    layers = list(channels.layers.values())
+    reads = np.array([_held(channels, layer.input) for layer in layers]).reshape(len(layers), len(stream))
+    writes = np.array([_held(channels, layer.output) for layer in layers]).reshape(len(layers), len(stream))
+    wide = np.array([layer.taps > 1 for layer in layers], bool)
+    last = wide & (reads & ~stream).any(1)
+    basic = stream & writes[last].any(0)
+    inside = reads[(writes & basic).any(1)].any(0)
+    middle = writes[wide & reads.any(1)].any(0)
+    return np.asarray(basic | (middle & ~inside & ~stream))
+
+
+def _held(channels: Channels, tensor: str) -> Mask:
+    """Mark the groups, (G,), that have channels in a tensor."""
+    labels = channels.context.labels.get(tensor)
+    atoms = np.empty(0, np.int64) if labels is None else np.unique(labels.atoms)
+    return np.array([np.isin(group.cells, atoms).any() for group in channels.groups], bool)

@@ -1,12 +1,12 @@
-"""``method=uniform``: one keep ratio for the whole network, the baseline to beat (arrays only).
+"""``allocation=uniform``: one keep ratio for the whole network, the baseline to beat (arrays only).
 
-After UCP (Chang, Lu, Xue, Wei, Wei, arXiv 2010.01251), which keeps equally many channels in all blocks of a stage. The
-authors' code cuts the outputs of a basic block's second convolution, and the stream of the last stage with them, and
-leaves inner widths whole. Here inner widths are cut, and streams only where these do not suffice; one ratio for all
-stages, found by bisection, and rounding by stage are ours too.
+Ours. All blocks of a stage keep equally many channels, which is the idea of UCP (Chang, Lu, Xue, Wei, Wei, arXiv
+2010.01251); of which tensors differs: here the insides of blocks are cut, and residual streams only where these do not
+suffice. What the paper's code cuts is :mod:`.ucp`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +28,10 @@ def uniform(
     whole = np.array([level[0] for level in levels])
     if cost(whole) <= budget:
         return whole
-    if cost(_nearest(levels, 0.0)) > budget:
+    if cost(nearest(levels, 0.0)) > budget:
         return None
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if cost(_nearest(levels, middle)) <= budget else (low, middle)
-    kept = _nearest(levels, low)
+    low = largest_ratio(partial(nearest, levels), cost, budget)
+    kept = nearest(levels, low)
     rest = low - kept / np.maximum(whole, 1)
     number = np.asarray(stages)
     for stage in sorted(set(number.tolist()), key=lambda stage: -float(rest[number == stage].max())):
@@ -45,5 +42,15 @@ def uniform(
     return kept
 
 
-def _nearest(levels: Sequence[Ints], ratio: float) -> Ints:
+def largest_ratio(widths: Callable[[float], Ints], cost: Callable[[Ints], float], budget: float) -> float:
+    """Bisect the largest ratio from 0 to 1 whose ``widths`` cost at most ``budget``; those of 0 do."""
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(widths(middle)) <= budget else (low, middle)
+    return low
+
+
+def nearest(levels: Sequence[Ints], ratio: float) -> Ints:
+    """Return of every group's ``levels``, descending, the one nearest ``ratio`` times the first, (G,)."""
     return np.array([level[np.abs(level - ratio * level[0]).argmin()] for level in levels])

@@ -6,7 +6,9 @@ from .compensation import COMPENSATION
 from .criterion import Criterion
 from .fisher import FISHER
 from .flow import FLOW
+from .gate_mean import GATE_MEAN
 from .gates import TRAINED_GATES
+from .genetic import GENETIC
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
 from .lasso import LASSO
@@ -23,6 +25,8 @@ OURS: tuple[Criterion, ...] = (
     FISHER,
     FLOW,
     TRAINED_GATES,
+    GATE_MEAN,
+    GENETIC,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,
     LASSO,

@@ -1,6 +1,6 @@
 """What can be asked about a group of channels before some of them go. Nothing is computed before it is asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,11 +13,13 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
+from ..analysis.channels.squeeze_excite import gates
 from ..analysis.channels.writers import strengths
 from ..analysis.statistics.activations import Activations
 from ..analysis.statistics.fisher import fisher
 from ..analysis.statistics.gate_goals import halved
 from ..analysis.statistics.gate_training import gate_costs, standin_costs
+from ..analysis.statistics.gates import soft_gates
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge, judge
 from ..analysis.view import View
@@ -33,6 +35,8 @@ NEEDS = frozenset({WEIGHTS}) | MEASURED | PROVIDED
 
 _MOST_JUDGING = 128
 _DRAWS = 2  # labels a sample; the samples differ more than the labels do
+_PRICE = 3.0  # of all gates open, in units of the outputs' variance
+_GATE_STEPS = 100
 
 
 class Gradients(Protocol):
@@ -77,6 +81,18 @@ class Study:
         costs = standin_costs(self.view, groups, self.moments)
         goal = halved(self.graph, self.channels, {name: np.minimum(m, c.min(1)) for name, (m, c) in costs.items()})
         return gate_costs(self.view, goal, costs, self.samples, self.context.runner)
+
+    @cached_property
+    def squeeze_excite(self) -> list[str]:
+        """Names of the tensors with which the network itself gates channels."""
+        return gates(self.graph, self.channels)
+
+    @cached_property
+    def fitted_gates(self) -> Array:
+        """Factors from 0 to 1 on every class, (classes,), that the outputs hardly move by, at an equal price each."""
+        price = np.full(self.channels.context.registry_size(), _PRICE)
+        price /= sum(group.cells.size for group in self.channels.groups)
+        return soft_gates(self.graph, self.channels, self.samples, self.context.runner, price, _GATE_STEPS)
 
     @cached_property
     def strengths(self) -> Array:
@@ -139,6 +155,19 @@ class Evidence:
         return self.study.gate_costs[self.group.cells.ravel()]
 
     @property
+    def fitted_gates(self) -> Array:
+        """Factors from 0 to 1 on every unit, (units,), fitted to the network's own outputs against a price on each.
+
+        Raises UsageError without data, UnsupportedOpError at a node without a gradient.
+        """
+        return self.study.fitted_gates[self.group.cells.ravel()]
+
+    @cached_property
+    def squeeze_excite(self) -> tuple[str, ...]:
+        """Names of the tensors with which the network itself gates channels of the group."""
+        return tuple(name for name in self.study.squeeze_excite if (self.units(name) >= 0).any())
+
+    @property
     def strengths(self) -> Array:
         """The mean square of every class of the graph that weights alone tell, (classes,); see ``Group.cells``."""
         return self.study.strengths
@@ -164,7 +193,11 @@ class Evidence:
 
     def activations(self) -> Iterator[dict[str, Array]]:
         """Yield the values of :attr:`tensors` on the samples, batch by batch. Raises UsageError without data."""
-        pieces = self.study.activations.pieces(self.tensors)
+        yield from self.values(self.tensors)
+
+    def values(self, tensors: Sequence[str]) -> Iterator[dict[str, Array]]:
+        """Yield the values of tensors on the samples, batch by batch. Raises UsageError without data."""
+        pieces = self.study.activations.pieces(tensors)
         for values in zip(*pieces.values(), strict=True):
             yield dict(zip(pieces, values, strict=True))
 

@@ -1,6 +1,6 @@
 """``obs-swap``: elimination that takes back what it regrets, at a few widths."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .obs_math import Consumer, eliminate
 
 STOPS = 4
 
+Choose = Callable[[Sequence[Part], Array, int], Array]
+"""From parts, the cells of units, -1 for one that is gone, and a count: so many of every cell, in order of going."""
+
 
 def obs_swap(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
     """Block OBS, and a local search by swaps whenever another quarter of the channels is gone.
@@ -25,36 +28,42 @@ def obs_swap(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Ge
     parts = conditioned(readers)
     if not parts:
         return activation(readers, form, rng)
-    rounds = in_stages(parts, form)
+    rounds = in_stages(parts, form, _swapped)
     return rounds, compensated_curve(parts, rounds)
 
 
-def in_stages(parts: Sequence[Part], form: tuple[int, int]) -> Array:
-    """Eliminate with swaps after each of ``STOPS`` equal stages; return (width, cells) rounds of units.
+def in_stages(parts: Sequence[Part], form: tuple[int, int], choose: Choose) -> Array:
+    """Let ``choose`` say what goes in each of ``STOPS`` equal stages; return (width, cells) rounds of units.
 
-    ``form`` is (cells, width).
+    ``form`` is (cells, width). Parts are reduced to what earlier stages have left; what the last one leaves is
+    eliminated greedily.
     """
     cells, width = form
     cell_of = np.repeat(np.arange(cells), width)
-    gone, order = np.zeros(cells * width, bool), []
+    gone, order, before = np.zeros(cells * width, bool), [], 0
     for stop in np.unique(-(-np.arange(1, STOPS + 1) * width // STOPS)).tolist():
         here = [reduced(part, gone) for part in parts if not gone[part.unit].all()]
-        count = stop * cells - len(gone[gone])
-        found = _eliminated(here, cell_of, gone)[:count]
-        loose = np.zeros(len(gone), bool)
-        loose[found] = True
-        if stop < width:
-            better = improved(here, loose, np.where(gone, -1, cell_of))
-            found = found if (better == loose).all() else _eliminated(here, cell_of, ~better)
-            loose = better
+        free = np.where(gone, -1, cell_of)
+        found = choose(here, free, stop - before) if stop < width else eliminated(here, cell_of, gone)
         order.append(found)
-        gone |= loose
+        gone[found], before = True, stop
     return np.concatenate([np.empty(0, np.int64), *order]).reshape(width, cells)
 
 
-def _eliminated(parts: Sequence[Part], cell_of: Array, keep: Array) -> Array:
+def eliminated(parts: Sequence[Part], cell_of: Array, keep: Array) -> Array:
+    """Return the units, but those to ``keep`` (units,), in the order that block OBS removes them."""
     consumers = [Consumer(part.covariance, part.weight, part.unit, 1.0) for part in parts]
     return eliminate(consumers, len(keep), ridge=0.0, cells=cell_of, keep=keep).order
+
+
+def _swapped(parts: Sequence[Part], cell_of: Array, count: int) -> Array:
+    """Eliminate greedily, then swap what lowers the loss."""
+    cells = np.where(cell_of < 0, 0, cell_of)
+    found = eliminated(parts, cells, cell_of < 0)[: count * (int(cells.max(initial=0)) + 1)]
+    loose = np.zeros(len(cell_of), bool)
+    loose[found] = True
+    better = improved(parts, loose, cell_of)
+    return found if (better == loose).all() else eliminated(parts, cells, ~better)
 
 
 OBS_SWAP = ByReaders("obs-swap", "after Meng et al. (OSSCAR), ICML 2024, arXiv 2403.12983", FROM_MOMENTS, obs_swap)

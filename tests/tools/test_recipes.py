@@ -69,6 +69,18 @@ def test_an_unknown_recipe_is_refused() -> None:
         pipeline(Settings.parse("macs=0.5x", recipe="least"))
 
 
+def test_a_recipe_may_tune_unless_it_is_told_not_to() -> None:
+    whole = steps("macs=0.5x", recipe="hu2018", tune_budget="9steps")
+    assert {"require-gradients", "tune"} <= whole.keys() and vars(whole["tune"])["budget"] == "9steps"
+    assert vars(whole["select-channels"])["criterion"] == "genetic"
+    assert vars(steps("macs=0.5x", recipe="hu2018", tune="scales")["tune"])["weights"] == "scales"
+    for other in ({"recipe": "hu2018", "tune": "none"}, {"recipe": "ucp"}):
+        assert not {"require-gradients", "tune"} & steps("macs=0.5x", **other).keys()
+    for wrong in ({}, {"recipe": "ucp"}, {"recipe": "hu2018", "tune": "none"}):
+        with pytest.raises(UsageError, match="say how weights are tuned"):
+            Settings.parse("macs=0.5x", tune_budget="9steps", **wrong)
+
+
 DATA = ("--data", "data.npz")
 CASES: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--target", "macs=0.6x", "--align", "1"), DATA),
