@@ -36,7 +36,7 @@ def test_the_mean_of_the_networks_own_gates() -> None:
 
 
 def test_gates_are_fitted_where_there_are_none() -> None:
-    """A channel that no reader uses gets the lowest gate: nothing holds it open against its price."""
+    """A channel that no reader uses is shut: nothing holds it open against its price."""
     context = digits.context(64)
     graph = digits.network().copy()
     study = Study(context.view(graph), context, {})
@@ -49,4 +49,7 @@ def test_gates_are_fitted_where_there_are_none() -> None:
     graph.set_array(weight, silent)
     found = evidence(Study(context.view(graph), context, {}), group.name)
     order, curve = GATE_MEAN.rank(found)
-    assert order[0, 0] == 3 and curve[1] < 0.5 * np.diff(curve)[1:].mean()
+    scores = found.fitted_gates
+    assert scores[3] < 0.1 < 0.5 < scores.max()
+    assert order.ravel().tolist() == np.lexsort((-np.arange(len(scores)), scores)).tolist()
+    np.testing.assert_allclose(np.diff(curve), np.sort(scores))
