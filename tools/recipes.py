@@ -23,7 +23,8 @@ class Recipe:
     """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it. Tuning ends
     every one, where it is asked for.
 
-    ``paper`` is where the procedure comes from, and ``differs`` what is ours, and why.
+    ``step`` is how much of the original goes before channels are chosen anew, 0 for all at once. ``paper`` is where the
+    procedure comes from, and ``differs`` what is ours, and why.
     """
 
     paper: str
@@ -31,12 +32,14 @@ class Recipe:
     finish: str
     differs: str
     before: str = ""
+    step: float = 0.0
 
     @property
     def pipeline(self) -> str:
         """All of it as one pipeline."""
         first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
-        return f"{first},require-rules,require-gradients,{join([MeetTarget(self.propose, self.finish)])},tune"
+        aimed = join([MeetTarget(self.propose, self.finish, step=self.step)])
+        return f"{first},require-rules,require-gradients,{aimed},tune"
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -82,6 +85,15 @@ RECIPES: Mapping[str, Recipe] = {
         finish="remove-channels,reconstruct",
         differs="Ranks keep 99.9 % of the variance of each layer's output, fitted to what it reads; the full "
         f"text was not found, so how the paper splits a filter is not known. {_STANDS_IN}",
+    ),
+    "group-fisher": Recipe(
+        paper="Liu, Zhang, Kuang et al., Group Fisher pruning, ICML 2021, arXiv 2108.00708",
+        propose="select-channels{criterion=fisher},allocate{allocation=greedy}",
+        finish="remove-channels,reconstruct",
+        step=0.05,
+        differs="Labels are drawn from the network's own output; scores are estimated anew after every twentieth of "
+        "the original that has gone instead of after every unit, and layers are solved again between, where the paper "
+        f"takes steps of training. {_STANDS_IN}",
     ),
     "he2017": Recipe(
         paper="He, Zhang, Sun, Channel pruning for accelerating very deep neural networks, ICCV 2017",

@@ -108,7 +108,13 @@ class Settings(Running):
         (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
     )
     allocation: str | None = option(
-        None, "Who loses how much: global by measured error, uniform, or bisect.", metavar="NAME"
+        None, "Who loses how much: global by measured error, greedy by score, uniform, or bisect.", metavar="NAME"
+    )
+    per: str | None = option(
+        None, "What greedy divides scores by: activations, macs, latency and so on, or none.", metavar="NAME"
+    )
+    step: float | None = option(
+        None, "Choose anew after every such share of the original that has gone; 0: all at once.", metavar="S", least=0
     )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(

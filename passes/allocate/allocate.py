@@ -15,22 +15,22 @@ from ..base import Context, Outcome
 from ..order import ALL
 from ..plan import Decision, Plan
 from .bisection import WidthSearch, fitted
+from .by_score import by_score, priced, scores
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
 from .curves import error_curves, moments_of
 from .form_sensitivity import Substitutes, sensitivities
-from .latency_limit import Limit, alternatives, timed
+from .latency_limit import Limit, alternatives, sought, timed
 from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate
 from .multiples import Priced, paying
 from .problem import Choice, Ints, Problem, Widths
-from .stages import residual_stream, stages
-from .uniform import uniform
+from .stages import alike
 from .widths_and_forms import Chosen, JointSearch
 
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
-_METHODS = ("bisect", "global", "uniform")
+_METHODS = ("bisect", "global", "greedy", "uniform")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Decided:
 class Allocate:
     """Meet ``target``. What is measured is what the context's device says.
 
-    ``allocation``: ``global`` (groups compete by error), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
+    ``allocation``: ``global`` (groups compete by error), ``greedy`` (the least score of the ranking for what is saved
+    ``per`` quantity goes first; ``none``: the least score), ``uniform`` (one keep ratio), or ``bisect`` (front to back,
     within a growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
     what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
     ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
@@ -79,6 +80,7 @@ class Allocate:
 
     target: str = "macs=0.5x"
     allocation: str = "global"
+    per: str = "activations"
     align: int = 1
     max_ratio: float = 1.0
     samples: int = 128
@@ -163,7 +165,9 @@ class Allocate:
     def _counted(self, task: Problem, context: Context) -> Decided:
         """Choose widths, and forms where some are offered, for a target that is counted. Raises TargetNotMetError."""
         if self.allocation == "uniform":
-            return Decided(task, self._settled(task, _alike(task)), {})
+            return Decided(task, self._settled(task, alike(task)), {})
+        if self.allocation == "greedy":
+            return Decided(task, self._settled(task, by_score(task, priced(self.per, task, context))), {})
         if self.allocation == "bisect":
             return self._bisected(task, context)
         curves = error_curves(task, context, self.samples)
@@ -176,7 +180,7 @@ class Allocate:
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
     ) -> "list[Decided]":
         """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
-        if self.allocation != "global":
+        if self.allocation not in ("global", "greedy"):
             raise UsageError(
                 f"allocation={self.allocation} knows no {target.quantity.name}", hint="use allocation=global"
             )
@@ -185,16 +189,12 @@ class Allocate:
             return []
         tread = self.align if self.align > 1 else limit.device.multiple()
         clock = LatencyModel(graph, ranking, context.runner, limit.device, tread, context.progress)
-        widths = Widths(tread, self.max_ratio, halved=self.align == 0)
-        solved = context.calibration is not None
+        widths, solved = Widths(tread, self.max_ratio, halved=self.align == 0), context.calibration is not None
         plain = timed(Problem.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
-        curves, tasks = error_curves(plain, context, self.samples), [plain]
-        if offers:
-            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
-            task = Problem.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
-            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
-            tasks += [joint.task] if joint is not None else []
-        found = [Decided.of(each, one, limit, curves) for each in tasks for one in alternatives(each, curves, limit)]
+        if self.allocation == "greedy":
+            found = self._greedily(plain, context, limit)
+        else:
+            found = self._globally(plain, context, limit, clock, offers)
         distinct = {repr((one.decision.widths, one.decision.forms)): one for one in reversed(found)}
         kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
         within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
@@ -202,6 +202,22 @@ class Allocate:
         if not within and not self.allow_partial:
             raise limit.missed(quickest.figures["latency_measured"])
         return within or [quickest]
+
+    def _greedily(self, plain: Problem, context: Context, limit: Limit) -> list[Decided]:
+        choose = partial(by_score, price=priced(self.per, plain, context))
+        return [Decided.of(plain, sought(plain, scores(plain), limit, choose), limit, [])]
+
+    def _globally(
+        self, plain: Problem, context: Context, limit: Limit, clock: LatencyModel, offers: tuple[Offer, ...]
+    ) -> list[Decided]:
+        curves, tasks = error_curves(plain, context, self.samples), [plain]
+        if offers:
+            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
+            solved, widths = context.calibration is not None, Widths(clock.tread, self.max_ratio, self.align == 0)
+            task = Problem.of(plain.graph, plain.ranking, context.runner, meter, plain.budget, solved, widths, offers)
+            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
+            tasks += [joint.task] if joint is not None else []
+        return [Decided.of(each, one, limit, curves) for each in tasks for one in alternatives(each, curves, limit)]
 
     def _joint(self, task: Problem, context: Context, curves: list[Array]) -> Decided:
         """Choose widths and forms. Raises TargetNotMetError."""
@@ -254,16 +270,3 @@ class Allocate:
 def _as_offered(decision: Decision, plan: Plan) -> Decision:
     """Decide on forms only where some were offered."""
     return decision if plan.offers is not None else replace(decision, forms=None)
-
-
-def _alike(task: Problem) -> Ints | None:
-    """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
-    stream = residual_stream(task.graph, task.ranking.channels)
-    number = stages(task.ranking.channels, stream)
-    levels = task.levels()
-    inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
-    for allowed in (inner, levels):
-        kept = task.meet(partial(uniform, allowed, number, task.modelled))
-        if kept is not None:
-            return kept
-    return None

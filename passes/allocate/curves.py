@@ -21,7 +21,7 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
     """Return every group's error after 0, 1, … rounds: measured on ``samples`` with calibration data, else the
     ranking's own; strictly rising either way.
     """
-    curves = [_proxy(task.ranking, group) for group in task.groups]
+    curves = [proxy(task.ranking, group) for group in task.groups]
     if context.calibration is not None:
         ranked = [group for group in task.groups if group.name in task.ranking.groups]
         rankings = [task.ranking.groups[group.name] for group in ranked]
@@ -64,7 +64,7 @@ def _measured(probe: Probe, group: Group) -> Array:
     return np.append(np.minimum(curve[:-1], whole), whole)
 
 
-def _proxy(ranking: Ranking, group: Group) -> Array:
+def proxy(ranking: Ranking, group: Group) -> Array:
     """The ranking's own curve, over all widths; a group that is not ranked keeps everything."""
     ranked = ranking.groups.get(group.name)
     return np.asarray(ranked.curve) if ranked is not None else np.zeros(group.width + 1)

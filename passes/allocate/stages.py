@@ -1,4 +1,6 @@
-"""Stages of a network, and its residual stream."""
+"""Stages of a network, its residual stream, and widths that are uniform by stage."""
+
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -6,6 +8,8 @@ import numpy.typing as npt
 from ...ir.graph import Graph
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.rules.elementwise import static
+from .problem import Ints, Problem
+from .uniform import uniform
 
 _ADDITIONS = ("Add", "Sub", "Sum")
 
@@ -38,3 +42,16 @@ def residual_stream(graph: Graph, channels: Channels) -> npt.NDArray[np.bool_]:
             for others in held[:place]:
                 added[np.intersect1d(classes, others)] = True
     return np.array([bool(added[group.cells].any()) for group in channels.groups], bool)
+
+
+def alike(task: Problem) -> Ints | None:
+    """Prune uniformly: the insides of blocks where that suffices, else the residual stream too."""
+    stream = residual_stream(task.graph, task.ranking.channels)
+    number = stages(task.ranking.channels, stream)
+    levels = task.levels()
+    inner = [level[:1] if streams else level for level, streams in zip(levels, stream.tolist(), strict=True)]
+    for allowed in (inner, levels):
+        kept = task.meet(partial(uniform, allowed, number, task.modelled))
+        if kept is not None:
+            return kept
+    return None
