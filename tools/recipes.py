@@ -11,6 +11,7 @@ from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
 from ..passes.reconstruct.tune import NONE
 from ..passes.search.meet_target import MeetTarget
+from ..passes.select.bind_groups import GROUP
 from ..passes.syntax import join, parse
 from .settings import Settings
 
@@ -39,7 +40,7 @@ class Recipe:
         """All of it as one pipeline."""
         first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
         aimed = join([MeetTarget(self.propose, self.finish, step=self.step)])
-        return f"{first},require-rules,require-gradients,{aimed},tune"
+        return f"{first},require-rules,require-gradients,bind-groups,{aimed},tune,free-groups"
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -138,6 +139,8 @@ def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[P
 def _wanted(name: str, told: Mapping[str, Any], fixed: bool) -> bool:
     if name == "require-rules":
         return bool(told.get("strict"))
+    if name in ("bind-groups", "free-groups"):
+        return bool(told.get("granularity") == GROUP)
     if name in ("require-gradients", "tune"):
         return bool(told.get("weights", NONE) != NONE)
     if not fixed and name in ("sample-inputs", "drop-samplers"):

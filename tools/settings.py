@@ -116,6 +116,9 @@ class Settings(Running):
     step: float | None = option(
         None, "Choose anew after every such share of the original that has gone; 0: all at once.", metavar="S", least=0
     )
+    granularity: str = option(
+        "unit", "Grouped convolutions lose channels of every group (unit), or whole groups (group).", metavar="NAME"
+    )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(
         (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True
@@ -151,8 +154,11 @@ class Settings(Running):
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
         from ..passes.decompose.families import chosen
         from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
+        from ..passes.select.bind_groups import GROUP, UNIT
 
         chosen(self.forms)
+        if self.granularity not in (UNIT, GROUP):
+            raise UsageError(f"granularity='{self.granularity}' is unknown", hint=f"{UNIT} or {GROUP}")
         if self.tune not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
         if self.tune != NONE:
