@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir.graph import Graph
-from ..analysis.channels.rules.convolution import BOUND
+from ..analysis.channels.rules.convolution import BOUND, is_bound
 from ..base import Context, Outcome
 from ..order import EXACT
 
@@ -22,8 +22,9 @@ class BindGroups:
     preserves: ClassVar[frozenset[str]] = EXACT
 
     def run(self, graph: Graph, _context: Context) -> Outcome:
-        """Note it at every grouped convolution ; of a depthwise one it holds anyway."""
-        bound = [node for node in graph.nodes if node.op in _GROUPED and node.attribute("group", graph.opset, 1) > 1]
+        """Note it at every grouped convolution; of a depthwise one it holds anyway."""
+        grouped = [node for node in graph.nodes if node.op in _GROUPED and node.attribute("group", graph.opset, 1) > 1]
+        bound = [node for node in grouped if not is_bound(graph, node)]
         for node in bound:
             graph.metadata[node.name] = {**graph.metadata.get(node.name, {}), BOUND: GROUP}
         return Outcome(bool(bound), (f"{len(bound)} convolutions lose whole groups",) if bound else ())
