@@ -48,24 +48,19 @@ def cheapest_first(
     first, added up. The group whose next rounds score least for each unit of ``price`` that they save at the widths so
     far is next, of equal ones the first; what saves nothing goes last. Time linear in the levels, each (G, G).
     """
-    place, last = np.zeros(len(levels), np.int64), np.array([len(level) - 1 for level in levels])
-    table = _padded(levels)
-    scores = _padded([curve[len(curve) - 1 - level] for level, curve in zip(levels, curves, strict=True)])
-    rows = np.arange(len(levels))
-    while True:
-        kept = table[rows, place]
-        if cost(kept) <= budget:
-            return kept
+    place, last = np.zeros(len(levels), np.int64), np.array([len(level) - 1 for level in levels], np.int64)
+    table, rows = _padded(levels).astype(np.int64), np.arange(len(levels))
+    errors = _padded([curve[len(curve) - 1 - level] for level, curve in zip(levels, curves, strict=True)])
+    while cost(kept := table[rows, place]) > budget:
+        if (place == last).all():
+            return None
         after = np.minimum(place + 1, last)
-        lower, lost = table[rows, after], scores[rows, after] - scores[rows, place]
+        lower, lost = table[rows, after], errors[rows, after] - errors[rows, place]
         slope, bend = price.slopes(kept.astype(np.float64))
         saved = (slope + bend * (kept + lower)) * (kept - lower)
         rate = np.divide(lost, saved, out=np.full(len(levels), np.finfo(np.float64).max), where=saved > 0)
-        rate[place == last] = np.inf
-        chosen = int(rate.argmin())
-        if rate[chosen] == np.inf:
-            return None
-        place[chosen] += 1
+        place[np.where(place == last, np.inf, rate).argmin()] += 1
+    return kept
 
 
 def priced(name: str, task: Problem, context: Context) -> CostModel:
@@ -96,7 +91,7 @@ def _model(products: Sequence[Product], variables: int) -> CostModel:
 
 
 def _padded(parts: Sequence[Array]) -> Array:
-    found = np.zeros((len(parts), max(map(len, parts), default=0)), np.result_type(*parts))
+    found = np.zeros((len(parts), max(map(len, parts), default=0)))
     for row, part in zip(found, parts, strict=True):
         row[: len(part)] = part
     return found

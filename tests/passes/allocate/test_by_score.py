@@ -56,6 +56,11 @@ def test_as_an_obvious_loop(seed: int, left: float) -> None:
     assert found is None or wanted is None or (found == wanted).all()
 
 
+def test_where_no_channel_may_go() -> None:
+    price = CostModel.of([], 0, 3.0)
+    assert cheapest_first([], [], price, price, 2.0) is None
+
+
 def shrunk(options: str) -> Graph:
     """Shrink a network by weights alone."""
     graph = graph_of(ARCHITECTURES["resnet_projection"]())
