@@ -1,10 +1,12 @@
 """Every criterion at three targets, with and without reconstruction: a table of docs/results.md.
 
     python benchmarks/criteria.py SHARED NETWORK [--images 2500] [--seeds 3] [--workers 4] [--criteria obs,random]
+        [--targets 1.5x,2x,3x]
 
-Seed s calibrates with 512 training images of its own. A cell is the mean top-1 drop in points over the seeds, and its
-standard deviation. SHARED is as in ``networks.py``. Validation images are only measured on. The table is printed anew
-whenever a job is done, all criteria of one seed before the next.
+A criterion may be followed by what a greedy allocation divides its scores by, and by a step after which these are
+estimated anew: fisher/macs, fisher/activations/0.1. Seed s calibrates with 512 training images of its own. A cell is
+the mean top-1 drop in points over the seeds, and its standard deviation. SHARED is as in ``networks.py``. Validation
+images are only measured on. The table is printed anew whenever a job is done, all criteria of one seed before the next.
 """
 
 import argparse
@@ -25,9 +27,13 @@ from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.pipelines import EXACT, FIRST
+from optimise_onnx.passes.plan import Plan
+from optimise_onnx.passes.search.meet_target import MeetTarget
 from optimise_onnx.passes.select.criteria import CRITERIA
+from optimise_onnx.passes.syntax import join
 
 TARGETS = {"1.5x": "macs=0.6667x", "2x": "macs=0.5x", "3x": "macs=0.3333x"}
+FINISH = {"plain": "remove-channels", "reconstructed": "remove-channels,reconstruct"}
 SAMPLES = 512
 
 
@@ -40,6 +46,14 @@ class Job:
     criterion: str
     seed: int
     count: int
+    targets: tuple[str, ...]
+
+    def pipeline(self, target: str, finish: str) -> str:
+        """What selects, allocates and removes for one target."""
+        criterion, per, step = [*self.criterion.split("/"), "", ""][:3]
+        allocation = f"allocation=greedy,per={per}" if per else "allocation=global"
+        propose = f"select-channels{{criterion={criterion}}},allocate{{target={TARGETS[target]},{allocation}}}"
+        return join([MeetTarget(propose, finish, guard=False, step=float(step or 0))])
 
 
 def drops(job: Job) -> dict[tuple[str, str], float]:
@@ -60,15 +74,12 @@ def _drops(
     PassManager.parse(f"{FIRST},{EXACT}").run(graph, context)
     context.original = graph.copy()
     before = accuracy(graph, *test)
-    PassManager.parse(f"select-channels{{criterion={job.criterion}}}").run(graph, context)
-    ranked = context.plan
     found = {}
-    for name, target in TARGETS.items():
-        pruned, context.plan = graph.copy(), ranked
-        PassManager.parse(f"allocate{{target={target}}},remove-channels", given=ranked.facts).run(pruned, context)
-        found[name, "plain"] = before - accuracy(pruned, *test)
-        PassManager.parse("reconstruct", given=context.plan.facts).run(pruned, context)
-        found[name, "reconstructed"] = before - accuracy(pruned, *test)
+    for target in job.targets:
+        for kind, finish in FINISH.items():
+            pruned, context.plan = graph.copy(), Plan()
+            PassManager.parse(job.pipeline(target, finish)).run(pruned, context)
+            found[target, kind] = before - accuracy(pruned, *test)
     return found
 
 
@@ -86,20 +97,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--criteria", default=",".join(CRITERIA))
+    parser.add_argument("--targets", default=",".join(TARGETS))
     given = parser.parse_args()
-    names = given.criteria.split(",")
-    jobs = [Job(given.shared, given.network, name, seed, given.images) for seed in range(given.seeds) for name in names]
+    names, targets = given.criteria.split(","), tuple(given.targets.split(","))
+    jobs = [
+        Job(given.shared, given.network, name, seed, given.images, targets)
+        for seed in range(given.seeds)
+        for name in names
+    ]
     found: dict[str, list[dict[tuple[str, str], float]]] = {name: [] for name in names}
     with ProcessPoolExecutor(given.workers) as pool:
         running = {pool.submit(drops, job): job for job in jobs}
         for done in as_completed(running):
             found[running[done].criterion].append(done.result())
-            print(table(found), flush=True)
+            print(table(found, targets), flush=True)
 
 
-def table(found: dict[str, list[dict[tuple[str, str], float]]]) -> str:
+def table(found: dict[str, list[dict[tuple[str, str], float]]], targets: tuple[str, ...]) -> str:
     """Markdown with the number of seeds done so far."""
-    columns = [(target, kind) for target in TARGETS for kind in ("plain", "reconstructed")]
+    columns = [(target, kind) for target in targets for kind in FINISH]
     lines = ["| criterion | seeds | " + " | ".join(f"{target} {kind}" for target, kind in columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name, runs in found.items():

@@ -18,6 +18,7 @@ from .reconstruct.reconstruct import Reconstruct
 from .reconstruct.require_gradients import RequireGradients
 from .reconstruct.tune import Tune
 from .search.meet_target import MeetTarget
+from .select.bind_groups import BindGroups, FreeGroups
 from .select.remove_channels import RemoveChannels
 from .select.sampler import DropSamplers, SampleInputs
 from .select.select_channels import SelectChannels
@@ -30,6 +31,7 @@ PASSES: dict[str, type[Pass]] = {
     "merge-duplicate-channels": MergeDuplicateChannels,
     "require-rules": RequireRules,
     "require-gradients": RequireGradients,
+    "bind-groups": BindGroups,
     "sample-inputs": SampleInputs,
     "select-channels": SelectChannels,
     "offer-forms": OfferForms,
@@ -40,6 +42,7 @@ PASSES: dict[str, type[Pass]] = {
     "reconstruct": Reconstruct,
     "tune": Tune,
     "drop-samplers": DropSamplers,
+    "free-groups": FreeGroups,
     "meet-target": MeetTarget,
 }
 

@@ -11,6 +11,7 @@ from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
 from ..passes.reconstruct.tune import FULL, NONE
 from ..passes.search.meet_target import MeetTarget
+from ..passes.select.bind_groups import GROUP
 from ..passes.syntax import join, parse
 from .settings import Settings
 
@@ -23,7 +24,8 @@ class Recipe:
     """``before`` the target is aimed at, passes that ``propose`` what goes, and those that ``finish`` it. Tuning ends
     every one, where it is asked for, or where nothing is asked and the recipe does ``tune``.
 
-    ``paper`` is where the procedure comes from, and ``differs`` what is ours, and why.
+    ``step`` is how much of the original goes before channels are chosen anew, 0 for all at once. ``paper`` is where the
+    procedure comes from, and ``differs`` what is ours, and why.
     """
 
     paper: str
@@ -32,12 +34,14 @@ class Recipe:
     differs: str
     before: str = ""
     tune: str = NONE
+    step: float = 0.0
 
     @property
     def pipeline(self) -> str:
         """All of it as one pipeline."""
         first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
-        return f"{first},require-rules,require-gradients,{join([MeetTarget(self.propose, self.finish)])},tune"
+        aimed = join([MeetTarget(self.propose, self.finish, step=self.step)])
+        return f"{first},require-rules,require-gradients,bind-groups,{aimed},tune,free-groups"
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -84,6 +88,15 @@ RECIPES: Mapping[str, Recipe] = {
         finish="remove-channels,reconstruct",
         differs="Ranks keep 99.9 % of the variance of each layer's output, fitted to what it reads; the full "
         f"text was not found, so how the paper splits a filter is not known. {_STANDS_IN}",
+    ),
+    "group-fisher": Recipe(
+        paper="Liu, Zhang, Kuang et al., Group Fisher pruning, ICML 2021, arXiv 2108.00708",
+        propose="select-channels{criterion=fisher},allocate{allocation=greedy}",
+        finish="remove-channels,reconstruct",
+        step=0.05,
+        differs="Labels are drawn from the network's own output; scores are estimated anew after every twentieth of "
+        "the original that has gone instead of after every unit, and layers are solved again between, where the paper "
+        f"takes steps of training. {_STANDS_IN}",
     ),
     "he2017": Recipe(
         paper="He, Zhang, Sun, Channel pruning for accelerating very deep neural networks, ICCV 2017",
@@ -144,6 +157,8 @@ def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[P
 def _wanted(name: str, told: Mapping[str, Any], fixed: bool) -> bool:
     if name == "require-rules":
         return bool(told.get("strict"))
+    if name in ("bind-groups", "free-groups"):
+        return bool(told.get("granularity") == GROUP)
     if name in ("require-gradients", "tune"):
         return bool(told.get("weights", NONE) != NONE)
     if not fixed and name in ("sample-inputs", "drop-samplers"):

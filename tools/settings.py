@@ -108,7 +108,18 @@ class Settings(Running):
         (), "Keep channels of this operator (repeatable).", "--keep-types", "--keep-type", metavar="OP", several=True
     )
     allocation: str | None = option(
-        None, "Who loses how much: global by measured error, gates, uniform, ucp, or bisect.", metavar="NAME"
+        None,
+        "Who loses how much: global by measured error, gates, greedy by score, uniform, ucp, or bisect.",
+        metavar="NAME",
+    )
+    per: str | None = option(
+        None, "What greedy divides scores by: activations, macs, latency and so on, or none.", metavar="NAME"
+    )
+    step: float | None = option(
+        None, "Choose anew after every such share of the original that has gone; 0: all at once.", metavar="S", least=0
+    )
+    granularity: str = option(
+        "unit", "Grouped convolutions lose channels of every group (unit), or whole groups (group).", metavar="NAME"
     )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(
@@ -147,9 +158,12 @@ class Settings(Running):
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
         from ..passes.decompose.families import chosen
         from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
+        from ..passes.select.bind_groups import GROUP, UNIT
 
         chosen(self.forms)
-        if self.tuned not in (NONE, FULL, SCALES):
+        if self.granularity not in (UNIT, GROUP):
+            raise UsageError(f"granularity='{self.granularity}' is unknown", hint=f"{UNIT} or {GROUP}")
+        if self.tune not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
         if self.tuned != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()

@@ -16,13 +16,14 @@ from ..order import ALL
 from ..plan import Decision, Plan
 from .alike import alike, published
 from .bisection import WidthSearch, fitted
+from .by_score import by_score, priced
 from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
-from .curves import error_curves, moments_of, own_curves
+from .curves import error_curves, moments_of, own_curves, scored
 from .form_sensitivity import Substitutes, sensitivities
 from .gated import gated
-from .latency_limit import Limit, alternatives, timed
+from .latency_limit import Limit, alternatives, sought, timed
 from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate
 from .multiples import Priced, paying
@@ -30,9 +31,9 @@ from .problem import Choice, Ints, Problem, Widths
 from .widths_and_forms import Chosen, JointSearch
 
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
-GATES, GLOBAL = "gates", "global"
+GATES, GLOBAL, GREEDY = "gates", "global", "greedy"
 _ALIKE = {"ucp": published, "uniform": alike}
-_METHODS = ("bisect", GATES, GLOBAL, *_ALIKE)
+_METHODS = ("bisect", GATES, GLOBAL, GREEDY, *_ALIKE)
 _WITHOUT_DATA = "gates are trained on calibration data; without, groups compete by the ranking's own errors"
 
 
@@ -70,9 +71,10 @@ class Allocate:
     """Meet ``target``. What is measured is what the context's device says.
 
     ``allocation``: ``global`` (groups compete by error), ``gates`` (trained from there, they choose channels too; as
-    ``global`` without calibration data), ``uniform`` (one keep ratio), ``ucp`` (as that paper's code: streams of basic
-    blocks by one ratio, other layers by a threshold of their scores), or ``bisect`` (front to back, within a growing
-    share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
+    ``global`` without calibration data), ``greedy`` (the least score of the ranking for what is saved ``per`` quantity
+    goes first; ``none``: the least score), ``uniform`` (one keep ratio), ``ucp`` (as that paper's code: streams of
+    basic blocks by one ratio, other layers by a threshold of their scores), or ``bisect`` (front to back, within a
+    growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
     what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
     ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
     measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
@@ -84,6 +86,7 @@ class Allocate:
 
     target: str = "macs=0.5x"
     allocation: str = "global"
+    per: str = "activations"
     align: int = 1
     max_ratio: float = 1.0
     samples: int = 128
@@ -176,6 +179,8 @@ class Allocate:
         """Choose widths, and forms where some are offered, for a target that is counted. Raises TargetNotMetError."""
         if self.allocation in _ALIKE:
             return Decided(task, self._settled(task, _ALIKE[self.allocation](task)), {})
+        if self.allocation == GREEDY:
+            return Decided(task, self._settled(task, by_score(task, priced(self.per, task, context))), {})
         if self.allocation == "bisect":
             return self._bisected(task, context)
         curves = self._curves(task, context)
@@ -188,7 +193,7 @@ class Allocate:
         self, graph: Graph, context: Context, ranking: Ranking, target: Target, offers: tuple[Offer, ...]
     ) -> "list[Decided]":
         """Meet a target that is measured; return nothing where it is met already, else what is worth finishing."""
-        if self.allocation not in (GATES, GLOBAL):
+        if self.allocation not in (GATES, GLOBAL, GREEDY):
             raise UsageError(
                 f"allocation={self.allocation} knows no {target.quantity.name}", hint="use allocation=global"
             )
@@ -197,17 +202,12 @@ class Allocate:
             return []
         tread = self.align if self.align > 1 else limit.device.multiple()
         clock = LatencyModel(graph, ranking, context.runner, limit.device, tread, context.progress)
-        widths = Widths(tread, self.max_ratio, halved=self.align == 0)
-        solved = context.calibration is not None
+        widths, solved = Widths(tread, self.max_ratio, halved=self.align == 0), context.calibration is not None
         plain = timed(Problem.of(graph, ranking, context.runner, clock.meter, 0.0, solved, widths), clock, limit)
-        plain = replace(plain, ranking=self._ranked(plain, context))
-        curves, tasks = self._curves(plain, context), [plain]
-        if offers:
-            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
-            task = Problem.of(graph, ranking, context.runner, meter, plain.budget, solved, widths, offers)
-            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
-            tasks += [joint.task] if joint is not None else []
-        found = [Decided.of(each, one, limit, curves) for each in tasks for one in alternatives(each, curves, limit)]
+        if self.allocation == GREEDY:
+            found = self._greedily(plain, context, limit)
+        else:
+            found = self._globally(replace(plain, ranking=self._ranked(plain, context)), context, limit, clock, offers)
         distinct = {repr((one.decision.widths, one.decision.forms)): one for one in reversed(found)}
         kept = sorted(distinct.values(), key=lambda one: one.figures["error_predicted"])
         within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
@@ -225,6 +225,22 @@ class Allocate:
     def _curves(self, task: Problem, context: Context) -> list[Array]:
         """Return what groups compete by."""
         return own_curves(task) if self.allocation == GATES else error_curves(task, context, self.samples)
+
+    def _greedily(self, plain: Problem, context: Context, limit: Limit) -> list[Decided]:
+        choose = partial(by_score, price=priced(self.per, plain, context))
+        return [Decided.of(plain, sought(plain, scored(plain), limit, choose), limit, [])]
+
+    def _globally(
+        self, plain: Problem, context: Context, limit: Limit, clock: LatencyModel, offers: tuple[Offer, ...]
+    ) -> list[Decided]:
+        curves, tasks = self._curves(plain, context), [plain]
+        if offers:
+            meter = clock.with_forms(offers) if limit.device.separable else clock.meter
+            solved, widths = context.calibration is not None, Widths(clock.tread, self.max_ratio, self.align == 0)
+            task = Problem.of(plain.graph, plain.ranking, context.runner, meter, plain.budget, solved, widths, offers)
+            joint = self._searched(replace(task, stairs=plain.stairs, measured=True), context, curves)
+            tasks += [joint.task] if joint is not None else []
+        return [Decided.of(each, one, limit, curves) for each in tasks for one in alternatives(each, curves, limit)]
 
     def _joint(self, task: Problem, context: Context, curves: list[Array]) -> Decided:
         """Choose widths and forms. Raises TargetNotMetError."""

@@ -21,7 +21,7 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
     """Return every group's error after 0, 1, … rounds: measured on ``samples`` with calibration data, else the
     ranking's own; strictly rising either way.
     """
-    curves = _own(task)
+    curves = scored(task)
     if context.calibration is not None:
         ranked = [group for group in task.groups if group.name in task.ranking.groups]
         rankings = [task.ranking.groups[group.name] for group in ranked]
@@ -39,10 +39,11 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
 
 def own_curves(task: Problem) -> list[Array]:
     """Return the ranking's own curves, strictly rising."""
-    return _risen(_own(task))
+    return _risen(scored(task))
 
 
-def _own(task: Problem) -> list[Array]:
+def scored(task: Problem) -> list[Array]:
+    """Return every group's curve as the criterion has scored it."""
     return [_proxy(task.ranking, group) for group in task.groups]
 
 

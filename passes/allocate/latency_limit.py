@@ -1,6 +1,6 @@
 """Allocation of time: widths at the edges that a device's staircase has, checked end to end on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,9 @@ from .combined import branches_at, by_error, one_by_one
 from .cost_model import Floats
 from .latency_model import LatencyModel, rewritten
 from .measured_search import Candidate, search
-from .problem import Problem
+from .problem import Ints, Problem
+
+Choose = Callable[[Problem], Ints | Floats | None]
 
 _EMPTIED = (1.0, 0.5, 0.2)
 _MARGIN = 0.98  # aimed at, since what is chosen is measured again in the end
@@ -71,22 +73,28 @@ def alternatives(task: Problem, curves: Sequence[Array], limit: Limit) -> list[C
     """
     found: dict[bytes, Candidate[Floats]] = {}
     for weight in _EMPTIED if len(task.droppable) else _EMPTIED[:1]:
-        best = search(
-            _MARGIN * limit.share, partial(_propose, task, limit, curves, weight), partial(_measure, task, limit)
-        )
+        best = sought(task, curves, limit, partial(by_error, curves=branches_at(weight, task, curves)))
         found.setdefault(best.choice.tobytes(), best)
     within = [one for one in found.values() if one.measured <= limit.share]
     return sorted(within, key=lambda one: one.error) or sorted(found.values(), key=lambda one: one.measured)[:1]
 
 
+def sought(task: Problem, curves: Sequence[Array], limit: Limit, choose: Choose) -> Candidate[Floats]:
+    """Return of what a method chooses at several budgets the choice with the least error that is measured to be in
+    time, else the quickest.
+    """
+    propose = partial(_propose, task, limit, curves, choose)
+    return search(_MARGIN * limit.share, propose, partial(_measure, task, limit))
+
+
 def _propose(
-    task: Problem, limit: Limit, curves: Sequence[Array], weight: float, share: float
+    task: Problem, limit: Limit, curves: Sequence[Array], choose: Choose, share: float
 ) -> tuple[Floats, float, float]:
     whole = task.budget / limit.share
     tried = replace(task, budget=share * whole)
-    choice = by_error(tried, branches_at(weight, task, curves))
-    if choice is None:
-        choice = np.append(task.least(), np.ones(len(task.menus)))
+    found = choose(tried)
+    least: Floats = np.append(task.least(), np.ones(len(task.menus)))
+    choice: Floats = least if found is None else found.astype(np.float64)
     return choice, tried.price(choice) / whole, sum(one_by_one(task, curves, choice))
 
 

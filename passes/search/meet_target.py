@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from typing import Any, ClassVar
 
 from ...ir.errors import TargetNotMetError, UsageError, too_noisy
@@ -29,11 +30,15 @@ class MeetTarget:
     the target: where it is missed, or that cannot be told, ``allocate`` is asked for as much less, twice at most. With
     ``guard`` a model that is slower than the original gives way to one whose widths are multiples of what pays on the
     device, or of half or a quarter of that.
+
+    With a ``step`` the way there goes over targets that lie this share of the original apart, each proposed and
+    finished on what the one before has left: so all that is known of channels is estimated anew as they go.
     """
 
     propose: str
     finish: str
     guard: bool = True
+    step: float = 0.0
     name: ClassVar[str] = "meet-target"
     provides: ClassVar[frozenset[str]] = frozenset({"reference"})
     preserves: ClassVar[frozenset[str]] = frozenset({"reference"})
@@ -41,10 +46,13 @@ class MeetTarget:
     @property
     def nested(self) -> str:
         """The passes that it runs, as one pipeline."""
-        return f"{self.propose},{self.finish}"
+        once = f"{self.propose},{self.finish}"
+        return f"{once},{once}" if self.step else once
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite the graph, unless it meets the target already. Raises TargetNotMetError, and what passes raise."""
+        if not 0 <= self.step < 1:
+            raise UsageError(f"step={self.step} is no share of the original below 1")
         *before, last = context.parse(self.propose)
         if not hasattr(last, "target"):
             raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
@@ -52,13 +60,27 @@ class MeetTarget:
         if target.met(context.original, graph):
             return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
         base, prepared = graph.copy(), replace(context, _view=None)
-        records = context.nested(before, base, prepared)
         finish = context.parse(self.finish)
+        records = [
+            record
+            for point in self._on_the_way(target, context)
+            if not point.met(context.original, base)
+            for record in context.nested([*before, _aimed(last, point), *finish], base, prepared)
+        ]
+        records += context.nested(before, base, prepared)
         attempts = _Attempts(target, last, base, prepared, Evaluator(base, prepared, finish))
         found, note = attempts.measured() if target.measured else attempts.guarded() if self.guard else attempts.first()
         graph.become(found.graph)
         figures = {"predicted": found.plan.decision.figures.get("latency_predicted")}
         return Outcome(True, note, figures, found.plan, inner=(*records, *found.records))
+
+    def _on_the_way(self, target: Target, context: Context) -> list[Target]:
+        """Return the targets before the last one, as shares of the original."""
+        if not self.step:
+            return []
+        end = _share(target, context)
+        count = ceil(round((1 - end) / self.step, 9)) - 1
+        return [replace(target, amount=1 - number * self.step, relative=True) for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,7 @@ class _Attempts:
         """Measure what came of a plan; unless it is surely in the target, ask for less in proportion, twice at most."""
         asked, tried, notes = self.target, list[tuple[Candidate, Comparison]](), list[str]()
         while len(tried) < _ATTEMPTS:
-            found = self._carried_out(replace(self.allocate, target=str(asked)))
+            found = self._carried_out(_aimed(self.allocate, asked))
             seen = self._compared(found)
             tried.append((found, seen))
             if self._within(seen):
@@ -151,6 +173,20 @@ class _Attempts:
         if seen.ratio.beyond(limit):
             return TargetNotMetError(f"the target {self.target} was not met", why=why, hint="--allow-partial writes it")
         return too_noisy(str(self.target), f"{why}, and it may be {seen.ratio.low:.3f} to {seen.ratio.high:.3f}")
+
+
+def _aimed(allocate: Any, target: Target) -> Pass:
+    aimed: Pass = replace(allocate, target=str(target))
+    return aimed
+
+
+def _share(target: Target, context: Context) -> float:
+    """Return the target as a share of the original."""
+    if target.relative:
+        return target.amount
+    meter, name = target.meter, target.quantity.name
+    before = context.device(name).times([context.original])[0] if meter is None else meter.of(context.original)
+    return target.budget(before) / before
 
 
 def _slower(seen: Comparison) -> bool:

@@ -58,6 +58,15 @@ def test_options_reach_the_passes_that_have_them() -> None:
     assert vars(found["select-channels"])["criterion"] == "obs" and vars(found["meet-target"])["guard"] is False
 
 
+def test_group_fisher_goes_in_steps_by_score_and_may_take_whole_groups() -> None:
+    found = steps("activations=0.5x", recipe="group-fisher", per="macs", granularity="group")
+    assert vars(found["meet-target"])["step"] == 0.05 and vars(found["select-channels"])["criterion"] == "fisher"
+    assert (vars(found["allocate"])["allocation"], vars(found["allocate"])["per"]) == ("greedy", "macs")
+    assert list(found).index("bind-groups") < list(found).index("meet-target") < list(found).index("free-groups")
+    with pytest.raises(UsageError, match="granularity='layer' is unknown"):
+        Settings.parse("macs=0.5x", granularity="layer")
+
+
 @pytest.mark.parametrize("options", [{}, {"keep_nodes": ['"a{1,2};', "none"], "sampler": True, "forms": ["all"]}])
 def test_the_text_parses_and_prints_back(options: dict[str, Any]) -> None:
     written = pipeline(Settings.parse("macs=0.5x", **options))
@@ -87,6 +96,7 @@ CASES: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--target", "params=0.6x", "--keep", "conv_1", "--max-ratio", "0.8", "--align", "4"), ()),
     (("--target", "macs=0.6x", "--forms", "stretch", "--align", "1", "--sampler"), DATA),
     (("--target", "macs=0.6x", "--allocation", "bisect", "--align", "1"), DATA),
+    (("--target", "activations=0.7x", "--recipe", "group-fisher", "--step", "0.2", "--align", "1"), DATA),
     (("--target", "hls-latency=0.7x", "--align", "1"), DATA),
     (("--target", "latency=0.6x", "--latency-command", "DEVICE", "--no-provenance"), DATA),  # it counts bytes
 ]

@@ -2,6 +2,7 @@
 
 from ....ir.quantity import COUNTS, LATENCY, Measured, Quantity
 from ....ir.registry import Registry
+from .activations import ACTIVATIONS
 from .peak_memory import PEAK_MEMORY
 from .sums import BYTES, MACS, PARAMS
 
@@ -12,6 +13,7 @@ OURS: tuple[Quantity, ...] = (
     MACS,
     PARAMS,
     BYTES,
+    ACTIVATIONS,
     PEAK_MEMORY,
     Measured("hls-latency", "cycles", COUNTS, maker=f"{_STREAMING}:Cycles.of"),
     Measured("hls-multipliers", "multipliers", COUNTS, maker=f"{_STREAMING}:Multipliers.of"),

@@ -29,7 +29,7 @@ class Sum(Counted):
         """Count a whole graph. Raises UnsupportedOpError for MACs of which some are unknown."""
         shapes = all_shapes(graph)
         if self.name == "macs":
-            _refuse_unknown(graph, shapes)
+            refuse_unknown(graph, shapes)
         whole = total(cost(graph, shapes))
         return {"macs": whole.macs, "params": whole.parameters, "bytes": whole.bytes}[self.name]
 
@@ -62,7 +62,8 @@ class Sum(Counted):
         return form.parameters(layer) * itemsize + beside
 
 
-def _refuse_unknown(graph: Graph, shapes: Mapping[str, Shape]) -> None:
+def refuse_unknown(graph: Graph, shapes: Mapping[str, Shape]) -> None:
+    """Raise UnsupportedOpError for a node of which no one can tell how often it multiplies."""
     unknown = unknown_layers(graph, shapes)
     if not unknown:
         return

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from oracle import graph_of
 from zoo import ZOO
 
+from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.timing import Comparison, Interval, median
+from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.observers import Record
@@ -219,3 +222,40 @@ def test_of_several_plans_the_one_that_follows_the_original_best_stays() -> None
     assert share(device, graph, shared.original) <= 0.3 and len(device.compared) == 1
     assert [record.name for record in inner] == ["select-channels", "allocate", *FINISH.split(",")]
     assert shared.plan.alternatives == ()
+
+
+def test_in_steps_channels_are_ranked_anew_and_all_is_relative_to_the_first_graph() -> None:
+    graph = graph_of(ZOO["vgg_gap"]())
+    shared = Context(OrtRunner(1), graph.copy())
+    propose = "select-channels{criterion=magnitude},allocate{target=macs=0.52x,allocation=greedy}"
+    text = f'meet-target{{propose="{propose}",finish="{FINISH}",guard=false,step=0.2}}'
+    inner = PassManager.parse(text).run(graph, shared)
+    targets = [each.text.partition("macs=")[2][:4] for each in inner if each.name == "allocate"]
+    assert targets == ["0.8x", "0.6x", "0.52"]
+    assert [each.name for each in inner].count("select-channels") == 3
+    assert 0.45 < MACS.of(graph) / MACS.of(shared.original) <= 0.52
+    reference = shared.plan.reference
+    assert reference is not None and widths(reference.graph) == widths(shared.original)
+    layers = [node for node in graph.nodes if node.op == "Conv" and node.outputs[0].name in shared.plan.kept]
+    assert layers and all(
+        shared.plan.kept[node.outputs[0].name].count == node.inputs[1].array.shape[0] for node in layers
+    )
+
+
+def test_an_absolute_target_is_gone_to_in_steps_of_the_original() -> None:
+    device = Moody()
+    graph, shared = ranked(ZOO["vgg_gap"](), device, 0)
+    seconds = 0.55 * device.times([shared.original])[0]
+    propose = f"select-channels{{criterion=magnitude}},allocate{{target=latency={seconds}s,allocation=greedy}}"
+    text = f'meet-target{{propose="{propose}",finish="{FINISH}",step=0.25}}'
+    inner = PassManager.parse(text).run(graph, shared)
+    assert [text.partition("latency=")[2][:5] for text in asked(inner)][0] == "0.75x" and len(asked(inner)) == 2
+    assert share(device, graph, shared.original) <= 0.55
+
+
+@pytest.mark.parametrize("step", [-0.1, 1.0])
+def test_a_step_is_a_share(step: float) -> None:
+    graph = graph_of(ZOO["vgg_gap"]())
+    text = f'meet-target{{propose="select-channels,allocate",finish="{FINISH}",step={step}}}'
+    with pytest.raises(UsageError, match="is no share"):
+        PassManager.parse(text).run(graph, Context(OrtRunner(1), graph.copy()))

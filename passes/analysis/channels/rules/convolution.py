@@ -1,10 +1,17 @@
-"""Conv and ConvTranspose in 1-D, 2-D and 3-D: ordinary, grouped, depthwise with a multiplier."""
+"""Conv and ConvTranspose in 1-D, 2-D and 3-D: ordinary, grouped, depthwise with a multiplier.
+
+Of a grouped convolution every group loses equally many channels; of one that is noted as :data:`BOUND` whole groups
+go.
+"""
 
 import numpy as np
 
-from .....ir.graph import Array, Node
+from .....ir.graph import Array, Graph, Node
 from ..labels import Labels, Propagation
 from ..surgery import Surgery
+
+BOUND = "optimise_onnx.bound_groups"
+"""The key of the note at a node whose groups go or stay as a whole; see ``bind-groups``."""
 
 
 def convolution(ctx: Propagation, node: Node) -> None:
@@ -15,9 +22,9 @@ def convolution(ctx: Propagation, node: Node) -> None:
     atoms = ctx.alike(labels.atoms, [axis for axis in range(rank) if axis != 1], node)
     incoming = np.broadcast_to(atoms.ravel(), ctx.shape(x)[1]) if atoms.size == 1 else atoms.ravel()
     group = int(node.attribute("group", ctx.graph.opset, 1))
-    if group > 1 and group == len(incoming):
-        outgoing = np.repeat(incoming, ctx.shape(out)[1] // group)
-        _depthwise(ctx, node, outgoing)
+    if group > 1 and (group == len(incoming) or is_bound(ctx.graph, node)):
+        incoming, outgoing = _whole(ctx, node, incoming.reshape(group, -1))
+        _by_groups(ctx, node, incoming, outgoing)
     else:
         born = ctx.born(node, out, [1]).ravel() if ctx.shape(out)[1] > 1 else np.zeros(1, np.int64)
         outgoing = _grouped(ctx, node, incoming, born, group)
@@ -29,11 +36,23 @@ def _on_channels(atoms: Array, rank: int) -> Array:
     return atoms.reshape((1, -1) + (1,) * (rank - 2))
 
 
-def _depthwise(ctx: Propagation, node: Node, outgoing: Array) -> None:
+def is_bound(graph: Graph, node: Node) -> bool:
+    """Whether the groups of a convolution go or stay as a whole."""
+    return BOUND in graph.metadata.get(node.name, {})
+
+
+def _whole(ctx: Propagation, node: Node, blocks: Array) -> tuple[Array, Array]:
+    """Let a group's inputs, a row of ``blocks``, and outputs be one; a depthwise convolution has one input a group."""
+    ctx.tie(blocks, blocks[:, :1], node, "groups of this convolution go as a whole")
+    ends = (ctx.shape(tensor)[1] for tensor in (node.inputs[0], node.outputs[0]))
+    incoming, outgoing = (np.repeat(blocks[:, 0], size // len(blocks)) for size in ends)
+    return incoming, outgoing
+
+
+def _by_groups(ctx: Propagation, node: Node, incoming: Array, outgoing: Array) -> None:
     weight = node.inputs[1]
-    shape = ctx.shape(weight)
-    by_row = outgoing[:: shape[1]] if node.op == "ConvTranspose" else outgoing
-    ctx.demand(weight, [Labels(by_row.reshape((-1,) + (1,) * (len(shape) - 1)), 0)], node)
+    by_row = incoming if node.op == "ConvTranspose" else outgoing
+    ctx.demand(weight, [Labels(by_row.reshape((-1,) + (1,) * (len(ctx.shape(weight)) - 1)), 0)], node)
     _bias(ctx, node, outgoing)
 
 
@@ -62,7 +81,8 @@ def _bias(ctx: Propagation, node: Node, outgoing: Array) -> None:
 
 
 def resize_group(node: Node, surgery: Surgery) -> None:
-    """A depthwise convolution keeps one group a channel."""
+    """A depthwise convolution keeps one group a channel, one with bound groups those that are left."""
     old, new = surgery.shapes(node.inputs[0])
-    if int(node.attribute("group", surgery.graph.opset, 1)) == old[1] > 1:
-        node.set_attribute("group", int(new[1]))
+    group = int(node.attribute("group", surgery.graph.opset, 1))
+    if group > 1 and (group == old[1] or is_bound(surgery.graph, node)):
+        node.set_attribute("group", group * new[1] // old[1])
