@@ -161,7 +161,7 @@ class Sweep:
         target = target_of(self.graph, end, self.final, self.shapes)
         if not self._reach(target, layer.input, old, new):
             return False
-        links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)
+        links = Derivatives(self.graph, chain, self.shapes, self.context.runner)
         pieces = held_apart(layer, self._pairs(layer.input, target, old, new), sampled)
         alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
         self._write(node, layer, *alternation.first(moments, self.ridge))
