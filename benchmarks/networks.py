@@ -35,7 +35,7 @@ class Task:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def images(name: str, mean: Any, std: Any, first: int, count: int, scale: float = 1.0) -> Read:
+def images(name: str, mean: Any, std: Any, first: int, count: int | None, scale: float = 1.0) -> Read:
     """Decode images through the reader that lies beside the data."""
 
     def read(shared: Path) -> tuple[dict[str, Array], Array]:

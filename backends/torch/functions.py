@@ -115,8 +115,10 @@ def _slice(node: Node, opset: int, x: Values) -> Any:
         raise _unsupported(node, "computed places")
     found = x[0]
     for axis, span in spans.items():
-        chosen = np.arange(found.shape[axis])[span]
-        found = found.index_select(axis, torch.from_numpy(chosen.copy()).to(found.device))
+        forward = span.step is None or span.step > 0
+        chosen = range(found.shape[axis])[span]
+        part = slice(chosen.start, chosen.stop, chosen.step) if forward else list(chosen)
+        found = found[(*[slice(None)] * axis, part)]
     return found
 
 

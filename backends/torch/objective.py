@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph
+from .arrays import TorchArrays
 from .forward import Forward
 
 
@@ -29,6 +28,7 @@ class TorchObjective:
         device: str = "",
     ) -> None:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.arrays = TorchArrays(self._device)
         self._factors, self._names = factors, list(weights)
         self._followed = Forward(original, self._device, list(factors))
         self._graph = Forward(graph, self._device, list(factors))
@@ -42,9 +42,9 @@ class TorchObjective:
         """Return the weights as they are in the graph."""
         return {name: self._graph.constants[name] for name in self._names if name in self._graph.constants}
 
-    def slopes(self, feeds: Feeds, weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+    def slopes(self, feeds: Mapping[str, Any], weights: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         """Return the loss of a batch, and its slope by every weight that it depends on."""
-        given = {name: torch.from_numpy(np.ascontiguousarray(v)).to(self._device) for name, v in feeds.items()}
+        given = self.arrays.placed(feeds)
         with torch.no_grad():
             wanted = {name: self._left(name, value) for name, value in self._followed.run(given, {}).items()}
         moving = {name: value.detach().requires_grad_() for name, value in weights.items()}
@@ -66,8 +66,3 @@ class TorchObjective:
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights, which are those being moved."""
         return dict(weights)
-
-    def array(self, values: Any) -> Array:
-        """Return weights as numpy has them."""
-        found: Array = values.detach().cpu().numpy()
-        return found

@@ -21,10 +21,6 @@ HELD = 8  # one batch in so many is kept apart
 WIDEST = 2500
 
 
-Sampled = tuple[Array | None, Array]
-"""Positions (n, p) of a batch, or None for all, and a layer's inputs there, (n p, d)."""
-
-
 def may_lead(layer: Linear) -> bool:
     """Whether a layer may be the first of a chain; it reads few enough inputs to hold their rows."""
     return layer.groups == 1 and layer.fan_in <= WIDEST
@@ -73,14 +69,13 @@ class Alternation:
 
 
 def held_apart(
-    layer: Linear, pairs: Iterable[tuple[Array, Array]], sampled: Iterable[Sampled]
+    layer: Linear, pairs: Iterable[tuple[Array, Array]], samples: int, rng: np.random.Generator
 ) -> tuple[list[Piece], list[Piece]]:
-    """Hold as many samples as a fit needs; every eighth batch is kept apart, and few batches are cut up for that.
+    """Hold as many of the samples as a fit needs; every eighth batch is kept apart, few batches are cut up for that.
 
-    ``pairs`` are batches of what the chain reads and should give, ``sampled`` rows of the same. A single sample is
-    fitted and judged by.
+    ``pairs`` are batches of what the chain reads and should give. A single sample is fitted and judged by.
     """
-    pieces = list(_enough(layer, pairs, sampled))
+    pieces = list(_enough(layer, pairs, samples, rng))
     if len(pieces) < HELD:
         pieces = [part for piece in pieces for part in _parts(piece)]
     every = max(2, min(HELD, len(pieces)))
@@ -88,15 +83,25 @@ def held_apart(
     return [piece for piece in pieces if piece not in held] if held else pieces, held or pieces
 
 
-def _enough(layer: Linear, pairs: Iterable[tuple[Array, Array]], sampled: Iterable[Sampled]) -> Iterator[Piece]:
-    positions = elements = 0
-    for (x, y), (spots, rows) in zip(pairs, sampled, strict=True):
-        walk = layer.geometry
-        positions += len(x) * walk.positions(x.shape[2:]) if walk is not None else x[..., 0].size
-        elements += x.size + y.size
-        yield Piece(x, y.astype(np.float32), spots, rows)
-        if positions >= POSITIONS or elements >= ELEMENTS:
+def _enough(
+    layer: Linear, pairs: Iterable[tuple[Array, Array]], samples: int, rng: np.random.Generator
+) -> Iterator[Piece]:
+    """Yield batches; those that are held together give as many rows as a layer's moments are taken from."""
+    held = 0
+    for x, y in pairs:
+        wanted = min(samples, _most(layer, x, y))
+        spots = spots_for(layer, x, wanted, rng)
+        yield Piece(x, y.astype(np.float32), spots, layer.rows(x, spots)[0])
+        held += len(x)
+        if held >= wanted:
             return
+
+
+def _most(layer: Linear, x: Array, y: Array) -> int:
+    """Return how many samples are held at most, given a batch of them."""
+    walk = layer.geometry
+    positions = walk.positions(x.shape[2:]) if walk is not None else x[..., 0].size // len(x)
+    return min(-(-POSITIONS // positions), -(-ELEMENTS * len(x) // (x.size + y.size)))
 
 
 def _parts(piece: Piece) -> Iterator[Piece]:

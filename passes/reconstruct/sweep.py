@@ -1,6 +1,6 @@
 """One sweep over the layers of a pruned graph, front to back: inputs as they are now, targets from the original."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from ..analysis.layers.writing import writable, write_bias, write_weight
 from ..analysis.statistics.input_moments import LARGEST, batch_for, spots_for
 from ..analysis.statistics.stepper import Stepper
 from ..base import Context
-from .alternation import WIDEST, Alternation, Sampled, held_apart, may_lead
+from .alternation import WIDEST, Alternation, held_apart, may_lead
 from .chain import chain_from
 from .derivatives import Derivatives
 from .paired import PairedMoments
 from .reform import refitted, write_again
 from .regression_target import RegressionTarget, end_of, target_of
-
-Fit = tuple[PairedMoments, list[Sampled]]
 
 
 class Sweep:
@@ -56,7 +54,7 @@ class Sweep:
                 if name in changed:
                     fit, solved = self._solve_one(self.graph.node(name), layer, old, new)
                     count += solved
-                    chained += fit is not None and self._solve_chain(name, layer, *fit, old, new)
+                    chained += fit is not None and self._solve_chain(name, layer, fit, old, new)
                 self.final[name] = True
         return count, chained
 
@@ -86,7 +84,7 @@ class Sweep:
                 changed.add(node.name)
         return changed
 
-    def _solve_one(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> tuple[Fit | None, bool]:
+    def _solve_one(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> tuple[PairedMoments | None, bool]:
         """Fit a layer, as it stands or in its form; return the fit, if a chain may start from it, and whether it was.
 
         A form of several nodes is fitted as a whole first; where its own node is the last of them, that one then is.
@@ -113,48 +111,35 @@ class Sweep:
         found = self._paired(written.layer, target, old, new)
         if found is None:
             return False
-        again, bias = refitted(written, found[0], self.ridge)
+        again, bias = refitted(written, found, self.ridge)
         write_again(self.graph, again)
         write_bias(self.graph, node, written.layer, again.bias(bias))
         return True
 
-    def _solve_layer(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> Fit | None:
+    def _solve_layer(self, node: Node, layer: Linear, old: Stepper, new: Stepper) -> PairedMoments | None:
         """Fit a layer to its target by least squares; None where the target is out of reach."""
         target = target_of(self.graph, end_of(self.graph, node, layer), self.final, self.shapes)
         found = self._paired(layer, target, old, new)
         if found is not None:
-            matrix, bias = found[0].solve(layer.matrix(stored_weight(self.graph, node, layer)), self.ridge)
+            matrix, bias = found.solve(layer.matrix(stored_weight(self.graph, node, layer)), self.ridge)
             self._write(node, layer, matrix, bias.ravel())
         return found
 
-    def _paired(self, layer: Linear, target: RegressionTarget, old: Stepper, new: Stepper) -> Fit | None:
-        """Pair what a layer reads with its target: the moments, and the rows of every batch if it may lead a chain.
-
-        None where the target is out of reach.
-        """
+    def _paired(self, layer: Linear, target: RegressionTarget, old: Stepper, new: Stepper) -> PairedMoments | None:
+        """Pair what a layer reads with its target; None where that is out of reach."""
         if not self._reach(target, layer.input, old, new):
             return None
-        moments, sampled = PairedMoments(layer.groups, layer.fan_in, layer.fan_out), list[Sampled]()
+        moments = PairedMoments(layer.groups, layer.fan_in, layer.fan_out)
         for x, y in self._pairs(layer.input, target, old, new):
             spots = spots_for(layer, x, self.calibration.samples, self.rng)
-            rows = layer.rows(x, spots)
-            moments.update(rows, layer.outputs(y, spots), len(x))
-            if self.rounds and may_lead(layer):
-                sampled.append((spots, rows[0]))
-        return moments, sampled
+            moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
+        return moments
 
-    def _solve_chain(
-        self,
-        name: str,
-        layer: Linear,
-        moments: PairedMoments,
-        sampled: Sequence[Sampled],
-        old: Stepper,
-        new: Stepper,
-    ) -> bool:
+    def _solve_chain(self, name: str, layer: Linear, moments: PairedMoments, old: Stepper, new: Stepper) -> bool:
         """Fit a layer to what the next dense layer should give, where only activations lie between them."""
-        node = self.graph.node(name)
-        chain = chain_from(self.graph, self.layers, self.shapes, layer, self.inner) if sampled else None
+        if not self.rounds or not may_lead(layer):
+            return False
+        node, chain = self.graph.node(name), chain_from(self.graph, self.layers, self.shapes, layer, self.inner)
         if chain is None or chain.last.fan_in > WIDEST or stored_weight(self.graph, node, layer).dtype != np.float32:
             return False
         end = end_of(self.graph, self.graph.node(chain.last.node), chain.last)
@@ -162,7 +147,8 @@ class Sweep:
         if not self._reach(target, layer.input, old, new):
             return False
         links = Derivatives(self.graph, chain, self.shapes, self.context.runner)
-        pieces = held_apart(layer, self._pairs(layer.input, target, old, new), sampled)
+        pairs = self._pairs(layer.input, target, old, new)
+        pieces = held_apart(layer, pairs, self.calibration.samples, self.rng)
         alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
         self._write(node, layer, *alternation.first(moments, self.ridge))
         return True

@@ -10,6 +10,7 @@ from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape
+from .arrays import NumpyArrays
 from .task import Task, left
 
 _LOSS = "loss_of_tuning"
@@ -23,7 +24,7 @@ class OnnxObjective:
     """
 
     def __init__(self, task: Task, runner: Runner) -> None:
-        self._task = task
+        self._task, self.arrays = task, NumpyArrays()
         self._original = runner.session(task.original, outputs=list(task.factors))
         shapes, program = task.shapes, Program(task.graph, task.shapes, task.weights)
         sheet, losses, slopes = program.sheet, [], {}
@@ -53,10 +54,6 @@ class OnnxObjective:
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights, which are those being moved."""
         return dict(weights)
-
-    def array(self, values: Array) -> Array:
-        """Return weights as numpy has them, which they are."""
-        return values
 
 
 class OnnxDifferentiator:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....ir.feeds import Feeds
-from ....ir.graph import Array
 from .optimiser import is_matrix
 from .task import Objective
 
@@ -15,7 +14,7 @@ class Scales:
     """An objective of factors, (rows,) by weight, that multiply the weights along their first axis, and of vectors."""
 
     def __init__(self, inner: Objective) -> None:
-        self._inner = inner
+        self._inner, self.arrays = inner, inner.arrays
         self._rows = {name: value for name, value in inner.start().items() if is_matrix(value.shape)}
 
     def start(self) -> dict[str, Any]:
@@ -29,10 +28,6 @@ class Scales:
         rows = self._rows.keys() & found.keys()
         sums = {name: (found[name] * self._rows[name]).reshape(len(found[name]), -1).sum(1) for name in rows}
         return loss, {**found, **sums}
-
-    def array(self, values: Any) -> Array:
-        """Return values as numpy has them."""
-        return self._inner.array(values)
 
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the weights that factors stand for."""

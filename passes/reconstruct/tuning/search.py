@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import cos, inf, pi
 from time import monotonic
+from typing import Any
 
 from ....ir.errors import UsageError
+from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
+from .arrays import State
 from .batches import Batches
-from .optimiser import Optimiser
+from .optimiser import Layout, Optimiser
 from .task import Objective
 
 _WARM_UP = 0.05
@@ -55,18 +59,33 @@ def search(
     objective: Objective, batches: Batches, optimiser: Optimiser, schedule: Schedule
 ) -> Iterator[tuple[float, Mapping[str, Array]]]:
     """Go down, and yield at every check how much is done, and the averaged weights by name."""
-    weights, begun, done, step, checked = objective.start(), monotonic(), 0.0, 0, 0
-    average = dict(weights)
+    begun, done, step, checked = monotonic(), 0.0, 0, 0
+    weights, arrays = objective.start(), objective.arrays
+    layout = Layout.of(weights)
+    vector = arrays.joined([weights[name] for name in layout.shapes])
+    state: State = {**optimiser.start(vector), "average": vector}
+    advance = arrays.repeated(partial(advanced, objective, optimiser, layout))
     while done < 1:
         step += 1
         done = min(1.0, max((monotonic() - begun) / schedule.seconds, step / schedule.steps))
-        _, slopes = objective.slopes(batches.draw(), weights)
-        optimiser.step(weights, slopes, schedule.share(done))
-        left = min(schedule.average, step / (_YOUNG + step))
-        average = {name: left * average[name] + (1 - left) * value for name, value in weights.items()}
+        rates = optimiser.rates(step, schedule.share(done)) | {"left": min(schedule.average, step / (_YOUNG + step))}
+        state = advance(batches.draw(), state, rates)
         if done * schedule.checks >= checked + 1 or done == 1:
             checked += 1
-            yield done, {name: objective.array(value) for name, value in objective.whole(average).items()}
+            averaged = objective.whole(layout.parts(state["average"]))
+            yield done, {name: arrays.read(value) for name, value in averaged.items()}
+
+
+def advanced(
+    objective: Objective, optimiser: Optimiser, layout: Layout, feeds: Feeds, state: State, rates: Mapping[str, Any]
+) -> State:
+    """Return the state after one step; ``left``: the share of the average that stays. Weights without a slope stay."""
+    weights, arrays = layout.parts(state["weights"]), objective.arrays
+    _, slopes = objective.slopes(feeds, weights)
+    slope = arrays.joined([slopes[name] if name in slopes else value * 0 for name, value in weights.items()])
+    moved = optimiser.moved(state, slope, rates, layout, arrays)
+    left = rates["left"]
+    return {**moved, "average": left * state["average"] + (1 - left) * moved["weights"]}
 
 
 def written(graph: Graph, weights: Mapping[str, Array]) -> Graph:

@@ -15,6 +15,7 @@ from ....ir.runner import Runner
 from ....ir.shapes import Shape, concrete, input_sizes
 from ...analysis.channels.origins import Origins, shape_after
 from ...analysis.outputs.aims import aims
+from .arrays import Arrays
 from .ends import block_ends
 from .weights import tunable
 
@@ -49,10 +50,11 @@ class Differentiator(Protocol):
 
 
 class Objective(Protocol):
-    """Computes a task's loss and slopes, on the machine and in the kind of arrays that it likes.
+    """Computes a task's loss and slopes, on the machine and in the kind of arrays that it likes."""
 
-    These know ``+ - * / @``, ``T``, ``reshape`` and ``sum`` as numpy's do.
-    """
+    @property
+    def arrays(self) -> Arrays:
+        """The library of arrays."""
 
     def start(self) -> dict[str, Any]:
         """Return the weights as they are in the graph."""
@@ -62,9 +64,6 @@ class Objective(Protocol):
 
     def whole(self, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Return the graph's weights that those being moved stand for."""
-
-    def array(self, values: Any) -> Array:
-        """Return values as numpy has them."""
 
 
 def task(

@@ -23,5 +23,5 @@ def test_loss_and_slopes_are_the_same() -> None:
     losses = [each.slopes(samples, each.start()) for each in (here, there)]
     assert float(losses[1][0]) == pytest.approx(losses[0][0], rel=1e-4)
     for name, slope in losses[0][1].items():
-        found = there.array(losses[1][1][name])
+        found = there.arrays.read(losses[1][1][name])
         np.testing.assert_allclose(found, slope, rtol=1e-3, atol=1e-4 * np.abs(slope).max())

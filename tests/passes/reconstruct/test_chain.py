@@ -17,11 +17,12 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import concrete, input_sizes
 from optimise_onnx.passes.analysis.layers.linear import linear_layers, stored_weight
 from optimise_onnx.passes.analysis.layers.writing import stored_bias
+from optimise_onnx.passes.analysis.statistics.input_moments import rows_wanted
 from optimise_onnx.passes.analysis.statistics.moments import Moments
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.reconstruct import paired
-from optimise_onnx.passes.reconstruct.alternation import Alternation
+from optimise_onnx.passes.reconstruct.alternation import Alternation, held_apart
 from optimise_onnx.passes.reconstruct.chain import Chain, chain_from
 from optimise_onnx.passes.reconstruct.derivatives import Derivatives
 from optimise_onnx.passes.reconstruct.joint import JointFit, Piece
@@ -247,3 +248,13 @@ def test_the_last_layer_is_solved_even_where_the_first_keeps_its_weights(monkeyp
     shared = Context(OrtRunner(1), graph.copy(), Calibration.from_arrays(values))
     PassManager.parse("select-channels{keep=0.5},remove-channels,reconstruct").run(graph, shared)
     assert len(solved) == 1
+
+
+@pytest.mark.parametrize("samples", [256, 4096])
+def test_what_is_held_gives_as_many_rows_however_many_samples_there_are(samples: int) -> None:
+    graph, chain, _, _ = made(conv_pair)
+    layer, rng = chain.first, np.random.default_rng(0)
+    x = np.zeros((64, layer.fan_in // 9, 64, 64), np.float32)  # of a kernel of 3 x 3
+    pieces = held_apart(layer, ((x, x) for _ in range(samples // 64)), samples, rng)
+    held = [piece for part in pieces for piece in part]
+    assert sum(len(piece.rows) for piece in held) >= rows_wanted(layer.fan_in)

@@ -9,10 +9,11 @@ from zoo.builder import Builder
 from optimise_onnx.ir.errors import BudgetError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.memory import memory_limit
+from optimise_onnx.passes.reconstruct.tuning.arrays import NumpyArrays
 from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
 from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
 from optimise_onnx.passes.reconstruct.tuning.images import planes
-from optimise_onnx.passes.reconstruct.tuning.optimiser import Optimiser, is_matrix, orthogonalised
+from optimise_onnx.passes.reconstruct.tuning.optimiser import Layout, Optimiser, is_matrix, orthogonalised
 from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
 from optimise_onnx.passes.reconstruct.tuning.weights import fitting_batch, tunable
 from tests.passes.cleanup.support import build, normal
@@ -54,27 +55,35 @@ def test_weights_are_those_of_layers_alone() -> None:
     assert [tensor.name for tensor in tunable(graph)] == ["b"]
 
 
-@pytest.mark.parametrize("shape", [(5, 12), (12, 5), (8, 8)])
-def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, int]) -> None:
-    matrix = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    values = np.linalg.svd(orthogonalised(matrix), compute_uv=False)
-    assert values.min() > 0.5 and values.max() < 1.3
-    u, _, v = np.linalg.svd(matrix, full_matrices=False)
-    assert np.vdot(orthogonalised(matrix), u @ v) > 0.9 * min(shape) * values.mean()
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    rng = np.random.default_rng(0)
+    matrices = [rng.standard_normal(shape).astype(np.float32) for shape in [(5, 12), (12, 5), (8, 8), (6, 9)]]
+    for matrix, found in zip(matrices, orthogonalised(matrices, NumpyArrays()), strict=True):
+        assert found.shape == matrix.shape
+        values = np.linalg.svd(found, compute_uv=False)
+        assert values.min() > 0.5 and values.max() < 1.3
+        u, _, v = np.linalg.svd(matrix, full_matrices=False)
+        assert np.vdot(found, u @ v) > 0.9 * min(matrix.shape) * values.mean()
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6,), (6, 1, 3, 3)])
 def test_steps_go_down_a_bowl_and_are_as_long_as_asked(shape: tuple[int, ...]) -> None:
-    rng = np.random.default_rng(1)
-    goal = rng.standard_normal(shape).astype(np.float32)
-    weights = {"w": np.zeros(shape, np.float32)}
-    optimiser = Optimiser(rate=0.05, own=0.05)
-    optimiser.step(weights, {"w": weights["w"] - goal}, 1.0)
-    assert np.sqrt((weights["w"] ** 2).mean()) == pytest.approx(0.05, rel=0.3)
-    assert weights["w"].dtype == np.float32
+    rng, arrays = np.random.default_rng(1), NumpyArrays()
+    goals = {
+        "w": rng.standard_normal(shape).astype(np.float32),
+        "other": rng.standard_normal((4, 7)).astype(np.float32),
+    }
+    optimiser, layout = Optimiser(rate=0.05, own=0.05), Layout.of(goals)
+    goal = arrays.joined([goals[name] for name in layout.shapes])
+    state = optimiser.moved(optimiser.start(goal * 0), -goal, optimiser.rates(1, 1.0), layout, arrays)
+    for moved in layout.parts(state["weights"]).values():
+        assert np.sqrt((moved**2).mean()) == pytest.approx(0.05, rel=0.3)
+        assert moved.dtype == np.float32
     for step in range(200):
-        optimiser.step(weights, {"w": weights["w"] - goal}, 1 - step / 200)
-    assert np.abs(weights["w"] - goal).max() < 0.1
+        rates = optimiser.rates(step + 2, 1 - step / 200)
+        state = optimiser.moved(state, state["weights"] - goal, rates, layout, arrays)
+    found = layout.parts(state["weights"])
+    assert all(np.abs(found[name] - goals[name]).max() < 0.1 for name in goals)
     assert is_matrix(shape) == (shape == (6, 5))
 
 
