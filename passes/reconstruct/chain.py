@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...ir.arguments import clip_bounds
 from ...ir.graph import Graph, Node
 from ...ir.shapes import Shape
-from ..analysis.layers.linear import Linear, is_stored, stored_array
+from ..analysis.layers.linear import Linear
 from ..analysis.layers.writing import bias_place, writable
 
 _ACTIVATIONS = ("Clip", "Relu")
@@ -47,20 +45,18 @@ def chain_from(
             fits = bent and layer.input == end.name and _plain(layer, shapes) and writable(graph, reader, layer)
             return Chain(first, tuple(between), layer) if fits else None
         grouped = layer is not None and _plain(layer, shapes)
-        if reader.inputs[0] != end or not (grouped or limits(reader, graph.opset) is not None):
+        if reader.inputs[0] != end or not (grouped or _bends(reader, graph.opset)):
             return None
         between.append(reader)
         end = reader.outputs[0]
     return None
 
 
-def limits(node: Node, opset: int) -> tuple[float, float] | None:
-    """Return between which values an activation is the identity; None for other operators and computed bounds."""
+def _bends(node: Node, opset: int) -> bool:
+    """Whether a node is an activation that is linear between kinks known beforehand."""
     if node.domain or node.op not in _ACTIVATIONS:
-        return None
-    if node.op == "Relu":
-        return 0.0, np.inf
-    return clip_bounds(node, opset, lambda tensor: stored_array(tensor, opset) if is_stored(tensor) else None)
+        return False
+    return node.op == "Relu" or clip_bounds(node, opset) is not None
 
 
 def _plain(layer: Linear, shapes: Mapping[str, Shape]) -> bool:

@@ -109,13 +109,13 @@ class JointFit:
         """Turn, and go where the linearised error is least; ``inner`` goes along. None where that leads nowhere."""
         passed = [self._chain.tail(values, last) for values in inner[0]]
         rests = [at.out - piece.y for at, piece in zip(passed, self._train, strict=True)]
-        self._turn(search, self._slopes(passed, rests, last), passed, last)
+        self._turn(search, self._slopes(passed, rests), passed)
         assert search.weight is not None and search.bias is not None
         shift = search.bias - self._mean @ search.weight
         changes = self.inner((search.weight[None], shift), like)
         along = across = 0.0
         for values, at, rest in zip(changes[0], passed, rests, strict=True):
-            moved = self._chain.change(values, at, last[0])
+            moved = self._chain.change(values, at)
             along -= float(np.vdot(rest, moved))
             across += _square(moved)
         if not 0 < along < np.inf or not 0 < across < np.inf:
@@ -125,21 +125,21 @@ class JointFit:
             values += length * change
         return first[0] + length * search.weight, first[1] + length * shift
 
-    def _slopes(self, passed: Sequence[Passed], rests: Sequence[Array], last: Weights) -> tuple[Array, Array]:
+    def _slopes(self, passed: Sequence[Passed], rests: Sequence[Array]) -> tuple[Array, Array]:
         """Return the slope of half the squared error by the weight (d, m), inputs centred, and by the bias (m,)."""
         weight, bias = np.zeros((self._layer.fan_in, self._layer.fan_out)), np.zeros(self._layer.fan_out)
         for piece, at, rest in zip(self._train, passed, rests, strict=True):
-            back = self._layer.outputs(self._chain.adjoint(rest, at, last[0]), piece.spots)[0]
+            back = self._layer.outputs(self._chain.adjoint(rest, at), piece.spots)[0]
             total = back.sum(0, dtype=np.float64)
             weight += piece.rows.T @ back - np.outer(self._mean, total)
             bias += total
         return weight, bias
 
-    def _turn(self, search: _Search, slopes: tuple[Array, Array], passed: Sequence[Passed], last: Weights) -> None:
+    def _turn(self, search: _Search, slopes: tuple[Array, Array], passed: Sequence[Passed]) -> None:
         """Set the next direction: preconditioned, and conjugate to the one before (Polak-Ribiere)."""
         if search.curvature is None:
             noise = np.asarray(self._rng.standard_normal(passed[0].out.shape), np.float32)
-            back = self._layer.outputs(self._chain.adjoint(noise, passed[0], last[0]), self._train[0].spots)[0]
+            back = self._layer.outputs(self._chain.adjoint(noise, passed[0]), self._train[0].spots)[0]
             search.curvature, _ = factor(np.asarray(back.T @ back, np.float64) / len(back), _SLOPE_RIDGE)
         outward = (search.curvature, True)
         weight = cho_solve(outward, cho_solve((self._inputs, True), slopes[0]).T).T

@@ -146,7 +146,7 @@ class Sweep:
         target = target_of(self.graph, end, self.final, self.shapes)
         if not self._reach(target, layer.input, old, new):
             return False
-        links = Derivatives(self.graph, chain, self.layers, self.shapes, self.context.runner)
+        links = Derivatives(self.graph, chain, self.shapes, self.context.runner)
         pairs = self._pairs(layer.input, target, old, new)
         pieces = held_apart(layer, pairs, self.calibration.samples, self.rng)
         alternation = Alternation(self.graph, chain, links, pieces, self.rounds, self.steps, self.rng)
