@@ -34,6 +34,7 @@ def main() -> None:
             target=target,
             data=calibration[0],
             recipe=name,
+            tune="none",
             align=1,
             guard=False,
             allow_partial=True,

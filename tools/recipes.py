@@ -126,17 +126,20 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def tuned(name: str | None) -> str:
-    """Say which weights a recipe tunes where nothing is asked: none, also for one that is not known."""
-    recipe = RECIPES.get(name or DEFAULT)
-    return NONE if recipe is None else recipe.tune
+    """Say which weights a recipe tunes where nothing is asked. Raises UsageError for an unknown recipe."""
+    return _called(name or DEFAULT).tune
+
+
+def _called(name: str) -> Recipe:
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe '{name}'", hint=f"one of {', '.join(sorted(RECIPES))}")
+    return RECIPES[name]
 
 
 def pipeline(settings: Settings) -> str:
     """Write the pipeline that a compression runs. Raises UsageError for an unknown recipe."""
     name = settings.recipe or DEFAULT
-    if name not in RECIPES:
-        raise UsageError(f"there is no recipe '{name}'", hint=f"one of {', '.join(sorted(RECIPES))}")
-    steps = parse(RECIPES[name].pipeline, known_passes())
+    steps = parse(_called(name).pipeline, known_passes())
     return join(_told(steps, settings.asked(), fixed=name != DEFAULT))
 
 

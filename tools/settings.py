@@ -158,12 +158,14 @@ class Settings(Running):
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
         from ..passes.decompose.families import chosen
         from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
+        from ..passes.search.meet_target import check_step
         from ..passes.select.bind_groups import GROUP, UNIT
 
         chosen(self.forms)
+        check_step(self.step or 0)
         if self.granularity not in (UNIT, GROUP):
             raise UsageError(f"granularity='{self.granularity}' is unknown", hint=f"{UNIT} or {GROUP}")
-        if self.tune not in (NONE, FULL, SCALES):
+        if self.tuned not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
         if self.tuned != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()

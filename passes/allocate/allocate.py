@@ -1,7 +1,7 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import ClassVar
 
 from ...ir.errors import TargetNotMetError, UsageError
@@ -18,14 +18,13 @@ from .alike import alike, published
 from .bisection import WidthSearch, fitted
 from .by_score import by_score, priced
 from .combined import branches_at, by_error, one_by_one
-from .cost_model import Floats
 from .cumulative import CumulativeProbe
 from .curves import error_curves, moments_of, own_curves, scored
+from .decided import Decided
 from .form_sensitivity import Substitutes, sensitivities
 from .gated import gated
 from .latency_limit import Limit, alternatives, sought, timed
 from .latency_model import LatencyModel, rewritten
-from .measured_search import Candidate
 from .multiples import Priced, paying
 from .problem import Choice, Ints, Problem, Widths
 from .widths_and_forms import Chosen, JointSearch
@@ -34,36 +33,8 @@ _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is l
 GATES, GLOBAL, GREEDY = "gates", "global", "greedy"
 _ALIKE = {"ucp": published, "uniform": alike}
 _METHODS = ("bisect", GATES, GLOBAL, GREEDY, *_ALIKE)
+_ONLY_GLOBAL = "no form is chosen: only allocation=global weighs them"
 _WITHOUT_DATA = "gates are trained on calibration data; without, groups compete by the ranking's own errors"
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A choice, the task whose groups and menus it is from, figures for the report, and the error curves it is from.
-
-    ``note`` says why widths keep the multiple that they do, where that was in question.
-    """
-
-    task: Problem
-    choice: Ints | Floats
-    figures: dict[str, float]
-    curves: list[Array] = field(default_factory=list)
-    note: str = ""
-
-    @staticmethod
-    def of(task: Problem, found: Candidate[Floats], limit: Limit, curves: list[Array]) -> "Decided":
-        """Take over what was measured."""
-        return Decided(task, found.choice, {"error_predicted": found.error} | limit.figures(found), curves)
-
-    @property
-    def sensitivities(self) -> dict[str, Array]:
-        """The error curve of every group, by its name; of a method that measures none, nothing."""
-        return {group.name: curve for group, curve in zip(self.task.groups, self.curves, strict=False)}
-
-    @cached_property
-    def decision(self) -> Decision:
-        """What the passes that carry it out read."""
-        return Decision(self.task.lost(self.choice), self.task.forms(self.choice), self.figures)
 
 
 @dataclass(frozen=True)
@@ -125,7 +96,8 @@ class Allocate:
         plan = replace(plan, ranking=ranking, offers=None, curves=curves, decision=chosen, alternatives=alternatives)
         if not decided:
             return Outcome(False, (f"{target} is met already",), plan=plan)
-        notes = (f"widths chosen for {target}", *filter(None, (one.note for one in decided)))
+        unused = [_ONLY_GLOBAL] if plan.offers and self.allocation != GLOBAL else []
+        notes = (f"widths chosen for {target}", *filter(None, (one.note for one in decided)), *unused)
         return Outcome(False, notes, dict(chosen.figures), plan)
 
     def _check(self, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""``method=greedy``: the unit with the least score for what it takes goes first, network-wide, again and again.
+"""``allocation=greedy``: the unit with the least score for what it takes goes first, network-wide, again and again.
 
 After Liu, Zhang, Kuang et al., "Group Fisher pruning for practical network compression", ICML 2021, arXiv 2108.00708,
 which divides by activations, trains between removals, and estimates all scores anew after each. Here scores are those

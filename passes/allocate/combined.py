@@ -1,4 +1,4 @@
-"""``method=global``: all groups, whole blocks and layers' forms compete for the budget by the error they cost."""
+"""``allocation=global``: all groups, whole blocks and layers' forms compete for the budget by the error they cost."""
 
 from collections.abc import Sequence
 from functools import partial

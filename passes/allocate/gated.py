@@ -29,6 +29,8 @@ def gated(task: Problem, context: Context, curves: Sequence[Array]) -> Ranking:
     kept = (task.least() if choice is None else choice)[: len(task.groups)].astype(np.int64).tolist()
     free = [(group, stay) for group, stay in zip(task.groups, kept, strict=True) if group.name in ranking.groups]
     start = {group.name: (ranking.groups[group.name], group.width - stay) for group, stay in free}
+    if not start:
+        return ranking
     goal = Goal(task.groups, start, task.modelled, task.budget, ranking.droppable)
 
     def trained() -> dict[str, Array]:

@@ -6,7 +6,7 @@ count a stage, given by hand, of the channels with the largest scores; elsewhere
 found by bisection, so that a target is met. The paper names the groups, see :func:`.stages.cut_by_ucp`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -31,10 +31,28 @@ def ucp(
     ``scores[g]`` (rounds,) are above ``(1 - r) T`` times their mean, ``T`` the largest such score of all groups.
     """
     relative = [each / max(float(each.mean()), np.finfo(np.float64).tiny) for each in scores]
-    widths = partial(_widths, levels, relative, by_share, max(float(each.max()) for each in relative))
+    widths = partial(_widths, levels, relative, by_share, max((float(each.max()) for each in relative), default=1.0))
     if cost(widths(0.0)) > budget:
         return None
-    return widths(largest_ratio(widths, cost, budget))
+    least = widths(largest_ratio(widths, cost, budget))
+    scored = [group for group in np.flatnonzero(~by_share).tolist() if len(levels[group]) > 1]
+    return _raised({group: levels[group] for group in scored}, relative, least, cost, budget)
+
+
+def _raised(
+    levels: Mapping[int, Ints], relative: Sequence[Floats], kept: Ints, cost: Callable[[Ints], float], budget: float
+) -> Ints:
+    """Take back what scores most of what has gone, a level at a time, as long as the budget allows: rounds of equal
+    scores go all at once.
+    """
+    while lost := [group for group, level in levels.items() if kept[group] < level[0]]:
+        group = max(lost, key=lambda one: float(relative[one][levels[one][0] - kept[one] - 1]))
+        raised = kept.copy()
+        raised[group] = levels[group][levels[group] > kept[group]].min()
+        if cost(raised) > budget:
+            break
+        kept = raised
+    return kept
 
 
 def _widths(

@@ -25,6 +25,8 @@ class RequireGradients:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Change nothing. Raises UnsupportedOpError that names the node and its operator."""
+        if context.calibration is None:
+            return Outcome(False)  # nothing is tuned
         shapes = concrete(graph, input_sizes(graph, batch_size(graph, 1)))
         weights, aimed = [tensor.name for tensor in tunable(graph)], [aim.tensor for aim in aims(graph, shapes)]
         if not weights:

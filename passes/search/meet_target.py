@@ -15,9 +15,11 @@ from ...ir.quantity import LATENCY
 from ...ir.timing import PATIENCE, Comparison, Device
 from ..analysis.costs.target import Target
 from ..base import Context, Outcome, Pass
+from ..observers import Record
 from .candidates import Candidate, Evaluator
 
 _ATTEMPTS = 3
+_LEAST_STEP = 0.001
 _UNSURE = 1.03  # as much less is asked for where it cannot be told whether the target is met
 
 
@@ -51,9 +53,11 @@ class MeetTarget:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite the graph, unless it meets the target already. Raises TargetNotMetError, and what passes raise."""
-        if not 0 <= self.step < 1:
-            raise UsageError(f"step={self.step} is no share of the original below 1")
+        check_step(self.step)
         *before, last = context.parse(self.propose)
+        if self.step and 0 < getattr(last, "max_ratio", 1) < 1:
+            why = "max-ratio bounds what a group loses of the width that is left, in every step"
+            raise UsageError("max-ratio cannot be kept in steps", why=why, hint="give step=0 too")
         if not hasattr(last, "target"):
             raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
         target = Target.parse(last.target)
@@ -61,12 +65,14 @@ class MeetTarget:
             return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
         base, prepared = graph.copy(), replace(context, _view=None)
         finish = context.parse(self.finish)
-        records = [
-            record
-            for point in self._on_the_way(target, context)
-            if not point.met(context.original, base)
-            for record in context.nested([*before, _aimed(last, point), *finish], base, prepared)
-        ]
+        records = list[Record]()
+        for point in self._on_the_way(target, context):
+            if point.met(context.original, base):
+                continue
+            try:
+                records += context.nested([*before, _aimed(last, point), *finish], base, prepared)
+            except TargetNotMetError:
+                break  # what the last target says counts
         records += context.nested(before, base, prepared)
         attempts = _Attempts(target, last, base, prepared, Evaluator(base, prepared, finish))
         found, note = attempts.measured() if target.measured else attempts.guarded() if self.guard else attempts.first()
@@ -81,6 +87,12 @@ class MeetTarget:
         end = _share(target, context)
         count = ceil(round((1 - end) / self.step, 9)) - 1
         return [replace(target, amount=1 - number * self.step, relative=True) for number in range(1, count + 1)]
+
+
+def check_step(step: float) -> None:
+    """Raise UsageError for what is no share of the original to go in a step."""
+    if not (step == 0 or _LEAST_STEP <= step < 1):
+        raise UsageError(f"step={step} is no share of the original", hint=f"0, or {_LEAST_STEP} and more, below 1")
 
 
 @dataclass(frozen=True)

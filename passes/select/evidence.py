@@ -52,11 +52,14 @@ class Gradients(Protocol):
 
 @dataclass(frozen=True)
 class Study:
-    """A graph with its analyses, and what is measured on it once for all groups. ``moments``: by node name."""
+    """A graph with its analyses, and what is measured on it once for all groups. ``moments``: by node name;
+    ``free``: the groups that may lose channels, None for all that have several.
+    """
 
     view: View
     context: Context
     moments: Mapping[str, InputMoments]
+    free: Sequence[Group] | None = None
     weights: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -77,7 +80,7 @@ class Study:
     @cached_property
     def gate_costs(self) -> Array:
         """What every class costs that goes, by gates trained within half of the MACs, (classes,)."""
-        groups = [group for group in self.channels.groups if group.width > 1]
+        groups = [group for group in self.channels.groups if group.width > 1] if self.free is None else self.free
         costs = standin_costs(self.view, groups, self.moments)
         goal = halved(self.graph, self.channels, {name: np.minimum(m, c.min(1)) for name, (m, c) in costs.items()})
         return gate_costs(self.view, goal, costs, self.samples, self.context.runner)

@@ -68,7 +68,7 @@ class SelectChannels:
     def _rank(self, view: View, context: Context, groups: list[Group]) -> Ranking:
         name = usable(self.criterion, context)
         criterion = CRITERIA[name]
-        study = Study(view, context, {} if context.calibration is None else context.moments(view, self.rows))
+        study = Study(view, context, {} if context.calibration is None else context.moments(view, self.rows), groups)
         given = [context.provided[need] for need in sorted(criterion.needs & PROVIDED)]
         depends = [name, self.rows, [group.name for group in groups], [key_of(value) for value in given]]
         score = partial(_scored, study, groups, criterion)

@@ -30,7 +30,7 @@ def chain() -> Graph:
 
 
 def test_every_model_of_the_zoo_is_well_formed_and_prints() -> None:
-    for name in sorted(ZOO)[::2]:
+    for name in sorted(ZOO)[::6]:
         graph, _ = load(ZOO[name]())
         verify(graph, graph.copy())
         assert len(text(graph).splitlines()) == len(graph.nodes) + 2, name

@@ -46,7 +46,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_tidily(place: Place, by: signal.Signals) -> None:
     before = place.left()
     with place.started(*waiting()) as process:

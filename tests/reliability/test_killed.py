@@ -21,7 +21,7 @@ KILLED = Path(__file__).parents[2] / "benchmarks" / "killed.py"
 
 
 def test_killed_ended_and_side_by_side() -> None:
-    words = [sys.executable, str(KILLED), "--moments", "6", "--pairs", "1", "--seed", "3"]
+    words = [sys.executable, str(KILLED), "--moments", "3", "--pairs", "1", "--seed", "3"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SIGTERM: code 130, old files" in done.stdout and "SIGKILL: code -9, old files" in done.stdout

@@ -72,4 +72,4 @@ class Counted(Quantity, ABC):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise UsageError(f"{self.name} is no sum over layers, so forms cannot be weighed", hint="leave out the forms")
+        raise UsageError(f"forms cannot be weighed in {self.name}", hint="leave out the forms")

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....ir.errors import UnsupportedOpError
 from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape, concrete, input_sizes
 from ..channels.groups import Channels
+from .input_moments import LARGEST
 
 _RIDGE = 1e-3
 _LEAST = 1e-12
@@ -61,7 +63,8 @@ class ReadMoments:
 def reads(graph: Graph, channels: Channels, batch: int) -> list[Read]:
     """List the operands of float32 that are summed over channels, at the shapes of a batch.
 
-    One whose classes do not broadcast to its shape, as where channels and samples share an axis, is left out.
+    One whose classes do not broadcast to its shape, as where channels and samples share an axis, is left out. Raises
+    UnsupportedOpError where there is none.
     """
     shapes, found = concrete(graph, input_sizes(graph, batch)), []
     for end in channels.context.contractions:
@@ -71,8 +74,10 @@ def reads(graph: Graph, channels: Channels, batch: int) -> list[Read]:
         if not fits or source.dtype != np.float32 or source.is_constant:
             continue
         along = end.labels.varying
-        axis = along[0] if len(along) == 1 else None
+        axis = along[0] if len(along) == 1 and shape[along[0]] <= LARGEST else None
         found.append(Read(end.node, end.operand, source.name, shape, atoms, axis))
+    if not found:
+        raise UnsupportedOpError("no layer reads channels of float32, so there is nothing to put gates on")
     return found
 
 

@@ -24,6 +24,9 @@ def task(
     """
     shapes, whole = (concrete(each, input_sizes(each, batch)) for each in (graph, original))
     there = {name for name in shapes.keys() & whole.keys() if _tells(name, shapes[name], whole[name], kept)}
+    weights = [tensor.name for tensor in tunable(graph)]
+    if not weights:
+        raise UnsupportedOpError("there is nothing to tune: no layer has weights of float32")
     outputs = [aim.tensor for aim in aims(graph, shapes) if aim.tensor in there]
     if not outputs:
         raise UnsupportedOpError("no output can be held against the original's")
@@ -31,7 +34,7 @@ def task(
     spreads = spread(original, kept, [*outputs, *inner], samples.batches(batch), runner)
     factors = {name: 1 / spreads[name].off_mean for name in outputs}
     factors |= {name: features / len(inner) / spreads[name].power for name in inner}
-    return Task(graph, shapes, original, kept, factors, [tensor.name for tensor in tunable(graph)], batch)
+    return Task(graph, shapes, original, kept, factors, weights, batch)
 
 
 def _tells(name: str, shape: Shape, whole: Shape, kept: Origins) -> bool:

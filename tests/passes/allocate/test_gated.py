@@ -3,12 +3,19 @@
 import digits
 import numpy as np
 import pytest
-from zoo import ZOO
+from onnx import TensorProto
+from oracle import graph_of
+from zoo import ZOO, feeds
+from zoo.builder import Builder
 
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.errors import TargetNotMetError, UnsupportedOpError
+from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.passes.allocate.allocate import Allocate
 from optimise_onnx.passes.analysis.costs.sums import MACS
 from optimise_onnx.passes.analysis.statistics import gate_training
-from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager, apply
 from tests.passes.allocate.devices import Staircase, finished, flattering, kept, ranked, share
 
 SELECT = "select-channels{criterion=zero-or-similar}"
@@ -51,3 +58,19 @@ def test_gates_within_a_time_lie_at_edges_of_the_stairs(monkeypatch: pytest.Monk
     assert outcome.plan.ranking.criterion == "gates"
     assert all(stays % 4 == 0 or stays == width for stays, width in kept(shared).values())
     assert 0.44 < share(device, finished(graph, shared), shared.original) <= 0.5
+
+
+def test_where_nothing_may_go_the_target_is_missed() -> None:
+    with pytest.raises(TargetNotMetError):
+        digits.run("select-channels{keep-nodes=.*},allocate{allocation=gates,target=macs=0.5x}", digits.context(48))
+
+
+def test_a_network_that_reads_no_float32_is_refused() -> None:
+    b = Builder("halves")
+    x = b.node("Cast", [b.input("x", ["N", 3, 6, 6])], to=TensorProto.FLOAT16)
+    for into, out in ((3, 8), (8, 8)):
+        x = b.relu(b.conv_with(x, [b.const(np.ones((out, into, 1, 1), np.float16), "weight")], pad=0))
+    model = b.model(b.node("Cast", [x], to=TensorProto.FLOAT))
+    shared = Context(OrtRunner(1), graph_of(model), Calibration.from_arrays(feeds(model, 0, 16)))
+    with pytest.raises(UnsupportedOpError, match="float32"):
+        PassManager.parse("select-channels{criterion=gate-mean}").run(graph_of(model), shared)

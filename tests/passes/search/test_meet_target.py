@@ -253,9 +253,25 @@ def test_an_absolute_target_is_gone_to_in_steps_of_the_original() -> None:
     assert share(device, graph, shared.original) <= 0.55
 
 
-@pytest.mark.parametrize("step", [-0.1, 1.0])
+@pytest.mark.parametrize("step", [-0.1, 1.0, 1e-9, "nan"])
 def test_a_step_is_a_share(step: float) -> None:
     graph = graph_of(ZOO["vgg_gap"]())
     text = f'meet-target{{propose="select-channels,allocate",finish="{FINISH}",step={step}}}'
     with pytest.raises(UsageError, match="is no share"):
         PassManager.parse(text).run(graph, Context(OrtRunner(1), graph.copy()))
+
+
+def test_a_bound_on_every_group_cannot_be_kept_in_steps() -> None:
+    graph = graph_of(ZOO["vgg_gap"]())
+    text = f'meet-target{{propose="select-channels,allocate{{max-ratio=0.3}}",finish="{FINISH}",step=0.2}}'
+    with pytest.raises(UsageError, match="max-ratio"):
+        PassManager.parse(text).run(graph, Context(OrtRunner(1), graph.copy()))
+
+
+def test_where_a_step_is_out_of_reach_the_target_itself_is_named() -> None:
+    graph = graph_of(ZOO["vgg_gap"]())
+    propose = "select-channels{keep-nodes=.*},allocate{target=macs=0.2x}"
+    with pytest.raises(TargetNotMetError, match="0.2x"):
+        PassManager.parse(f'meet-target{{propose="{propose}",finish="{FINISH}",step=0.3}}').run(
+            graph, Context(OrtRunner(1), graph.copy())
+        )

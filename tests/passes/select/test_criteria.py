@@ -74,7 +74,7 @@ def test_the_scale_of_weights_and_inputs_does_not_matter(criterion: str, scale: 
         np.testing.assert_allclose(losses, curve, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("criterion", sorted(NEEDS_DATA))
+@pytest.mark.parametrize("criterion", sorted(NEEDS_DATA & set(BY_READERS)))
 def test_without_covariances_activation_takes_over(criterion: str) -> None:
     rng = np.random.default_rng(0)
     weight, unit, x = rng.standard_normal((6, 3)), np.arange(6), samples(rng, 99, 6)

@@ -13,7 +13,7 @@ from optimise_onnx.passes.analysis.channels.masking import masked
 from optimise_onnx.passes.analysis.channels.removal import remove
 
 TOLERANCE = 1e-4  # random networks may cancel
-often = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @often
