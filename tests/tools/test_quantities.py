@@ -181,5 +181,5 @@ def test_bytes_of_peak_memory(folder: Any, run: Runs) -> None:
 
 def test_forms_cannot_be_weighed(folder: Any) -> None:
     data = {"x": np.load("data.npz")["x"]}
-    with pytest.raises(UsageError, match="peak-memory is no sum over layers, so forms cannot be weighed"):
+    with pytest.raises(UsageError, match="forms cannot be weighed in peak-memory"):
         optimise_onnx.compress("in.onnx", target="peak-memory=0.6x", data=data, forms=["stretch"], **OPTIONS)

@@ -33,7 +33,7 @@ def test_no_output_changes(name: str) -> None:
             assert not applied(result, step)[1][0].changed, step.name
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", sorted(ZOO)[1::2])
 def test_no_output_changes_with_patterned_weights(name: str) -> None:
     model = ZOO[name]()
     graph = graph_of(model)

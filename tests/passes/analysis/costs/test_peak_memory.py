@@ -130,7 +130,7 @@ def test_unknown_shapes_are_refused() -> None:
 
 def test_no_share_of_a_layer() -> None:
     nothing: Any = None
-    with pytest.raises(UsageError, match="peak-memory is no sum over layers"):
+    with pytest.raises(UsageError, match="forms cannot be weighed in peak-memory"):
         PEAK_MEMORY.whole(nothing, (), 4)
 
 
