@@ -32,7 +32,7 @@ class Derivatives:
     def __init__(self, graph: Graph, chain: Chain, shapes: Mapping[str, Shape], runner: Runner) -> None:
         last, start = chain.last, chain.between[0].inputs[0].name
         head, tail = _opened(graph, chain.first, chain.first.input), _opened(graph, last, start)
-        self._turned = narrows(chain.first)
+        self._turned = _narrows(chain.first)
         if self._turned:
             _turn(head.node(chain.first.node), chain.first)
         sizes = shapes[start], stored_weight(graph, graph.node(last.node), last).shape, (last.fan_out,)
@@ -80,7 +80,7 @@ def _opened(graph: Graph, layer: Linear, start: str) -> Graph:
     return part
 
 
-def narrows(layer: Linear) -> bool:
+def _narrows(layer: Linear) -> bool:
     """Whether a convolution is quicker as the transpose of one that widens, of its weight with inputs and outputs
     exchanged, mirrored: a convolution copies every input once a tap, its transpose every output.
     """
