@@ -12,7 +12,7 @@ import numpy as np
 from ...ir.graph import Array, Node, Tensor
 from ...ir.shapes import Shape
 from ..analysis.channels.labels import Propagation
-from ..analysis.channels.rules.table import ELEMENTWISE
+from ..analysis.channels.rules.table import ELEMENTWISE, is_empty
 
 _LARGEST = 2**20
 
@@ -57,6 +57,8 @@ class FactSweep(ABC, Generic[F]):
         shapes = self.ctx.shapes
         known = all(t.name in shapes for t in (*node.inputs, *node.outputs) if t.name)
         if not known or node.domain or any(tensor.name in self.ctx.seen for tensor in node.outputs):
+            return False
+        if is_empty(self.ctx, node):
             return False
         return node.op not in ELEMENTWISE or _broadcast([shapes[t.name] for t in node.inputs if t.name])
 

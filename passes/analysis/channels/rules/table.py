@@ -6,12 +6,15 @@ standard operators that have none here.
 
 from typing import Protocol, runtime_checkable
 
-from .....ir.graph import Node
+import numpy as np
+
+from .....ir.graph import Node, Tensor
 from .....ir.registry import Registry
 from ..labels import Propagation
 from ..numbers import follow
 from ..surgery import Rewrite
 from . import contraction, convolution, elementwise, indexing, joining, movement, normalisation, padding, unprunable
+from .elementwise import static
 
 
 @runtime_checkable
@@ -123,6 +126,8 @@ def propagate(ctx: Propagation, node: Node) -> None:
         unprunable.whole(ctx, node)
     elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
         unprunable.whole(ctx, node, UNKNOWN)
+    elif is_empty(ctx, node):
+        unprunable.whole(ctx, node, "it reads or writes a tensor without entries")
     elif any(t.name in ctx.seen for t in node.outputs):
         unprunable.whole(ctx, node, SHOWN)
     elif node.qualified in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
@@ -131,3 +136,13 @@ def propagate(ctx: Propagation, node: Node) -> None:
         RULES[node.qualified](ctx, node)
     unprunable.rest(ctx, node)
     follow(ctx, node)
+
+
+def is_empty(ctx: Propagation, node: Node) -> bool:
+    """Whether a node reads or writes a tensor without entries that is no list of numbers, which may be empty."""
+    return any(_has_no_entries(ctx, tensor) for tensor in (*node.inputs, *node.outputs))
+
+
+def _has_no_entries(ctx: Propagation, tensor: Tensor) -> bool:
+    shape = ctx.shapes.get(tensor.name, ())
+    return 0 in shape and (len(shape) > 1 or (not static(tensor) and tensor.dtype == np.float32))
