@@ -55,11 +55,15 @@ class Birth:
 
 @dataclass(frozen=True)
 class Contraction:
-    """A place where atoms end: input ``operand`` of ``node`` is summed over them."""
+    """A place where atoms end: input ``operand`` of ``node`` is summed over them.
+
+    ``statistic``: they also go on from there, and what is summed only scales and moves what goes on.
+    """
 
     node: str
     operand: int
     labels: Labels
+    statistic: bool = False
 
 
 @dataclass
@@ -177,10 +181,10 @@ class Propagation:
         self.tie(labels, first, node, "positions must be removed together")
         return first
 
-    def contract(self, node: Node, operand: int, labels: Labels) -> None:
+    def contract(self, node: Node, operand: int, labels: Labels, *, statistic: bool = False) -> None:
         """Record that ``node`` sums over these atoms of its input."""
         if labels.atoms.any():
-            self.contractions.append(Contraction(node.name, operand, labels))
+            self.contractions.append(Contraction(node.name, operand, labels, statistic))
 
     def demand(self, tensor: Tensor, layers: Sequence[Labels], node: Node, reader: Node | None = None) -> None:
         """Say how a constant is sliced when atoms go, a layer an axis. Readers must agree, or atoms tie or stay.

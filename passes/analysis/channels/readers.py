@@ -44,11 +44,14 @@ def readers(
     moments: Mapping[str, InputMoments],
     weights: dict[str, Array],
 ) -> list[Reader]:
-    """List every layer that sums over some channel of the group. Sums without weights count as reading with 1."""
+    """List every layer that sums over some channel of the group. Sums without weights count as reading with 1.
+
+    Statistics of a norm read nothing: what comes out of it is read elsewhere.
+    """
     units = units_of(channels, group)
     found = []
     for end in channels.context.contractions:
-        if not (units[end.labels.atoms] >= 0).any():
+        if end.statistic or not (units[end.labels.atoms] >= 0).any():
             continue
         layer = layers.get(end.node)
         if layer is None:

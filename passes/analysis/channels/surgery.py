@@ -177,11 +177,14 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
 
 
 def _hand_out(graph: Graph, copies: list[tuple[str, Tensor, Array]]) -> None:
-    """Give readers of a shared vector that is no longer theirs another one, one for all whose values are the same."""
+    """Give readers of a shared vector that is no longer theirs another one, one for all whose values are the same.
+
+    A reader that its rule has written anew has its own already.
+    """
     nodes = {node.name: node for node in graph.nodes}
     made: dict[tuple[str, bytes], Tensor] = {}
     for reader, vector, array in copies:
-        if array.shape == vector.array.shape and array.tobytes() == vector.array.tobytes():
+        if reader not in nodes or (array.shape == vector.array.shape and array.tobytes() == vector.array.tobytes()):
             continue
         key = vector.name, array.tobytes()
         if key not in made:

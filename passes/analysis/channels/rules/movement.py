@@ -11,6 +11,7 @@ from .....ir.shapes import Shape
 from ..labels import Labels, Propagation
 from ..numbers import tells
 from ..surgery import OVERRIDES, Surgery
+from .elementwise import static
 
 
 def reshape(ctx: Propagation, node: Node) -> None:
@@ -129,6 +130,9 @@ def expand(ctx: Propagation, node: Node) -> None:
     labels = ctx.of(x)
     old, new = ctx.shape(x), ctx.shape(out)
     skipped = len(new) - len(old)
+    if labels.shrink is None and static(x):
+        _bear_stored(ctx, node, x, skipped)
+        return
     if labels.shrink is None:
         _bear_repeats(ctx, node, (1,) * skipped + old, new)
         return
@@ -144,6 +148,17 @@ def _repeats_whole(ctx: Propagation, node: Node, axis: int) -> bool:
     """Whether a target is stored, or an Expand's that is computed has a fixed number where the channels lie."""
     place = axis - len(ctx.shape(node.outputs[0])) + prod(ctx.shape(node.inputs[1]))
     return node.inputs[1].is_constant or (node.op == "Expand" and _tells(ctx, node, [place] if place >= 0 else []))
+
+
+def _bear_stored(ctx: Propagation, node: Node, stored: Tensor, skipped: int) -> None:
+    """A stored tensor that is repeated for every sample, such as a class token, bears channels along its last axis."""
+    extent, out = ctx.shape(stored), node.outputs[0]
+    axis = len(extent) - 1
+    whole = extent and extent[axis] > 1 and ctx.shape(out)[axis + skipped] == extent[axis]
+    if whole and _repeats_whole(ctx, node, axis + skipped):
+        atoms = ctx.born(node, out, [axis + skipped])
+        ctx.demand(stored, [Labels(atoms.reshape((1,) * axis + (-1,)), axis)], node)
+        ctx.set(out, atoms, axis + skipped)
 
 
 def _bear_repeats(ctx: Propagation, node: Node, old: Shape, new: Shape) -> None:

@@ -1,9 +1,10 @@
-"""Normalisations and softmax: per-index parameters are sliced; an axis that is normalised over is kept whole."""
+"""Normalisations, softmax, reductions and pools: per-index parameters are sliced; many keep whole what they span."""
 
 from .....ir.arguments import axis as axis_of
 from .....ir.arguments import reduced_axes, softmax_axes
 from .....ir.graph import Array, Node
 from ..labels import Labels, Propagation
+from .over_channels import FLOATS, SUMS, norm, through
 
 _WHOLE = "it normalises over these channels, so removing some changes the others"
 _HINT = "channels inside the block, before and after it, are still free"
@@ -26,7 +27,7 @@ def _along(ctx: Propagation, node: Node, atoms: Array, axis: int) -> Array:
 
 
 def over_trailing(ctx: Propagation, node: Node) -> None:
-    """Softmax, LayerNormalization and their like, CumSum: an axis, or all from there on, is kept whole."""
+    """Softmax and its like, CumSum: an axis is kept whole. Norms of layers go on with what is left of theirs."""
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
@@ -38,8 +39,14 @@ def over_trailing(ctx: Propagation, node: Node) -> None:
         _keep_whole(ctx, node, labels, softmax_axes(node, ctx.graph.opset, rank))
         return
     axis = _axis(ctx, node) % rank
-    several = "Normalization" in node.op and node.op != "LpNormalization"
-    _keep_whole(ctx, node, labels, list(range(axis, rank)) if several else [axis])
+    if node.op in ("LayerNormalization", "RMSNormalization"):
+        if labels.shrink < axis or not norm(ctx, node, labels):
+            _keep_whole(ctx, node, labels, list(range(axis, rank)))
+    elif node.op == "LpNormalization" and labels.shrink == axis:
+        others = [place for place in range(rank) if place != axis]
+        through(ctx, node, Labels(ctx.alike(labels.atoms, others, node), axis))
+    else:
+        _keep_whole(ctx, node, labels, [axis])
 
 
 def _axis(ctx: Propagation, node: Node) -> int:
@@ -63,7 +70,7 @@ def over_groups(ctx: Propagation, node: Node) -> None:
 
 
 def reduction(ctx: Propagation, node: Node) -> None:
-    """Reductions and ArgMax: a sum over channels ends their atoms, every other reduction keeps them whole."""
+    """Reductions and ArgMax: a sum or mean over channels ends their atoms, a maximum keeps them whole."""
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
         return
@@ -73,8 +80,8 @@ def reduction(ctx: Propagation, node: Node) -> None:
         ctx.pin(labels.atoms, node, "its axes are computed at run time", "export with static axes")
         return
     if labels.shrink in axes:
-        if node.op == "ReduceSum":
-            ctx.contract(node, 0, labels)
+        if node.op in SUMS and node.inputs[0].dtype in FLOATS:
+            ctx.contract(node, 0, labels, statistic=node.op != "ReduceSum")
         else:
             ctx.pin(labels.atoms, node, "it reduces over these channels, so removing some changes the result", _HINT)
         return

@@ -13,7 +13,18 @@ from .....ir.registry import Registry
 from ..labels import Propagation
 from ..numbers import follow
 from ..surgery import Rewrite
-from . import contraction, convolution, elementwise, indexing, joining, movement, normalisation, padding, unprunable
+from . import (
+    contraction,
+    convolution,
+    elementwise,
+    indexing,
+    joining,
+    movement,
+    normalisation,
+    over_channels,
+    padding,
+    unprunable,
+)
 from .elementwise import static
 
 
@@ -52,8 +63,8 @@ OVER_TRAILING = (
 UNKNOWN = "its shapes are unknown"
 SHOWN = "only a run shows the shape of its output"
 
-# Statistics of a normalisation and indices of a pooling have no rule.
-_ONE_OUTPUT = ("BatchNormalization", "LayerNormalization", "MaxPool")
+# Statistics of a batch norm and indices of a pooling have no rule.
+_ONE_OUTPUT = ("BatchNormalization", "MaxPool")
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise.elementwise),
@@ -100,7 +111,10 @@ _REWRITES: dict[str, Rewrite] = {
     "ConvTranspose": convolution.resize_group,
     "Expand": movement.resize_shape,
     "Gather": indexing.gather_indices,
+    "LayerNormalization": over_channels.resize_layer_norm,
     "Pad": padding.pad_amounts,
+    "RMSNormalization": over_channels.resize_rms_norm,
+    "ReduceMean": over_channels.resize_mean,
     "Reshape": movement.resize_shape,
     "Resize": movement.resize_sizes,
     "Slice": indexing.slice_bounds,

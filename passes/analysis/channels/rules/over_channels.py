@@ -1,0 +1,148 @@
+"""Statistics over channels: norms, means and sums that go on as if the channels gone were zero.
+
+Of n channels r n stay, with mean m and variance v. Where the others are zero, the mean of all is r m and the mean of
+their squares r (v + m²), so that with u = m / √(v + ε / r)
+
+    (x - r m) / √(r (v + m²) - r² m² + ε) = s ((x - m) / √(v + ε / r) + (1 - r) u),   s = 1 / √(r (1 + (1 - r) u²)).
+
+A norm without a mean has s = 1 / √r and no u.
+"""
+
+
+import numpy as np
+
+from .....ir.arguments import reduced_axes
+from .....ir.graph import Array, Graph, Node, Tensor
+from ..labels import Labels, Propagation
+from ..surgery import Surgery
+
+SUMS = ("ReduceL1", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare")
+"""Reductions to which a zero adds nothing; of a mean, once it is told how many there were."""
+
+_EPSILON = 1e-5
+FLOATS = (np.float32, np.float64, np.float16)
+
+
+def norm(ctx: Propagation, node: Node, labels: Labels) -> bool:
+    """Let the channels that LayerNormalization or RMSNormalization works over go; say whether they may."""
+    shrink, rank = labels.shrink, labels.atoms.ndim
+    axis = int(node.attribute("axis", ctx.graph.opset, -1)) % rank
+    whole = ctx.shape(node.inputs[0])[axis:]
+    vectors = [tensor for tensor in node.inputs[1:] if tensor.name]
+    stored = all(tensor.is_constant and ctx.shape(tensor) == whole for tensor in vectors)
+    if shrink is None or not stored or node.inputs[0].dtype not in FLOATS:
+        return False
+    atoms = ctx.alike(labels.atoms, [place for place in range(rank) if place != shrink], node)
+    for tensor in vectors:
+        ctx.demand(tensor, [Labels(atoms.reshape(atoms.shape[axis:]), shrink - axis)], node)
+    through(ctx, node, Labels(atoms, shrink))
+    return True
+
+
+def through(ctx: Propagation, node: Node, labels: Labels) -> None:
+    """Sum over channels, and let them go on."""
+    ctx.contract(node, 0, labels, statistic=True)
+    ctx.set(node.outputs[0], labels.atoms, labels.shrink)
+
+
+def resize_layer_norm(node: Node, surgery: Surgery) -> None:
+    """Write the formula above where channels were removed; all that is added but four nodes has one entry a position.
+
+    A mean and a deviation that are outputs become those of all channels.
+    """
+    share = _share(node, surgery)
+    if share == 1:
+        return
+    graph, x = surgery.graph, node.inputs[0]
+    y, *others = node.outputs
+    scale, *shift = _vectors(node, surgery)
+    kind = np.promote_types(scale.dtype, np.float32)
+    write = _Writer(graph, node, kind)
+    plain, mean, inverse = (graph.variable(f"{y.name}_{name}") for name in ("plain", "mean", "inverse"))
+    ones = graph.constant(f"{node.name}_ones", np.ones_like(scale))
+    attributes = node.attributes | {"epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON)) / share}
+    graph.insert("LayerNormalization", [x, ones], [plain, mean, inverse], attributes, before=node)
+    moved = write("Mul", mean, inverse)
+    spread = write("Add", write("Mul", write("Mul", moved, moved), 1 - share), 1.0)
+    factor = write("Reciprocal", write("Sqrt", write("Mul", spread, share)))
+    added = write("Mul", moved, 1 - share)
+    inward = (
+        (added, factor)
+        if scale.dtype == kind
+        else [write("Cast", each, to=_code(scale.dtype)) for each in (added, factor)]
+    )
+    for tensor, values in zip(others, ((mean, share), (inverse, factor)), strict=False):
+        if tensor.name:
+            write("Mul", *values, out=tensor)
+    normal = write("Mul", write("Add", plain, inward[0]), inward[1])
+    scaled = write("Mul", normal, graph.constant(f"{node.name}_scale", scale), out=None if shift else y)
+    if shift:
+        write("Add", scaled, graph.constant(f"{node.name}_shift", shift[0]), out=y)
+    graph.remove(node)
+
+
+def resize_rms_norm(node: Node, surgery: Surgery) -> None:
+    """Scale by 1 / √r, and what is added to the mean square by 1 / r."""
+    share = _share(node, surgery)
+    if share == 1:
+        return
+    (scale,) = _vectors(node, surgery)
+    scaled = (scale.astype(np.float64) / np.sqrt(share)).astype(scale.dtype)
+    node.set_input(1, surgery.graph.constant(f"{node.name}_scale", scaled))
+    node.set_attribute("epsilon", float(node.attribute("epsilon", surgery.graph.opset, _EPSILON)) / share)
+
+
+def resize_mean(node: Node, surgery: Surgery) -> None:
+    """Multiply a mean over fewer channels by r."""
+    graph, y = surgery.graph, node.outputs[0]
+    labels = surgery.ctx.labels.get(node.inputs[0].name)
+    axes = reduced_axes(node, graph.opset, len(surgery.ctx.shape(node.inputs[0])))
+    share = _share(node, surgery)
+    if share == 1 or labels is None or axes is None or labels.shrink not in axes:
+        return
+    mean = graph.variable(f"{y.name}_part", y.dtype)
+    graph.insert(node.op, node.inputs, [mean], node.attributes, before=node)
+    _Writer(graph, node, np.dtype(y.dtype))("Mul", mean, share, out=y)
+    graph.remove(node)
+
+
+def _share(node: Node, surgery: Surgery) -> float:
+    old, new = surgery.shapes(node.inputs[0])
+    return float(np.prod(new) / np.prod(old))
+
+
+def _vectors(node: Node, surgery: Surgery) -> list[Array]:
+    """Return what is left of a norm's scale and shift."""
+    x = node.inputs[0]
+    labels = surgery.ctx.labels[x.name]
+    assert labels.shrink is not None
+    kept = surgery.positions(x, labels.shrink)
+    rank = len(surgery.ctx.shape(x))
+    return [
+        np.take(tensor.array, kept, labels.shrink - rank + tensor.array.ndim)
+        for tensor in node.inputs[1:]
+        if tensor.name
+    ]
+
+
+class _Writer:
+    """Inserts operators before a node; numbers become constants of one type."""
+
+    def __init__(self, graph: Graph, node: Node, kind: np.dtype[np.generic]) -> None:
+        self.graph, self.node, self.kind = graph, node, kind
+
+    def __call__(self, op: str, *inputs: Tensor | float, out: Tensor | None = None, **attributes: int) -> Tensor:
+        """Insert one and return what it makes."""
+        tensors = [each if isinstance(each, Tensor) else self._number(each) for each in inputs]
+        made = out or self.graph.variable(f"{self.node.name}_{op}")
+        self.graph.insert(op, tensors, [made], attributes, before=self.node)
+        return made
+
+    def _number(self, value: float) -> Tensor:
+        return self.graph.constant(f"{self.node.name}_number", np.asarray(value, self.kind))
+
+
+def _code(dtype: object) -> int:
+    from onnx import helper
+
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))  # type: ignore[call-overload]
