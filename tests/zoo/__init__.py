@@ -148,6 +148,8 @@ STRUCTURES: dict[str, Maker] = {
     "layer_norm_decomposed": norms.layer_norm_decomposed,
     "layer_norm_channels": norms.layer_norm_channels,
     "rms_norm_decomposed": norms.rms_norm_decomposed,
+    "rms_norm": norms.rms_norm,
+    "layer_norm_outputs": norms.layer_norm_outputs,
     "softmax_channels": norms.softmax_channels,
     "softmax_coerced": norms.softmax_coerced,
     "softmax_spatial": norms.softmax_spatial,

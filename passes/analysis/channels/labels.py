@@ -18,6 +18,7 @@ from ....ir.shapes import Shape
 FIXED = 0
 VECTOR = 2**16  # entries of a shared constant that is rather copied than let tie its readers
 SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity")
+FLOATS = (np.float32, np.float64, np.float16)
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 

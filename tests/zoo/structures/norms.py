@@ -101,6 +101,23 @@ def rms_norm_decomposed() -> onnx.ModelProto:
     return _token_tail(b, b.mul(b.vector(24, 0.6, 1.4, "gamma"), normal))
 
 
+def rms_norm() -> onnx.ModelProto:
+    """RMSNormalization of opset 23, on a stream that two layers write to."""
+    b = Builder("rms_norm", opset=23, ir_version=10)
+    h = _tokens(b)
+    normal = b.node("RMSNormalization", [h, b.vector(24, 0.6, 1.4, "gamma")], axis=-1, epsilon=1e-3)
+    return _token_tail(b, b.add(h, b.matmul(b.gelu(b.matmul(normal, 32)), 24)))
+
+
+def layer_norm_outputs() -> onnx.ModelProto:
+    """Mean and deviation of a LayerNormalization are read as well; it has no shift."""
+    b = Builder("layer_norm_outputs")
+    h = b.gelu(_tokens(b))
+    scale = b.vector(24, 0.6, 1.4, "gamma")
+    normal, mean, inverse = b.nodes("LayerNormalization", [h, scale], 3, axis=-1)
+    return _token_tail(b, b.add(b.mul(normal, inverse), mean))
+
+
 def softmax_channels() -> onnx.ModelProto:
     """Softmax over the channels of an inner tensor."""
     b = Builder("softmax_channels")

@@ -5,15 +5,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from .....ir.graph import Array, Node, Tensor
-from ..labels import SEEN_THROUGH, Labels, Propagation
+from ..labels import FLOATS, SEEN_THROUGH, Labels, Propagation
 
 
 def elementwise(ctx: Propagation, node: Node) -> None:
     """Tie all operands of a broadcasting operator; every output gets the same labels."""
-    atoms, shrink = merge(ctx, node, [t for t in node.inputs if t.name], ctx.shape(node.outputs[0]))
+    operands = [tensor for tensor in node.inputs if tensor.name]
+    atoms, shrink = merge(ctx, node, operands, ctx.shape(node.outputs[0]))
+    if shrink is None:
+        atoms, shrink = _outer(ctx, node, operands)
     for output in node.outputs:
         if output.name:
             ctx.set(output, atoms, shrink)
+
+
+def _outer(ctx: Propagation, node: Node, operands: Sequence[Tensor]) -> tuple[Array, int | None]:
+    """Where one stored tensor alone is long along the last axis, as in an outer product, it bears channels there."""
+    out = node.outputs[0]
+    rank = len(ctx.shape(out))
+    long = [t for t in operands if rank and rank - 1 not in _shared_axes(ctx, t, rank)]
+    if len(long) != 1 or not static(long[0]) or all(map(static, operands)) or long[0].dtype not in FLOATS:
+        return np.zeros((1,) * rank, np.int64), None
+    atoms = ctx.born(node, out, [rank - 1])
+    return _slice(ctx, node, long[0], atoms, rank - 1), rank - 1
 
 
 def unary(ctx: Propagation, node: Node) -> None:

@@ -3,8 +3,8 @@
 from .....ir.arguments import axis as axis_of
 from .....ir.arguments import reduced_axes, softmax_axes
 from .....ir.graph import Array, Node
-from ..labels import Labels, Propagation
-from .over_channels import FLOATS, SUMS, norm, through
+from ..labels import FLOATS, Labels, Propagation
+from .over_channels import SUMS, norm, through
 
 _WHOLE = "it normalises over these channels, so removing some changes the others"
 _HINT = "channels inside the block, before and after it, are still free"

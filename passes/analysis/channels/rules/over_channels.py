@@ -8,19 +8,20 @@ their squares r (v + m²), so that with u = m / √(v + ε / r)
 A norm without a mean has s = 1 / √r and no u.
 """
 
+from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from .....ir.arguments import reduced_axes
 from .....ir.graph import Array, Graph, Node, Tensor
-from ..labels import Labels, Propagation
+from ..labels import FLOATS, Labels, Propagation
 from ..surgery import Surgery
 
 SUMS = ("ReduceL1", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare")
 """Reductions to which a zero adds nothing; of a mean, once it is told how many there were."""
 
 _EPSILON = 1e-5
-FLOATS = (np.float32, np.float64, np.float16)
 
 
 def norm(ctx: Propagation, node: Node, labels: Labels) -> bool:
@@ -53,31 +54,24 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
     share = _share(node, surgery)
     if share == 1:
         return
-    graph, x = surgery.graph, node.inputs[0]
-    y, *others = node.outputs
-    scale, *shift = _vectors(node, surgery)
-    kind = np.promote_types(scale.dtype, np.float32)
-    write = _Writer(graph, node, kind)
+    graph, (y, *others), x = surgery.graph, node.outputs, node.inputs[0]
+    vectors = _vectors(node, surgery)
+    scale, *shift = (graph.constant(f"{node.name}_vector", vector) for vector in vectors)
+    write = _Writer(graph, node, np.promote_types(scale.dtype, np.float32))
     plain, mean, inverse = (graph.variable(f"{y.name}_{name}") for name in ("plain", "mean", "inverse"))
-    ones = graph.constant(f"{node.name}_ones", np.ones_like(scale))
     attributes = node.attributes | {"epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON)) / share}
-    graph.insert("LayerNormalization", [x, ones], [plain, mean, inverse], attributes, before=node)
+    graph.insert("LayerNormalization", [x, scale], [plain, mean, inverse], attributes, before=node)
+    part, gone, product = (write.number(value) for value in (share, 1 - share, share * (1 - share)))
     moved = write("Mul", mean, inverse)
-    spread = write("Add", write("Mul", write("Mul", moved, moved), 1 - share), 1.0)
-    factor = write("Reciprocal", write("Sqrt", write("Mul", spread, share)))
-    added = write("Mul", moved, 1 - share)
-    inward = (
-        (added, factor)
-        if scale.dtype == kind
-        else [write("Cast", each, to=_code(scale.dtype)) for each in (added, factor)]
-    )
-    for tensor, values in zip(others, ((mean, share), (inverse, factor)), strict=False):
+    factor = write("Reciprocal", write("Sqrt", write("Add", write("Mul", write("Mul", moved, moved), product), part)))
+    for tensor, (value, times) in zip(others, ((mean, part), (inverse, factor)), strict=False):
         if tensor.name:
-            write("Mul", *values, out=tensor)
-    normal = write("Mul", write("Add", plain, inward[0]), inward[1])
-    scaled = write("Mul", normal, graph.constant(f"{node.name}_scale", scale), out=None if shift else y)
+            write("Mul", value, times, out=tensor)
+    added, factor = (write.cast(each, scale.dtype) for each in (write("Mul", moved, gone), factor))
+    whole = write("Add", plain, write("Mul", added, scale))
+    scaled = write("Mul", whole, factor, out=None if shift else y)
     if shift:
-        write("Add", scaled, graph.constant(f"{node.name}_shift", shift[0]), out=y)
+        write("Add", scaled, shift[0], out=y)
     graph.remove(node)
 
 
@@ -102,7 +96,8 @@ def resize_mean(node: Node, surgery: Surgery) -> None:
         return
     mean = graph.variable(f"{y.name}_part", y.dtype)
     graph.insert(node.op, node.inputs, [mean], node.attributes, before=node)
-    _Writer(graph, node, np.dtype(y.dtype))("Mul", mean, share, out=y)
+    write = _Writer(graph, node, np.dtype(node.inputs[0].dtype))
+    write("Mul", mean, write.number(share), out=y)
     graph.remove(node)
 
 
@@ -128,21 +123,19 @@ def _vectors(node: Node, surgery: Surgery) -> list[Array]:
 class _Writer:
     """Inserts operators before a node; numbers become constants of one type."""
 
-    def __init__(self, graph: Graph, node: Node, kind: np.dtype[np.generic]) -> None:
+    def __init__(self, graph: Graph, node: Node, kind: np.dtype[Any]) -> None:
         self.graph, self.node, self.kind = graph, node, kind
 
-    def __call__(self, op: str, *inputs: Tensor | float, out: Tensor | None = None, **attributes: int) -> Tensor:
+    def __call__(self, op: str, *inputs: Tensor, out: Tensor | None = None, **attributes: int) -> Tensor:
         """Insert one and return what it makes."""
-        tensors = [each if isinstance(each, Tensor) else self._number(each) for each in inputs]
         made = out or self.graph.variable(f"{self.node.name}_{op}")
-        self.graph.insert(op, tensors, [made], attributes, before=self.node)
+        self.graph.insert(op, inputs, [made], attributes, before=self.node)
         return made
 
-    def _number(self, value: float) -> Tensor:
+    def number(self, value: float) -> Tensor:
+        """Store a number."""
         return self.graph.constant(f"{self.node.name}_number", np.asarray(value, self.kind))
 
-
-def _code(dtype: object) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))  # type: ignore[call-overload]
+    def cast(self, tensor: Tensor, kind: np.dtype[Any]) -> Tensor:
+        """Bring a tensor of this type to another."""
+        return tensor if kind == self.kind else self("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(kind))

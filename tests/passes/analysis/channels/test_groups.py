@@ -121,7 +121,6 @@ def test_a_tensor_with_fixed_channels_has_no_floor() -> None:
         ("if_branches", "If: channels do not cross into its branches"),
         ("loop_body", "Loop: channels do not cross into its body"),
         ("lrn", "LRN: it normalises over these channels, so removing some changes the others"),
-        ("reduce_mean_channels", "ReduceMean: it reduces over these channels, so removing some changes the result"),
         ("shape_channels_divided", "Reshape: its target shape is computed at run time"),
         ("multi_consumer_output", "Relu: 'relu_0_out' is an output of the model"),
     ],

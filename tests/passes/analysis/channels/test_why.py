@@ -132,22 +132,22 @@ def test_an_output_of_the_model_is_pinned_where_it_stands() -> None:
 
 
 def test_a_pin_is_reached_by_the_nodes_between() -> None:
-    """Before the pin and beside it: the layer whose output is added to what LayerNormalization reads."""
+    """Before the pin and beside it: the layer whose output is added to what Softmax reads."""
     b = Builder("normed")
     h = b.matmul(b.input("x", ["N", 5, 6]), 8, bias=False)
     h = b.add(b.matmul(b.gelu(h), 8, bias=False), h)
-    channels = analyse(graph_of(b.model(b.matmul(b.layer_norm(h), 4))))
+    channels = analyse(graph_of(b.model(b.matmul(b.node("Softmax", [h], axis=-1), 4))))
     (part,) = explain(channels, "matmul_0_out").parts
     (stop,) = part.stops
-    assert stop.pin.op == "LayerNormalization" and [step.op for step in stop.way] == ["Add"]
+    assert stop.pin.op == "Softmax" and [step.op for step in stop.way] == ["Add"]
     said = str(explain(channels, "matmul_0_out"))
     assert "pinned, they have to stay" in said and f"through Add '{stop.way[0].node}'" in said
     assert "what would help: channels inside the block" in said
 
 
 def test_a_tensor_behind_a_pin_is_explained_by_it() -> None:
-    found = why("layer_norm", "layernormalization_0")
-    assert not found.parts and [pin.op for pin in found.behind] == ["LayerNormalization"]
+    found = why("lrn", "lrn_0_out")
+    assert not found.parts and [pin.op for pin in found.behind] == ["LRN"]
     assert "it normalises over these channels" in str(found)
     assert str(why("mlp", "x")) == "'x' is an input of the model; no removal can take channels of it"
 

@@ -27,6 +27,9 @@ INDICES = {
 }
 
 
+NUMBERS = 3  # that a norm of fewer channels stores
+
+
 def test_cost_of_random_widths() -> None:
     for name in sorted(ZOO.keys() - BY_CHOICE):
         check_costs(name)
@@ -37,6 +40,8 @@ def check_costs(name: str) -> None:
     kinds = [kind for kind in ("macs", "params", "bytes") if kind != "bytes" or name not in INDICES]
     products = {kind: cost_products(graph, channels, kind) for kind in kinds}
     rng = np.random.default_rng(0)
+    numbers = sum(end.statistic for end in channels.context.contractions) * NUMBERS
+    slack = {"macs": 0, "params": numbers, "bytes": 4 * numbers}
     for whole in (True, False):
         counts = [group.width if whole else int(rng.integers(1, group.width + 1)) for group in channels.groups]
         kept = {
@@ -49,7 +54,8 @@ def check_costs(name: str) -> None:
         real = {"macs": found.macs, "params": found.parameters, "bytes": found.bytes}
         for kind in kinds:
             off = 0.05 if channels.context.copies else 1e-9  # how many copies there will be is not known
-            assert evaluate(products[kind], np.array(counts, float)) == pytest.approx(real[kind], rel=off), (name, kind)
+            wanted = pytest.approx(real[kind], rel=off, abs=0 if whole else slack[kind])
+            assert evaluate(products[kind], np.array(counts, float)) == wanted, (name, kind)
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
