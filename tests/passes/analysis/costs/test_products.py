@@ -15,6 +15,7 @@ from optimise_onnx.passes.analysis.costs.products import bias_products, cost_pro
 BY_CHOICE = {"grouped_concat_border", "gather_subset"}
 # Rewriting adds or shortens index lists, which are bytes though no parameters.
 INDICES = {
+    "vit",  # the shape of its class token is computed
     "gather_permutation",
     "gqa_rope",
     "shape_flatten",
