@@ -127,6 +127,12 @@ class Node(_Handle):
         """Replace one input."""
         self._raw.inputs[index] = tensor._raw
 
+    def omit_input(self, index: int) -> None:
+        """Leave out an optional input; the list ends with the last one that is given."""
+        self._raw.inputs[index] = gs.Variable.empty()
+        while not self._raw.inputs[-1].name:
+            self._raw.inputs.pop()
+
     def set_inputs(self, tensors: Sequence[Tensor]) -> None:
         """Replace all inputs."""
         self._raw.inputs = [tensor._raw for tensor in tensors]

@@ -11,13 +11,15 @@ from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
 from .unfuse import unfuse
+from .zero_states import drop_zero_states
 
 
 @dataclass(frozen=True)
 class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
-    Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before.
+    Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
+    recurrent layers without initial states that are zero.
     Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
@@ -35,7 +37,8 @@ class FoldConstants:
             if not evaluated and not shapes:
                 break
             computed, known = computed + evaluated, known + shapes
-        passed += separate_vectors(graph)
+        passed += separate_vectors(graph) + drop_zero_states(graph)
+        graph.clean()
         after = _count(graph)
         changed = bool(passed or computed or known) or after != before
         if not changed:

@@ -184,11 +184,11 @@ class Evidence:
     def tensors(self) -> tuple[str, ...]:
         """Names of the tensors in which the group's readers read its channels."""
         found = (
-            self.study.graph.node(end.node).inputs[end.operand].name
+            self.study.graph.node(end.node).inputs[end.operand]
             for end in self.study.channels.context.contractions
             if np.isin(end.labels.atoms, self.group.cells).any()
         )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(tensor.name for tensor in found if not tensor.is_constant))
 
     def units(self, tensor: str) -> Array:
         """Return which unit every entry of a tensor belongs to, -1 for none; the array broadcasts to its shape."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....ir.graph import Array, Graph
+from ....ir.graph import Array, Graph, Node
 from ..layers.linear import Linear, stored_weight
 from ..statistics.input_moments import InputMoments
 from .groups import Channels, Group
-from .labels import Labels, rows
+from .labels import Contraction, Labels, rows
+from .rules.recurrent import GATES
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def readers(
             continue
         layer = layers.get(end.node)
         if layer is None:
-            found.append(_unweighted(end.node, end.labels, units))
+            found += _other(graph.node(end.node), end, units)
             continue
         if end.node not in weights:
             weights[end.node] = layer.matrix(stored_weight(graph, graph.node(end.node), layer))
@@ -75,6 +76,16 @@ def readers(
 def row_atoms(labels: Labels, layer: Linear) -> Array:
     """Return the atoms of a layer's inputs, in the order of its weight's rows without taps: (g * d / taps,)."""
     return np.broadcast_to(rows(labels)[0], (layer.groups * layer.fan_in // layer.taps,))
+
+
+def _other(node: Node, end: Contraction, units: Array) -> list[Reader]:
+    """Weights of recurrent layers, (directions, gates, channels), are known; sums have none."""
+    weight = node.inputs[max(1, end.operand)] if node.op in GATES else None
+    if weight is None or not weight.is_constant:
+        return [_unweighted(end.node, end.labels, units)]
+    owners = np.broadcast_to(units[rows(end.labels)], (len(weight.array), weight.array.shape[2]))
+    matrices = weight.array.astype(np.float64).transpose(0, 2, 1)
+    return [Reader(end.node, part, matrices[part], owner, None, None) for part, owner in enumerate(owners)]
 
 
 def _unweighted(node: str, labels: Labels, units: Array) -> Reader:

@@ -10,10 +10,9 @@ from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..channels.groups import Channels
 from ..channels.labels import Labels, rows
+from ..channels.rules.recurrent import GATES, RECURRENCE
 from ..layers.linear import stored_weight
 from ..layers.writing import has_own_bias, writable
-
-_RECURRENT = ("GRU", "LSTM", "RNN")
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,14 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: Counter) ->
     if not whole:
         return []
     ctx = counter.channels.context
-    summed = [end.labels for end in ctx.contractions if end.node == node.name][:1]
-    if node.op in _RECURRENT:
+    ends = {end.operand: end.labels for end in ctx.contractions if end.node == node.name}
+    if node.op in GATES:
         inward, recurrent = (float(np.prod(shapes[t.name])) for t in node.inputs[1:3])
-        share = inward / (inward + recurrent)
-        return [counter.product(whole * share, summed), counter.product(whole * (1 - share), [])]
+        hidden = [ends[RECURRENCE]] * (RECURRENCE in ends)
+        of_inputs = whole * inward / (inward + recurrent)
+        read = counter.product(of_inputs, hidden + [ends[0]] * (0 in ends))
+        return [read, counter.product(whole - of_inputs, hidden * 2)]
+    summed = list(ends.values())[:1]
     made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
     return [counter.product(whole, made + summed, node.name)]
 

@@ -2,7 +2,7 @@
 
 from .....ir.cost import inner_layers, is_layer
 from .....ir.graph import Node
-from ..labels import Labels, Pin, Propagation
+from ..labels import Pin, Propagation
 from .elementwise import static
 
 _NAMED = 4
@@ -46,17 +46,3 @@ def rest(ctx: Propagation, node: Node) -> None:
 def shape(ctx: Propagation, node: Node) -> None:
     """Shape and Size tie nothing themselves: what is made of the numbers they give is followed beside the rules."""
     ctx.of(node.inputs[0])
-
-
-def recurrent(ctx: Propagation, node: Node) -> None:
-    """LSTM, GRU and RNN: input features end here; the hidden size is kept whole."""
-    x, weight = node.inputs[:2]
-    labels = ctx.of(x)
-    for tensor in node.inputs[2:]:
-        if tensor.name:
-            ctx.pin(ctx.of(tensor).atoms, node, "the hidden size of a recurrent layer is kept whole")
-    atoms = ctx.alike(labels.atoms, [0, 1], node)
-    layer = Labels(atoms.reshape(1, 1, -1), 2)
-    ctx.demand(weight, [layer] if labels.shrink is not None else [], node)
-    if labels.shrink is not None:
-        ctx.contract(node, 0, Labels(atoms, 2))

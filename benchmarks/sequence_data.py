@@ -1,0 +1,71 @@
+"""Text and lines of digits, made of what every machine has: Python's standard library, and the demo's digits."""
+
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+VOCABULARY = 128  # ASCII; 0 stands for all else
+MASK = 1
+BLANK = 10
+_SHARE = 0.15
+_HEIGHT, _DIGITS = 16, (3, 6)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Characters of some files, to be cut into passages of ``length``."""
+
+    text: Array
+    length: int
+
+    def draw(self, count: int, seed: int | None = None) -> Array:
+        """Return passages (count, length) of int64 at random places."""
+        places = np.random.default_rng(seed).integers(0, len(self.text) - self.length, count)
+        return self.text[places[:, None] + np.arange(self.length)].astype(np.int64)
+
+
+@cache
+def passages(length: int, part: str) -> Split:
+    """Return every sixth module of the standard library, by name, for ``test``; the others for ``train``."""
+    modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    chosen = [module for place, module in enumerate(modules) if (place % 6 == 0) == (part == "test")]
+    text = np.frombuffer(b"".join(module.read_bytes() for module in chosen), np.uint8)
+    return Split(np.where(text < VOCABULARY, text, 0), length)
+
+
+def masked(ids: Any, seed: int | None = None) -> tuple[Any, Any]:
+    """Replace some characters of int64 passages, arrays or tensors; return them, and what was there, -1 elsewhere."""
+    hidden = np.random.default_rng(seed).random(tuple(ids.shape)) < _SHARE
+    given, wanted = ids * 1, ids * 0 - 1
+    given[hidden], wanted[hidden] = MASK, ids[hidden]
+    return given, wanted
+
+
+@cache
+def _digits(part: str) -> tuple[Array, Array]:
+    with np.load(str(files("optimise_onnx.demo") / "digits.npz")) as stored:
+        images, labels = stored["test_image"], stored["test_label"]
+    held = np.arange(len(images)) % 4 == 0
+    chosen = held if part == "test" else ~held
+    return images[chosen].reshape(-1, 8, 8), labels[chosen]
+
+
+def lines(count: int, seed: int, part: str = "train", digits: int | None = None) -> tuple[Array, list[list[int]]]:
+    """Return lines of as many digits each, (count, 1, 16, 16 a digit) of float32, with noise, and what they say."""
+    images, labels = _digits(part)
+    random = np.random.default_rng(seed)
+    chosen = random.integers(0, len(images), (count, digits or int(random.integers(*_DIGITS))))
+    drawn = images[chosen].transpose(0, 2, 1, 3).reshape(count, 8, -1)
+    large = np.kron(drawn / max(1.0, float(images.max())), np.ones((1, 2, 2)))
+    shifted = np.roll(large, random.integers(-1, 2, 2), (1, 2)) + random.normal(
+        0, 0.15, (count, _HEIGHT, large.shape[2])
+    )
+    return shifted[:, None].astype(np.float32), [[int(digit) for digit in labels[row]] for row in chosen]
