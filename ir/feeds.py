@@ -21,13 +21,15 @@ class Calibration:
 
     ``source`` starts the stream anew: it yields dicts of arrays whose first axis counts samples, in pieces of any
     length. ``samples`` is how many there are from sample ``first`` on; more that ``source`` would yield are not read.
-    A model of fixed batch size takes ``step`` samples at a time: every cut is made between such batches.
+    A model of fixed batch size takes ``step`` samples at a time: every cut is made between such batches. ``notes`` say
+    what was done to the data when they were read.
     """
 
     source: Source
     samples: int
     first: int = 0
     step: int = 1
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> Calibration:

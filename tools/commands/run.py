@@ -38,7 +38,7 @@ def run(
     manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
         found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
-    for line in sizing.notes(found.start):
+    for line in (*found.notes, *sizing.notes(found.start)):
         out.say(line)
     for line in notes(found.records):
         out.say(line, VERBOSE)

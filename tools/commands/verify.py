@@ -36,7 +36,7 @@ def verify(
     rows = [(n, f"{d.absolute:.3g}", f"{d.relative:.3g}", "yes" if d.within else "no") for n, d in found.items()]
     out.say(table.plain(("output", "largest difference", "largest relative", "within limits"), rows))
     out.say(f"compared on {used.origin}")
-    for note in sizing.notes(a):
+    for note in (*(given.notes if given else ()), *sizing.notes(a)):
         out.say(note)
     for name, difference in found.items():
         if not difference.within:

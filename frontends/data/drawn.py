@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
-from ..ir.errors import CalibrationError
-from ..ir.feeds import length
-from ..ir.graph import Array
-from ..ir.memory import afford
-from .scripts import guarded
+from ...ir.errors import CalibrationError
+from ...ir.feeds import length
+from ...ir.graph import Array
+from ...ir.memory import afford
+from ..scripts import guarded
 
 Piece = Mapping[str, Array]
 _MOST = 65_536  # samples that are taken where nobody says how many
@@ -30,17 +31,24 @@ class Drawn:
         return iter(self.pieces)
 
 
-def stepwise(made: Callable[[], Iterable[Piece]], called: str, samples: int | None) -> Iterator[Piece]:
-    """Yield what a function does, guarded: without ``samples``, it may take 40 s in all. Raises CalibrationError."""
+def stepwise(made: Callable[[], object], called: str, samples: int | None) -> Iterator[object]:
+    """Yield what a function yields, or the one dict or array that it returns; guarded.
+
+    Without ``samples``, it may take 40 s in all. Raises CalibrationError.
+    """
     end = monotonic() + _SECONDS
-    pieces: Iterator[Piece] | None = None
+    pieces: Iterator[object] | None = None
     while True:
         with guarded(f"{called} failed", None if samples is not None else max(end - monotonic(), 1e-3)):
-            pieces = iter(made()) if pieces is None else pieces
+            pieces = _started(made()) if pieces is None else pieces
             piece = next(pieces, None)
         if piece is None:
             return
         yield piece
+
+
+def _started(found: Any) -> Iterator[object]:
+    return iter([found]) if isinstance(found, Mapping | np.ndarray) else iter(found)
 
 
 def drawn(pieces: Iterable[Piece], called: str, samples: int | None) -> Drawn:
