@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from ..ir.errors import CalibrationError
+from ..ir.errors import CalibrationError, UsageError
 from ..ir.feeds import Calibration, Feeds, Source, batch_size, fixed_batches, length
 from ..ir.graph import Array, Graph
 from .data.drawn import drawn
@@ -17,6 +17,8 @@ from .data.files import missing, of_file
 from .data.fit import Fit
 from .data.folders import of_folder
 from .data.form import Form
+from .data.images import Images
+from .data.preprocess import Preprocess
 from .data.sources import Batches, Function, One, Pieces, Placed
 from .scripts import function, is_script
 
@@ -32,7 +34,12 @@ Data = (
 
 
 def calibration(
-    spec: Data, graph: Graph, *, samples: int | None = None, extra: Collection[str] = frozenset()
+    spec: Data,
+    graph: Graph,
+    *,
+    samples: int | None = None,
+    extra: Collection[str] = frozenset(),
+    preprocess: str | None = None,
 ) -> Calibration:
     """Read calibration data for ``graph`` and check all of it.
 
@@ -41,17 +48,30 @@ def calibration(
     (each a batch of samples), a dict of arrays, or a list of dicts; one array will do where the model has one input.
     The first ``samples`` samples are taken, cut to whole batches when the model fixes its batch size. ``extra`` names
     arrays that are no inputs, such as labels, and stay with the samples. Numbers of other types are cast where that
-    keeps them; ``notes`` of the result say so.
+    keeps them; ``notes`` of the result say so. A folder of images needs ``preprocess``, as
+    :class:`.data.preprocess.Preprocess` reads it; its labels are called ``folder``.
 
-    Raises CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
+    Raises UsageError for ``preprocess`` that cannot be read, or of data that are no images,
+    CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
     form = Form.of(graph, extra)
-    placed = _placed(spec, graph, samples, form)
+    by = None if preprocess is None else Preprocess.parse(preprocess)
+    placed = _placed(spec, graph, samples, form, by)
+    if by is not None and not isinstance(placed, Images):
+        raise UsageError("preprocess is for folders of images", why=f"{_called(spec)} is none")
     fit = Fit(form)
     source: Source = _Fitted(placed, fit)
     if isinstance(placed, Function):
         source = drawn(source(), placed.called, samples)
-    return _counted(source, graph, samples, str(spec) if isinstance(spec, str | Path) else "the calibration data", fit)
+    found = _counted(source, graph, samples, _called(spec), fit)
+    if not isinstance(placed, Images):
+        return found
+    plain = Form(form.inputs)
+    return replace(found, others={name: _Fitted(other, Fit(plain)) for name, other in placed.others().items()})
+
+
+def _called(spec: Data) -> str:
+    return str(spec) if isinstance(spec, str | Path) else "the calibration data"
 
 
 @dataclass(frozen=True)
@@ -82,12 +102,12 @@ def _counted(source: Source, graph: Graph, samples: int | None, called: str, fit
     return Calibration(source, count - count % step, step=step, notes=tuple(fit.notes))
 
 
-def _placed(spec: Data, graph: Graph, samples: int | None, form: Form) -> Placed:
+def _placed(spec: Data, graph: Graph, samples: int | None, form: Form, preprocess: Preprocess | None) -> Placed:
     """Return a function that starts the stream anew; each piece comes with the name of where it was found."""
     if isinstance(spec, Calibration):
         return Batches(spec, batch_size(graph, 64))
     if isinstance(spec, str | Path):
-        return _from_text(str(spec), samples, form)
+        return _from_text(str(spec), samples, form, preprocess)
     if isinstance(spec, Mapping | np.ndarray):
         return One("the calibration data", spec)
     if callable(spec):
@@ -99,12 +119,12 @@ def _placed(spec: Data, graph: Graph, samples: int | None, form: Form) -> Placed
     return Pieces(spec)
 
 
-def _from_text(spec: str, samples: int | None, form: Form) -> Placed:
+def _from_text(spec: str, samples: int | None, form: Form, preprocess: Preprocess | None) -> Placed:
     path = Path(spec)
     if is_script(spec):
         return Function(function(spec), spec, samples)
     if path.is_dir():
-        return of_folder(path, form)
+        return of_folder(path, form, preprocess)
     if not path.is_file():
         raise missing(path)
     return of_file(path, form, samples)

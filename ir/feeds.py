@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Calibration:
     ``source`` starts the stream anew: it yields dicts of arrays whose first axis counts samples, in pieces of any
     length. ``samples`` is how many there are from sample ``first`` on; more that ``source`` would yield are not read.
     A model of fixed batch size takes ``step`` samples at a time: every cut is made between such batches. ``notes`` say
-    what was done to the data when they were read.
+    what was done to the data when they were read; ``others`` are the same samples as they might be meant to be read
+    too, by what these ways are called.
     """
 
     source: Source
@@ -30,6 +31,7 @@ class Calibration:
     first: int = 0
     step: int = 1
     notes: tuple[str, ...] = ()
+    others: Mapping[str, Source] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> Calibration:

@@ -27,6 +27,7 @@ from .agreement import check_finite
 from .analysis import Analysis
 from .blame import blamed
 from .compression import Executed, Progress, execute
+from .doubts import doubts
 from .measure import Metric, accuracy
 from .outcome import missed, report
 from .recipes import pipeline
@@ -111,7 +112,7 @@ def compress_with(
     if data is None and settings.tune not in (None, NONE):
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
     graph = load(source)
-    used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
+    used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
     with blamed(graph, OrtRunner()):
         return compress_graph(graph, settings, used, measured, scored, progress)
@@ -162,7 +163,7 @@ def run_pipeline(
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
     original = load(source)
-    used = None if data is None else _fitted(data, original, samples)
+    used = None if data is None else _fitted(data, original, running, samples)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
         executed = execute(original, manager, running, used, runner, progress, verify, resume)
@@ -171,7 +172,7 @@ def run_pipeline(
 
 
 def _split(
-    data: Data, graph: Graph, samples: int | None, labels: str | None
+    data: Data, graph: Graph, running: Running, samples: int | None, labels: str | None
 ) -> tuple[Calibration, evaluation.Samples | None]:
     """Return the samples to calibrate with and those to measure on, labels with them.
 
@@ -181,7 +182,8 @@ def _split(
     if samples is not None and samples < step:
         raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
     limit = None if samples is None else samples + max(_MEASURED, step)
-    read = calibration(data, graph, samples=limit, extra={labels} if labels else set())
+    read = calibration(data, graph, samples=limit, extra={labels} if labels else set(), preprocess=running.preprocess)
+    read = replace(read, notes=(*read.notes, *doubts(graph, OrtRunner(), read)))
     used = read if samples is None or samples >= read.samples else read.head(samples)
     if used.samples == read.samples:
         used = read.head(read.samples - _apart(read.samples, step))
@@ -190,11 +192,11 @@ def _split(
     return used.only(t.name for t in graph.inputs), measured
 
 
-def _fitted(data: Data, graph: Graph, samples: int | None) -> Calibration:
+def _fitted(data: Data, graph: Graph, running: Running, samples: int | None) -> Calibration:
     """Return the samples that passes see: those asked for, or as many as a compression would use."""
     if samples is None:
-        return _split(data, graph, None, None)[0]
-    return calibration(data, graph, samples=samples)
+        return _split(data, graph, running, None, None)[0]
+    return calibration(data, graph, samples=samples, preprocess=running.preprocess)
 
 
 def _apart(samples: int, step: int) -> int:

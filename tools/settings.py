@@ -46,6 +46,11 @@ class Running:
         metavar="NAME:D0,D1,...",
         several=True,
     )
+    preprocess: str | None = option(
+        None,
+        "How pixels of a folder of images become numbers: imagenet, 0-1, -1-1, raw, or mean=…,std=…,size=…,crop=….",
+        metavar="P",
+    )
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )

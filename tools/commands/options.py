@@ -30,11 +30,20 @@ Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the f
 Data = Annotated[
     str | None,
     typer.Option(
-        metavar="D", help="Samples: an .npz whose keys are the inputs, a folder of them, or script.py:function."
+        metavar="D",
+        help="Samples: an .npz whose keys are the inputs, an .npy or .csv file, a folder of such files or of images, "
+        "or script.py:function (docs/data.md).",
     ),
 ]
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
-Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
+Labels = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Labels in the data, or `folder` of images; the table then shows accuracy."),
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(metavar="P", help="How pixels of a folder of images become numbers: imagenet, 0-1, -1-1, raw, …"),
+]
 Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
 InputShapes = Annotated[
     list[str] | None,
