@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimise_onnx import __version__
+
 from .conftest import SAMPLES, Run
 
 
@@ -21,6 +23,22 @@ def test_a_folder_of_images_with_classes(run: Callable[..., Run], folder: Path) 
     assert done.code == 0 and "accuracy" in done.out
     refused = run(*given)
     assert refused.code == 3 and "--preprocess" in refused.error
+
+
+def test_an_output_behind_the_input(run: Callable[..., Run], folder: Path) -> None:
+    given = ("run", "in.onnx", "out.onnx", "--passes", "fold-constants")
+    assert run(*given).code == 0 and (folder / "out.onnx").is_file()
+    assert run(*given, "-o", "out.onnx").code == 0
+    refused = run(*given, "-o", "other.onnx")
+    assert refused.code == 2 and "two outputs are given: 'out.onnx' and 'other.onnx'" in refused.error
+    refused = run("compress", "in.onnx", "in.onnx", "--target", "macs=0.9x")
+    assert refused.code == 2 and "is the input" in refused.error
+    missing = run("run", "in.onnx", "--passes", "fold-constants")
+    assert missing.code == 2 and "no output is given" in missing.error
+
+
+def test_the_version(run: Callable[..., Run]) -> None:
+    assert run("--version").out == f"optimise-onnx {__version__}\n"
 
 
 def test_what_was_done_to_the_data_is_said(run: Callable[..., Run], folder: Path) -> None:

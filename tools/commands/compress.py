@@ -14,6 +14,8 @@ from . import options as o
 def compress(
     out: Terminal,
     source: o.Model,
+    place: o.Place = None,
+    *,
     target: o.Target,
     output: o.MaybeOutput = None,
     data: o.Data = None,
@@ -29,7 +31,7 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
-    settings = Settings.parse(target, **wishes)
+    settings, output = Settings.parse(target, **wishes), o.written(place, output)
     if print_pipeline:
         from ..recipes import pipeline
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ...ir.errors import UsageError
 from ...ir.memory import bounded
 from ..process import heard
 from ..settings import AUTO, Running
@@ -18,8 +19,10 @@ Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to rea
 First = Annotated[Path, typer.Argument(metavar="A.onnx", show_default=False)]
 MaybeSecond = Annotated[Path | None, typer.Argument(metavar="[B.onnx]", show_default=False)]
 Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
+Place = Annotated[
+    Path | None, typer.Argument(metavar="OUT.onnx", help="The model to write, as -o.", show_default=False)
+]
 Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
 Why = Annotated[
     str | None,
@@ -88,6 +91,13 @@ MemoryLimit = Annotated[
     ),
 ]
 NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
+
+
+def written(place: Path | None, output: Path | None) -> Path | None:
+    """Return where the model goes, which stands behind the input or behind -o. Raises UsageError for two places."""
+    if place is not None and output is not None and place != output:
+        raise UsageError(f"two outputs are given: '{place}' and '{output}'", hint="give one of them")
+    return output if place is None else place
 
 
 Command = Callable[..., None]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...ir.errors import UsageError
 from ..files import check_output
 from ..settings import Running
 from ..terminal import VERBOSE, Terminal
@@ -12,8 +13,10 @@ from . import options as o
 def run(
     out: Terminal,
     source: o.Model,
-    output: o.Output,
+    place: o.Place = None,
+    *,
     passes: o.Passes,
+    output: o.MaybeOutput = None,
     data: o.Data = None,
     samples: o.Count = None,
     dump_after: o.DumpAfter = None,
@@ -24,6 +27,9 @@ def run(
     **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
+    output = o.written(place, output)
+    if output is None:
+        raise UsageError("no output is given", hint="add -o OUT.onnx")
     check_output(output, [source, *([data] if data else [])])
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
