@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from ..ir.errors import CalibrationError, UsageError
-from ..ir.feeds import Calibration, Feeds, Source, batch_size, fixed_batches, length
+from ..ir.feeds import Calibration, Feeds, Source, batch_size, fixed_batches, suited
 from ..ir.graph import Array, Graph
 from .data.drawn import drawn
 from .data.files import missing, of_file
@@ -19,6 +19,7 @@ from .data.folders import of_folder
 from .data.form import Form
 from .data.images import Images
 from .data.preprocess import Preprocess
+from .data.roles import Role, roles
 from .data.sources import Batches, Function, One, Pieces, Placed
 from .scripts import function, is_script
 
@@ -40,6 +41,7 @@ def calibration(
     samples: int | None = None,
     extra: Collection[str] = frozenset(),
     preprocess: str | None = None,
+    inputs: Sequence[str] = (),
 ) -> Calibration:
     """Read calibration data for ``graph`` and check all of it.
 
@@ -49,20 +51,26 @@ def calibration(
     The first ``samples`` samples are taken, cut to whole batches when the model fixes its batch size. ``extra`` names
     arrays that are no inputs, such as labels, and stay with the samples. Numbers of other types are cast where that
     keeps them; ``notes`` of the result say so. A folder of images needs ``preprocess``, as
-    :class:`.data.preprocess.Preprocess` reads it; its labels are called ``folder``.
+    :class:`.data.preprocess.Preprocess` reads it; its labels are called ``folder``. Samples of several
+    shapes are taken where the model leaves these open. ``inputs`` say how samples lie along inputs that have no axis of
+    samples in front, as :func:`.data.roles.roles` reads them, where neither the model nor the data tell.
 
     Raises UsageError for ``preprocess`` that cannot be read, or of data that are no images,
     CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
     form = Form.of(graph, extra)
+    asked = roles(inputs, form)
+    if isinstance(spec, Calibration):
+        asked = {**{name: Role(axis) for name, axis in spec.lie.items()}, **asked}
+    form = replace(form, optional=frozenset(name for name, role in asked.items() if role.zero))
     by = None if preprocess is None else Preprocess.parse(preprocess)
     placed = _placed(spec, graph, samples, form, by)
     if by is not None and not isinstance(placed, Images):
         raise UsageError("preprocess is for folders of images", why=f"{_called(spec)} is none")
-    fit = Fit(form)
+    fit = Fit(form, asked)
     source: Source = _Fitted(placed, fit)
     if isinstance(placed, Function):
-        source = drawn(source(), placed.called, samples)
+        source = drawn(source(), fit.count, placed.called, samples)
     found = _counted(source, graph, samples, _called(spec), fit)
     if not isinstance(placed, Images):
         return found
@@ -86,20 +94,24 @@ class _Fitted:
 
 
 def _counted(source: Source, graph: Graph, samples: int | None, called: str, fit: Fit) -> Calibration:
-    if len(fixed_batches(graph)) > 1:
-        why = f"its inputs fix different leading dimensions: {sorted(fixed_batches(graph))}"
-        raise CalibrationError("this model takes no calibration data", why=why, hint="export it with one batch size")
     count = 0
     for piece in source():
-        count += length(piece)
+        count += fit.count(piece)
         if samples is not None and count >= samples:
             count = samples
             break
+    axes = {name: axis for name, axis in (fit.lie or {}).items() if axis is not None}
+    found = Calibration(source, count, axes=axes, constants=fit.constants, notes=tuple(fit.notes), uneven=fit.uneven)
+    graph = suited(graph, found)
+    if len(fixed_batches(graph)) > 1:
+        why = f"its inputs fix different leading dimensions: {sorted(fixed_batches(graph))}"
+        hint = "export it with one batch size, or say with --input NAME=constant which has none"
+        raise CalibrationError("this model takes no calibration data", why=why, hint=hint)
     step = batch_size(graph, 1)
     if count < step:
         hint = f"the model takes {step} at a time" if step > 1 else "give at least one"
         raise CalibrationError(f"{called} holds {count} samples", hint=hint)
-    return Calibration(source, count - count % step, step=step, notes=tuple(fit.notes))
+    return replace(found, samples=count - count % step, step=step)
 
 
 def _placed(spec: Data, graph: Graph, samples: int | None, form: Form, preprocess: Preprocess | None) -> Placed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,8 @@ def _split(
     if samples is not None and samples < step:
         raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
     limit = None if samples is None else samples + max(_MEASURED, step)
-    read = calibration(data, graph, samples=limit, extra={labels} if labels else set(), preprocess=running.preprocess)
-    read = replace(read, notes=(*read.notes, *doubts(graph, OrtRunner(), read)))
+    read = _calibration(data, graph, running, limit, {labels} if labels else set())
+    step = read.step
     used = read if samples is None or samples >= read.samples else read.head(samples)
     if used.samples == read.samples:
         used = read.head(read.samples - _apart(read.samples, step))
@@ -196,7 +197,15 @@ def _fitted(data: Data, graph: Graph, running: Running, samples: int | None) -> 
     """Return the samples that passes see: those asked for, or as many as a compression would use."""
     if samples is None:
         return _split(data, graph, running, None, None)[0]
-    return calibration(data, graph, samples=samples, preprocess=running.preprocess)
+    return _calibration(data, graph, running, samples)
+
+
+def _calibration(
+    data: Data, graph: Graph, running: Running, samples: int | None, extra: Collection[str] = ()
+) -> Calibration:
+    """Read samples, and say in their notes where they look as if they were prepared wrongly."""
+    found = calibration(data, graph, samples=samples, extra=extra, preprocess=running.preprocess, inputs=running.inputs)
+    return replace(found, notes=(*found.notes, *doubts(graph, OrtRunner(), found)))
 
 
 def _apart(samples: int, step: int) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import CalibrationError
-from ...ir.feeds import length
 from ...ir.graph import Array
 from ...ir.memory import afford
 from ..scripts import guarded
@@ -51,23 +50,23 @@ def _started(found: Any) -> Iterator[object]:
     return iter([found]) if isinstance(found, Mapping | np.ndarray) else iter(found)
 
 
-def drawn(pieces: Iterable[Piece], called: str, samples: int | None) -> Drawn:
-    """Hold the first ``samples`` samples, or all; arrays are copied, as a function may use them again.
+def drawn(pieces: Iterable[Piece], count: Callable[[Piece], int], called: str, samples: int | None) -> Drawn:
+    """Hold the first ``samples`` samples, as ``count`` tells, or all; arrays are copied: a function may use them again.
 
     Raises CalibrationError for more than 65,536 samples where nobody says how many, or an empty piece, BudgetError for
     samples that take too much memory.
     """
     held: list[Piece] = []
-    count = size = 0
+    total = size = 0
     for piece in pieces:
-        if not length(piece):
+        if not count(piece):
             raise CalibrationError(f"{called} yields a batch of no samples")
-        count += length(piece)
+        total += count(piece)
         size += sum(array.nbytes for array in piece.values())
         afford(_COPIES * size, f"what {called} yields")
         held.append({name: np.array(array) for name, array in piece.items()})
-        if samples is not None and count >= samples:
+        if samples is not None and total >= samples:
             break
-        if count > _MOST:
+        if total > _MOST:
             raise CalibrationError(f"{called} yields more than {_MOST:,} samples", hint="say how many: --samples N")
     return Drawn(tuple(held))

@@ -68,7 +68,7 @@ class Preprocess:
         """Settle what is left to the model. Raises CalibrationError where it takes no images, or others than said."""
         dims = wanted.shape or ()
         if len(dims) != 4:
-            raise _no_images(wanted, f"it takes {wanted}")
+            raise _no_images(wanted, f"it takes {wanted.written()}")
         last = self.layout == "nhwc" if self.layout else dims[3] in _COLOURS and dims[1] not in _COLOURS
         height, width, colours = (dims[axis] for axis in ((1, 2, 3) if last else (2, 3, 1)))
         if isinstance(colours, int) and colours not in (0, *_COLOURS):

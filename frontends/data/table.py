@@ -69,7 +69,7 @@ def _shaped(columns: Array, wanted: Input, place: str) -> Array:
     count = columns.shape[1]
     fits = count == prod(sizes) if -1 not in sizes else sizes.count(-1) == 1 and count % prod(sizes) == 0
     if not fits:
-        why = f"a row has {count} columns for '{wanted.name}', the model takes {wanted}"
+        why = f"a row has {count} columns for '{wanted.name}', the model takes {wanted.written()}"
         raise CalibrationError(f"{place} does not fit", why=why)
     array = columns.reshape(len(columns), *sizes)
     if wanted.dtype.kind == "f":

@@ -121,7 +121,6 @@ def without(name: str) -> Feeds:
         (arrays(2, ids=np.zeros((3, 4), np.int64)), "equally many samples"),
         (arrays(0), "holds 0 samples"),
         ([], "holds 0 samples"),
-        ([arrays(2), arrays(2, ids=np.zeros((2, 5), np.int64))], r"'ids' in batch 1.*\[5\], earlier ones have \[4\]"),
         ([3], "batch 0 is no dict of numpy arrays"),
         ([np.zeros(3)], "batch 0 holds one array without a name: wanted are 'x', 'ids'"),
         ({"x": [1.0], "ids": [1]}, "no dict of numpy arrays"),

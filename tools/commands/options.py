@@ -43,6 +43,10 @@ Labels = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Labels in the data, or `folder` of images; the table then shows accuracy."),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=constant|batch:1|state", help="How samples lie along an input (repeatable)."),
+]
 Preprocess = Annotated[
     str | None,
     typer.Option(metavar="P", help="How pixels of a folder of images become numbers: imagenet, 0-1, -1-1, raw, …"),

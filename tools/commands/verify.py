@@ -13,6 +13,7 @@ def verify(
     data: o.Data = None,
     samples: o.Count = None,
     preprocess: o.Preprocess = None,
+    inputs: o.Inputs = None,
     atol: o.Atol = 1e-5,
     rtol: o.Rtol = 1e-3,
     seed: o.Seed = 0,
@@ -30,7 +31,7 @@ def verify(
     check_interface(b, a)
     runner = OrtRunner(threads)
     sessions = runner.session(a), runner.session(b)
-    given = None if data is None else calibration(data, a, samples=samples, preprocess=preprocess)
+    given = None if data is None else calibration(data, a, samples=samples, preprocess=preprocess, inputs=inputs or ())
     a = sizing.sized(a, runner, input_shapes, given)
     used = evaluation.from_data(a, given, "samples") if given else evaluation.at_random(a, sessions[0], seed)
     found = differences(*sessions, used, atol, rtol)
