@@ -14,6 +14,7 @@ from ...ir.graph import Array
 from .form import Form, Input
 from .roles import Role, declared, settled, started
 
+_ARRAYS = (np.ndarray, np.generic, bool, int, float)
 _LAYOUTS = {
     "channels last": (-1, 1, {3: "0, 2, 1", 4: "0, 3, 1, 2", 5: "0, 4, 1, 2, 3"}),
     "channels first": (1, -1, {3: "0, 2, 1", 4: "0, 2, 3, 1", 5: "0, 2, 3, 4, 1"}),
@@ -39,10 +40,11 @@ class Fit:
 
     def __call__(self, piece: object, place: str) -> Feeds:
         """Return the arrays that are wanted as the model types them. Raises CalibrationError."""
-        found = started(self.form, self._batch(self._named(piece, place)), self.asked)
+        found = self._batch(self._named(piece, place))
         if self.lie is None:
             self.lie = settled(self.form, found, self.asked)
             self.notes |= dict.fromkeys(map(_said, self.lie, self.lie.values()))
+        found = started(self.form, found, self.lie)
         for each in self.form.inputs:
             where, axis = f"array '{each.name}' in {place}", self.lie.get(each.name, 0)
             _check_shape(found[each.name], each, axis, where)
@@ -58,13 +60,13 @@ class Fit:
     def _named(self, piece: object, place: str) -> Feeds:
         if isinstance(piece, np.ndarray):
             piece = {self.form.lone(place).name: piece}
-        if not isinstance(piece, Mapping) or not all(isinstance(array, np.ndarray) for array in piece.values()):
+        if not isinstance(piece, Mapping) or not all(isinstance(array, _ARRAYS) for array in piece.values()):
             raise CalibrationError(f"{place} is no dict of numpy arrays", hint="yield {input name: array}")
         chosen = self.form.chosen(piece, place)
         for name, key in chosen.items():
             if name != key:
                 self.notes[f"input '{name}': array '{key}' in the data is taken for it"] = None
-        return {name: piece[key] for name, key in chosen.items()}
+        return {name: np.asarray(piece[key]) for name, key in chosen.items()}
 
     def _batch(self, found: Feeds) -> Feeds:
         """Make a batch of a single sample."""

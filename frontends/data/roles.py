@@ -50,30 +50,33 @@ def settled(form: Form, found: Feeds, asked: Mapping[str, Role]) -> dict[str, in
     and as long as these, that is its axis.
     """
     lie: dict[str, int | None] = {name: role.axis for name, role in asked.items()}
-    for each in form.inputs:
+    present = [each for each in form.inputs if each.name in found]
+    for each in present:
         own = None if each.rank == 0 else declared(each, form)
         if each.name not in lie and own != 0 and found[each.name].ndim == each.rank:
             lie[each.name] = own
-    fixed = [each for each in form.inputs if each.name not in lie and each.fixes(found[each.name].shape)]
-    others = {name for name in found if name not in lie} - {each.name for each in fixed}
-    counts = {found[name].shape[0] for name in others if found[name].ndim}
-    counts |= {found[name].shape[axis] for name, axis in lie.items() if axis is not None and found[name].ndim > axis}
-    for each in fixed if len(counts) == 1 else ():
-        shape, (count,) = found[each.name].shape, counts
-        if shape[0] != count:
-            axes = [axis for axis in each.open if shape[axis] == count]
-            lie[each.name] = axes[0] if len(axes) == 1 else None
+    unsure = [each for each in present if each.name not in lie and each.fixes(found[each.name].shape)]
+    sure = found.keys() - {each.name for each in unsure}
+    axes = {name: axis for name in sure if (axis := lie.get(name, 0)) is not None}
+    counts = {found[name].shape[axis] for name, axis in axes.items() if found[name].ndim > axis}
+    if len(counts) == 1:
+        lie |= {each.name: _alike(each, found[each.name].shape, *counts) for each in unsure}
     return {name: axis for name, axis in lie.items() if axis != 0}
 
 
-def started(form: Form, found: Feeds, asked: Mapping[str, Role]) -> Feeds:
+def _alike(wanted: Input, shape: tuple[int, ...], count: int) -> int | None:
+    """Return the axis that is as long as there are samples: the first, or the only other that the model leaves open."""
+    axes = [axis for axis in wanted.open if shape[axis] == count]
+    return 0 if shape[0] == count else axes[0] if len(axes) == 1 else None
+
+
+def started(form: Form, found: Feeds, lie: Mapping[str, int | None]) -> Feeds:
     """Add zeros for states that the data lack. Raises CalibrationError where the model leaves their size open."""
     missing = [each for each in form.inputs if each.name not in found]
     if not missing:
         return found
-    lie = {name: role.axis for name, role in asked.items()}
     count = length(found, lie)
-    return {**found, **{each.name: _zeros(each, lie[each.name], count) for each in missing}}
+    return {**found, **{each.name: _zeros(each, lie.get(each.name, 0), count) for each in missing}}
 
 
 def _zeros(wanted: Input, axis: int | None, count: int) -> Array:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from zoo.builder import Builder
 
-from optimise_onnx import __version__
+from optimise_onnx import __version__, compress
 
 from .conftest import SAMPLES, Run
 
@@ -51,3 +53,24 @@ def test_what_was_done_to_the_data_is_said(run: Callable[..., Run], folder: Path
         assert done.code == 0
         assert "input 'x': float64 in the data, taken as float32" in done.out
     assert len(np.load(folder / "x.npy")) == SAMPLES
+
+
+def network() -> onnx.ModelProto:
+    """Two convolutions over images of any width, a state that is added and a factor."""
+    b = Builder("lines")
+    x = b.conv_relu(b.conv_relu(b.input("x", ["N", 3, 8, "W"]), 8), 12)
+    started = b.reduce_sum(b.input("state", [2, "N", 5]), 0, keepdims=0)
+    return b.model(b.mul(b.add(b.head(x, 5), started), b.input("factor", [])))
+
+
+def test_lines_of_several_widths_with_a_state_and_a_constant() -> None:
+    rng = np.random.default_rng(0)
+    widths = [8 + 4 * (place % 3) for place in range(20)]
+    data = [{"x": rng.normal(size=(1, 3, 8, width)).astype(np.float32), "factor": 2.0} for width in widths]
+    found = compress(network(), target="macs=0.6x", data=data, inputs=["state=state"], align=1, tune="full")
+    notes = "; ".join(found.report.notes)
+    assert found.report.after.macs <= 0.6 * found.report.before.macs
+    (agreement,) = found.report.fidelity.outputs.values()
+    assert (found.report.calibration, agreement.samples) == (16, 4)
+    for said in ("'factor': the same for all", "'state': samples lie along its axis 1", "several shapes", "no batch"):
+        assert said in notes
