@@ -46,36 +46,36 @@ def calibration(
     """Read calibration data for ``graph`` and check all of it.
 
     ``spec`` is an ``.npz`` file whose keys are the model's inputs (samples first), an ``.npy`` or ``.csv`` file, a
-    folder of ``.npz`` or ``.npy`` files or of test sets of onnx, ``script.py:function`` or a function that yields dicts
-    (each a batch of samples), a dict of arrays, or a list of dicts; one array will do where the model has one input.
-    The first ``samples`` samples are taken, cut to whole batches when the model fixes its batch size. ``extra`` names
-    arrays that are no inputs, such as labels, and stay with the samples. Numbers of other types are cast where that
-    keeps them; ``notes`` of the result say so. A folder of images needs ``preprocess``, as
-    :class:`.data.preprocess.Preprocess` reads it; its labels are called ``folder``. Samples of several
-    shapes are taken where the model leaves these open. ``inputs`` say how samples lie along inputs that have no axis of
-    samples in front, as :func:`.data.roles.roles` reads them, where neither the model nor the data tell.
+    folder of ``.npz`` or ``.npy`` files, of test sets of onnx or of images, ``script.py:function`` or a function that
+    yields dicts (each a batch of samples, or one), a dict of arrays, or a list of dicts; one array will do where the
+    model has one input. The first ``samples`` samples are taken, cut to whole batches when the model fixes its batch
+    size. ``extra`` names arrays that are no inputs, such as labels, and stay with the samples.
 
-    Raises UsageError for ``preprocess`` that cannot be read, or of data that are no images,
-    CalibrationError for data that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
+    Images need ``preprocess``, as :class:`.data.preprocess.Preprocess` reads it; their labels are called ``folder``.
+    ``inputs`` say how samples lie along inputs without an axis of samples in front, as :func:`.data.roles.roles` reads
+    them, where neither the model nor the data tell. ``notes`` of the result say what was done.
+
+    Raises UsageError for ``preprocess`` or ``inputs`` that cannot be read or do not suit, CalibrationError for data that
+    cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
     form = Form.of(graph, extra)
     asked = roles(inputs, form)
     if isinstance(spec, Calibration):
         asked = {**{name: Role(axis) for name, axis in spec.lie.items()}, **asked}
     form = replace(form, optional=frozenset(name for name, role in asked.items() if role.zero))
-    by = None if preprocess is None else Preprocess.parse(preprocess)
-    placed = _placed(spec, graph, samples, form, by)
-    if by is not None and not isinstance(placed, Images):
-        raise UsageError("preprocess is for folders of images", why=f"{_called(spec)} is none")
-    fit = Fit(form, asked)
+    placed, fit = _placed(spec, graph, samples, form, preprocess), Fit(form, asked)
     source: Source = _Fitted(placed, fit)
     if isinstance(placed, Function):
         source = drawn(source(), fit.count, placed.called, samples)
-    found = _counted(source, graph, samples, _called(spec), fit)
+    return replace(_counted(source, graph, samples, _called(spec), fit), others=_others(placed, form))
+
+
+def _others(placed: Placed, form: Form) -> dict[str, Source]:
+    """Return images under other preprocessing, without labels."""
     if not isinstance(placed, Images):
-        return found
+        return {}
     plain = Form(form.inputs)
-    return replace(found, others={name: _Fitted(other, Fit(plain)) for name, other in placed.others().items()})
+    return {name: _Fitted(other, Fit(plain)) for name, other in placed.others().items()}
 
 
 def _called(spec: Data) -> str:
@@ -114,8 +114,16 @@ def _counted(source: Source, graph: Graph, samples: int | None, called: str, fit
     return replace(found, samples=count - count % step, step=step)
 
 
-def _placed(spec: Data, graph: Graph, samples: int | None, form: Form, preprocess: Preprocess | None) -> Placed:
+def _placed(spec: Data, graph: Graph, samples: int | None, form: Form, preprocess: str | None) -> Placed:
     """Return a function that starts the stream anew; each piece comes with the name of where it was found."""
+    by = None if preprocess is None else Preprocess.parse(preprocess)
+    placed = _found(spec, graph, samples, form, by)
+    if by is not None and not isinstance(placed, Images):
+        raise UsageError("preprocess is for folders of images", why=f"{_called(spec)} is none")
+    return placed
+
+
+def _found(spec: Data, graph: Graph, samples: int | None, form: Form, preprocess: Preprocess | None) -> Placed:
     if isinstance(spec, Calibration):
         return Batches(spec, batch_size(graph, 64))
     if isinstance(spec, str | Path):

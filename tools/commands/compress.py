@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ...ir.errors import UsageError
 from ..files import check_output
 from ..settings import Settings
 from ..terminal import Terminal
@@ -51,8 +50,7 @@ def compress(
 
 
 def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
-    if output is None:
-        raise UsageError("no output is given", hint="add -o OUT.onnx or --dry-run")
+    output = o.needed(output, "add -o OUT.onnx or --dry-run")
     check_output(output, inputs)
     if report is not None:
         check_output(report, [*inputs, output])

@@ -104,6 +104,13 @@ def written(place: Path | None, output: Path | None) -> Path | None:
     return output if place is None else place
 
 
+def needed(output: Path | None, hint: str) -> Path:
+    """Return where the model goes. Raises UsageError where nobody says."""
+    if output is None:
+        raise UsageError("no output is given", hint=hint)
+    return output
+
+
 Command = Callable[..., None]
 
 

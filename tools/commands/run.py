@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ...ir.errors import UsageError
 from ..files import check_output
 from ..settings import Running
 from ..terminal import VERBOSE, Terminal
@@ -27,9 +26,7 @@ def run(
     **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
-    output = o.written(place, output)
-    if output is None:
-        raise UsageError("no output is given", hint="add -o OUT.onnx")
+    output = o.needed(o.written(place, output), "add -o OUT.onnx")
     check_output(output, [source, *([data] if data else [])])
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
