@@ -55,8 +55,8 @@ def calibration(
     ``inputs`` say how samples lie along inputs without an axis of samples in front, as :func:`.data.roles.roles` reads
     them, where neither the model nor the data tell. ``notes`` of the result say what was done.
 
-    Raises UsageError for ``preprocess`` or ``inputs`` that cannot be read or do not suit, CalibrationError for data that
-    cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
+    Raises UsageError for ``preprocess`` or ``inputs`` that cannot be read or do not suit, CalibrationError for data
+    that cannot be read, a wrong name, shape, dtype, NaN, Inf, or no samples.
     """
     form = Form.of(graph, extra)
     asked = roles(inputs, form)

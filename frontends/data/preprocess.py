@@ -54,15 +54,20 @@ class Preprocess:
         sides = [int(side) for side in numbers.get("size", [])]
         made |= {"size": (sides[0], sides[-1])} if sides else {}
         made |= {"crop": numbers["crop"][0]} if "crop" in numbers else {}
-        return replace(preset or Preprocess(), **made)
+        return replace((preset or Preprocess())._ordered(told.get("order", "rgb")), **made)
 
     def others(self, colours: int) -> Iterator[tuple[str, Preprocess]]:
         """Yield what else might be meant, by what to write for it: presets in both orders of colours."""
         for name, preset in PRESETS.items():
             for order in _CHOICES["order"] if colours > 1 else (self.order,):
-                other = replace(self, mean=preset.mean, std=preset.std, order=order)
+                own = preset._ordered(order)
+                other = replace(self, mean=own.mean, std=own.std, order=order)
                 if other != self:
                     yield f"{name},order=bgr" if order == "bgr" else name, other
+
+    def _ordered(self, order: str) -> Preprocess:
+        """Return a preset, which is written for red, green and blue, for this order of colours."""
+        return replace(self, mean=self.mean[::-1], std=self.std[::-1], order=order) if order == "bgr" else self
 
     def at(self, wanted: Input) -> Plan:
         """Settle what is left to the model. Raises CalibrationError where it takes no images, or others than said."""

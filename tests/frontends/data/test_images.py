@@ -51,6 +51,10 @@ ORDER = [4, 0, 5, 1, 2, 3]  # every folder has its turn
         ("imagenet", lambda x: (x / 255 - (0.485, 0.456, 0.406)) / np.array((0.229, 0.224, 0.225))),
         ("mean=0.5,std=0.25", lambda x: (x / 255 - 0.5) / 0.25),
         ("mean=103,116,123,std=1,order=bgr", lambda x: x[..., ::-1] - (103, 116, 123)),
+        (
+            "imagenet,order=bgr",
+            lambda x: ((x / 255 - (0.485, 0.456, 0.406)) / np.array((0.229, 0.224, 0.225)))[..., ::-1],
+        ),
         ("raw,order=bgr", lambda x: x[..., ::-1]),
     ],
 )
