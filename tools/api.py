@@ -179,12 +179,11 @@ def _split(
 
     What passes see measures nothing: where no others are left, a share is kept apart; None where that cannot be.
     """
-    step = batch_size(graph, 1)
-    if samples is not None and samples < step:
-        raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
-    limit = None if samples is None else samples + max(_MEASURED, step)
+    limit = None if samples is None else samples + max(_MEASURED, batch_size(graph, 1))
     read = _calibration(data, graph, running, limit, {labels} if labels else set())
     step = read.step
+    if samples is not None and samples < step:
+        raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
     used = read if samples is None or samples >= read.samples else read.head(samples)
     if used.samples == read.samples:
         used = read.head(read.samples - _apart(read.samples, step))
