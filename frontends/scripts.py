@@ -8,8 +8,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import isfunction
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from ..ir.errors import CalibrationError, OptimiseOnnxError
@@ -17,23 +18,28 @@ from ..ir.errors import CalibrationError, OptimiseOnnxError
 _LOADING = 40.0
 _PATIENCE = "or say how many samples to take with --samples"
 _ENDS = (signal.SIGINT, signal.SIGTERM)
-_SPEC = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+_SPEC = re.compile(r"(?P<path>.+\.py)(:(?P<name>\w+))?")
 
 
 def is_script(spec: str) -> bool:
-    """Whether ``spec`` reads ``script.py:function``."""
+    """Whether ``spec`` reads ``script.py:function``, or ``script.py``."""
     return _SPEC.fullmatch(spec) is not None
 
 
 def function(spec: str) -> Callable[..., Any]:
-    """Load the script and return the function. Raises CalibrationError when either is missing or the script fails."""
+    """Load the script and return the function, or the only one that it holds.
+
+    Raises CalibrationError when either is missing, several could be meant, or the script fails.
+    """
     match = _SPEC.fullmatch(spec)
     if match is None:
         raise CalibrationError(f"'{spec}' names no function", hint="write script.py:function")
     path, name = Path(match["path"]), match["name"]
     if not path.is_file():
         raise CalibrationError(f"cannot read '{path}'", why="no such file")
-    found = getattr(_module(path), name, None)
+    module = _module(path)
+    name = name or _only(module, path)
+    found = getattr(module, name, None)
     if not callable(found):
         raise CalibrationError(f"'{path}' has no function '{name}'")
     called: Callable[..., Any] = found
@@ -50,7 +56,17 @@ def metric(spec: str) -> Callable[..., Any]:
     return function(spec)
 
 
-def _module(path: Path) -> Any:
+def _only(module: ModuleType, path: Path) -> str:
+    """Name the function of a script that names none: the one that is defined in it and is not private."""
+    own = [name for name, each in vars(module).items() if isfunction(each) and each.__module__ == module.__name__]
+    names = [name for name in own if not name.startswith("_")]
+    if len(names) != 1:
+        held = f"it holds {', '.join(names)}" if names else "it holds no function"
+        raise CalibrationError(f"'{path}' names no function", why=held, hint=f"write {path}:{(names or ['name'])[0]}")
+    return names[0]
+
+
+def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

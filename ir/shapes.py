@@ -1,6 +1,7 @@
 """Shapes of every tensor, by the schema's own inference, on a model stripped of its large weights."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from .arithmetic import store_lists
 from .errors import InvalidModelError
 from .graph import Dim, Graph
 from .inference import inferred
-from .sizes import SIDES, Declared, Sizes, batch_of, open_dims, shapes_at
+from .sizes import BATCH, SIDES, Declared, Sizes, batch_of, open_dims, shapes_at
 from .sizes import Shape as Shape
 
 _SMALL = 1024
@@ -152,9 +153,10 @@ def tried(graph: Graph, known: Mapping[str, int]) -> Sizes:
     """
     dims = declared(graph)
     missing = frozenset(open_dims(dims)).difference(known)
-    best, most = Sizes(known), -1
+    base = graph.sizes or Sizes()
+    best, most = replace(base, of=known, tried=frozenset(), seen={}), -1
     for side in SIDES if missing else ():
-        sizes = Sizes({**known, **dict.fromkeys(sorted(missing), side)}, missing)
+        sizes = replace(base, of={**known, **dict.fromkeys(sorted(missing), side)}, tried=missing, seen={})
         found = _told(graph, shapes_at(dims, sizes.of, 1))
         if len(found) > most:
             best, most = sizes, len(found)
@@ -164,8 +166,17 @@ def tried(graph: Graph, known: Mapping[str, int]) -> Sizes:
 
 
 def declared(graph: Graph) -> Declared:
-    """Return the declared dimensions of every input of known rank."""
-    return {tensor.name: tensor.shape for tensor in graph.inputs if tensor.shape is not None}
+    """Return the declared dimensions of every input of known rank, as the sizes kept with the graph have them: those of
+    constants are fixed, and what counts samples is :data:`.sizes.BATCH` where that is not the first.
+    """
+    sizes = graph.sizes or Sizes()
+    found = {tensor.name: tensor.shape for tensor in graph.inputs if tensor.shape is not None}
+    for name, array in sizes.constants.items():
+        found[name] = array.shape
+    for name, axis in sizes.axes.items():
+        dims = found.get(name, ())
+        found[name] = (*dims[:axis], BATCH, *dims[axis + 1 :])
+    return found
 
 
 def _told(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:

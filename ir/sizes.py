@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .errors import OptimiseOnnxError, UsageError
-from .handles import Dim
+from .handles import Array, Dim
 
 SIDES = (32, 64, 224, 16, 8, 1)
 """What to try for the open dimensions of a model, all alike, where nobody says their sizes: in this order."""
+
+BATCH = "(samples)"
+"""A dimension that counts samples, whatever the model calls it."""
 
 Shape = tuple[int, ...]
 Declared = Mapping[str, tuple[Dim, ...]]
@@ -33,11 +36,15 @@ class Sizes:
     """``of``: the size of every open dimension but the batch, by the names of :func:`open_dims`.
 
     ``tried`` names those that nobody said: they are a size at which the model works. ``seen``: by tensor name.
+    ``axes``: which axis of an input counts samples where that is not the first; ``constants``: inputs that are the same
+    at every run.
     """
 
     of: Mapping[str, int] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    axes: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
     @property
     def said(self) -> dict[str, int]:
@@ -57,7 +64,7 @@ def named(declared: Declared) -> dict[str, tuple[int | str | None, ...]]:
     """Return the dimensions of every input: fixed ones as numbers, None for the batch, others by name.
 
     The name is the symbol, or ``input[axis]`` where there is none. A symbol that is met first as a leading dimension
-    is a batch, wherever it stands.
+    is a batch, wherever it stands; so is :data:`BATCH`, and no other dimension of its input.
     """
     batch: dict[str, bool] = {}
 
@@ -65,7 +72,8 @@ def named(declared: Declared) -> dict[str, tuple[int | str | None, ...]]:
         if isinstance(dim, int) and dim > 0:
             return dim
         own = dim if isinstance(dim, str) and dim else f"{owner}[{axis}]"
-        return None if batch.setdefault(own, axis == 0) else own
+        first = axis == 0 and BATCH not in declared[owner]
+        return None if dim == BATCH or batch.setdefault(own, first) else own
 
     return {owner: tuple(name(owner, *pair) for pair in enumerate(dims)) for owner, dims in declared.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from .agreement import check_finite
 from .analysis import Analysis
 from .blame import blamed
 from .compression import Executed, Progress, execute
+from .doubts import doubts
 from .measure import Metric, accuracy
 from .outcome import missed, report
 from .recipes import pipeline
@@ -111,7 +113,7 @@ def compress_with(
     if data is None and settings.tune not in (None, NONE):
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
     graph = load(source)
-    used, measured = (None, None) if data is None else _split(data, graph, samples, labels)
+    used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
     with blamed(graph, OrtRunner()):
         return compress_graph(graph, settings, used, measured, scored, progress)
@@ -162,7 +164,7 @@ def run_pipeline(
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
     original = load(source)
-    used = None if data is None else _fitted(data, original, samples)
+    used = None if data is None else _fitted(data, original, running, samples)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
         executed = execute(original, manager, running, used, runner, progress, verify, resume)
@@ -171,17 +173,17 @@ def run_pipeline(
 
 
 def _split(
-    data: Data, graph: Graph, samples: int | None, labels: str | None
+    data: Data, graph: Graph, running: Running, samples: int | None, labels: str | None
 ) -> tuple[Calibration, evaluation.Samples | None]:
     """Return the samples to calibrate with and those to measure on, labels with them.
 
     What passes see measures nothing: where no others are left, a share is kept apart; None where that cannot be.
     """
-    step = batch_size(graph, 1)
+    limit = None if samples is None else samples + max(_MEASURED, batch_size(graph, 1))
+    read = _calibration(data, graph, running, limit, {labels} if labels else set())
+    step = read.step
     if samples is not None and samples < step:
         raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
-    limit = None if samples is None else samples + max(_MEASURED, step)
-    read = calibration(data, graph, samples=limit, extra={labels} if labels else set())
     used = read if samples is None or samples >= read.samples else read.head(samples)
     if used.samples == read.samples:
         used = read.head(read.samples - _apart(read.samples, step))
@@ -190,11 +192,19 @@ def _split(
     return used.only(t.name for t in graph.inputs), measured
 
 
-def _fitted(data: Data, graph: Graph, samples: int | None) -> Calibration:
+def _fitted(data: Data, graph: Graph, running: Running, samples: int | None) -> Calibration:
     """Return the samples that passes see: those asked for, or as many as a compression would use."""
     if samples is None:
-        return _split(data, graph, None, None)[0]
-    return calibration(data, graph, samples=samples)
+        return _split(data, graph, running, None, None)[0]
+    return _calibration(data, graph, running, samples)
+
+
+def _calibration(
+    data: Data, graph: Graph, running: Running, samples: int | None, extra: Collection[str] = ()
+) -> Calibration:
+    """Read samples, and say in their notes where they look as if they were prepared wrongly."""
+    found = calibration(data, graph, samples=samples, extra=extra, preprocess=running.preprocess, inputs=running.inputs)
+    return replace(found, notes=(*found.notes, *doubts(graph, OrtRunner(), found)))
 
 
 def _apart(samples: int, step: int) -> int:

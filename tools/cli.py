@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from .. import __version__
 from ..ir.errors import OptimiseOnnxError
 from .commands.analyse import analyse
 from .commands.bench import bench
@@ -31,6 +33,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make trained ONNX networks smaller and faster.",
 )
+
+
+def _say_version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        context.obj.say(f"optimise-onnx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make trained ONNX networks smaller and faster."""
+
+
 for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes):
     app.command()(command)
 

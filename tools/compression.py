@@ -29,7 +29,7 @@ Progress = Callable[[str, float], None]
 @dataclass(frozen=True)
 class Executed:
     """The graph that passes have left, the plan, what each pass did, and the ``start``: the original with its constants
-    folded. ``device`` finds where a quantity counts.
+    folded. ``device`` finds where a quantity counts; ``notes`` say what reading did to the samples.
     """
 
     graph: Graph
@@ -37,6 +37,7 @@ class Executed:
     records: tuple[Record, ...]
     start: Graph
     device: Callable[[str], Device]
+    notes: tuple[str, ...] = ()
 
 
 def baseline(graph: Graph, runner: Runner) -> Graph:
@@ -74,7 +75,8 @@ def execute(
     verify(graph, original)
     if running.provenance:
         annotate(graph, context.plan.changes)
-    return Executed(graph, context.plan, tuple(records), start, context.devices)
+    notes = calibration.notes if calibration else ()
+    return Executed(graph, context.plan, tuple(records), start, context.devices, notes)
 
 
 def _cache(running: Running) -> Cache:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..ir.errors import InvalidModelError
-from ..ir.feeds import Calibration, Feeds, batch_size, fixed_batches, random_feeds
+from ..ir.feeds import Axes, Calibration, Feeds, batch_size, fixed_batches, lying, random_feeds, suited
+from ..ir.feeds import first as one_of
 from ..ir.graph import Graph
 from ..ir.runner import Session
 
@@ -21,18 +22,26 @@ class Samples:
     """Batches to run models on, readable many times; ``origin`` says where they come from.
 
     ``held_out``: they are like those that the model will meet, and no pass has seen them. ``judges``: figures that come
-    from them are told; where passes were fitted to samples and none is left, nothing is known of others.
+    from them are told; where passes were fitted to samples and none is left, nothing is known of others. ``lie``: how
+    samples lie along inputs, as :attr:`.Calibration.lie`.
     """
 
     batches: Callable[[], Iterable[Feeds]]
     origin: str
     held_out: bool = False
     judges: bool = True
+    lie: Axes = field(default_factory=dict)
+
+    def count(self, batch: Feeds) -> int:
+        """Return how many samples a batch holds; 1 where no input has an axis."""
+        axes = {name: axis for name in batch if (axis := self.lie.get(name, 0)) is not None}
+        return max((batch[name].shape[axis] for name, axis in axes.items() if batch[name].ndim > axis), default=1)
 
 
 def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
     """Take data that no pass sees in batches that the model accepts."""
-    return Samples(lambda: data.batches(batch_size(graph, _BATCH)), f"{data.samples} {origin}", held_out=True)
+    size = batch_size(suited(graph, data), _BATCH)
+    return Samples(lambda: data.batches(size), f"{data.samples} {origin}", held_out=True, lie=data.lie)
 
 
 def at_random(graph: Graph, session: Session, seed: int) -> Samples:
@@ -44,15 +53,13 @@ def at_random(graph: Graph, session: Session, seed: int) -> Samples:
         return (random_feeds(graph, rng, _BATCH) for _ in range(_RANDOM_BATCHES))
 
     count = _RANDOM_BATCHES * batch_size(graph, _BATCH)
-    return Samples(batches, f"{count} random inputs")
+    return Samples(batches, f"{count} random inputs", lie=lying(graph))
 
 
 def first(graph: Graph, samples: Samples) -> Feeds:
     """Take one sample, or one batch where the model fixes its size."""
     feeds = next(iter(samples.batches()))
-    return (
-        feeds if fixed_batches(graph) else {name: array[:1] if array.ndim else array for name, array in feeds.items()}
-    )
+    return feeds if fixed_batches(graph) else one_of(feeds, lying(graph))
 
 
 def one(graph: Graph, session: Session, seed: int, batch: int = 1) -> Feeds:

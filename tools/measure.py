@@ -60,7 +60,7 @@ def measure(
     totals, count = np.zeros(2), 0
     for batch in samples.batches():
         wanted, got = before.run(batch), after.run(batch)
-        size = max((len(array) for array in batch.values() if array.ndim), default=1)
+        size = samples.count(batch)
         for name in read or wanted:
             found = outputs.setdefault(name, Agreement())
             check_alike(name, wanted[name], got[name], found.reading.decided)

@@ -55,6 +55,7 @@ def report(
         records=executed.records,
         input_shapes=input_sizes(original, 1),
         notes=(
+            *executed.notes,
             *sizing.notes(original),
             *sizing.uncounted(executed.graph),
             *caveats(fidelity, calibration),

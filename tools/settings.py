@@ -46,6 +46,18 @@ class Running:
         metavar="NAME:D0,D1,...",
         several=True,
     )
+    preprocess: str | None = option(
+        None,
+        "How pixels of a folder of images become numbers: imagenet, 0-1, -1-1, raw, or mean=…,std=…,size=…,crop=….",
+        metavar="P",
+    )
+    inputs: Sequence[str] = option(
+        (),
+        "How samples lie along an input: not at all, along another axis, or as a state that starts at 0 (repeatable).",
+        "--input",
+        metavar="NAME=constant|batch:1|state",
+        several=True,
+    )
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )

@@ -12,7 +12,7 @@ from ..ir.attributes import LOOPS
 from ..ir.budget import check_budget
 from ..ir.cost import unknown_layers
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
-from ..ir.feeds import Calibration, batch_size, random_feeds
+from ..ir.feeds import Calibration, batch_size, random_feeds, suited
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
 from ..ir.shapes import concrete, declared, input_sizes, tried
@@ -36,11 +36,12 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     Raises UsageError for a given shape that contradicts the model, the samples or another one, CalibrationError for
     samples in which one symbol has two sizes, BudgetError for a model that takes too much memory or time to run.
     """
-    copy, dims = graph.copy(), declared(graph)
+    copy = suited(graph.copy(), samples)
+    dims = declared(copy)
     said = _statements(given or ())
     for statement in said:
         check(dims, statement)
-    seen = [] if samples is None else _seen(graph, samples)
+    seen = [] if samples is None else _seen(copy, samples)
     agreed(dims, seen, CalibrationError)
     known = {**(graph.sizes or Sizes()).said, **agreed(dims, [*said, *seen], UsageError)}
     copy.sizes = _tried(copy, runner, known)
@@ -138,12 +139,13 @@ def _seen(graph: Graph, samples: Calibration) -> list[Statement]:
 
 def _tried(graph: Graph, runner: Runner, known: Mapping[str, int]) -> Sizes:
     """Add one size for all dimensions that are not known: the first at which the model runs, else by inference."""
+    base = graph.sizes or Sizes()
     missing = [dim for dim in open_dims(declared(graph)) if dim not in known]
     if not missing:
-        return Sizes(known)
+        return replace(base, of=known, tried=frozenset(), seen={})
     session = runner.session(graph)
     for side in SIDES:
-        graph.sizes = Sizes({**known, **dict.fromkeys(missing, side)}, frozenset(missing))
+        graph.sizes = replace(base, of={**known, **dict.fromkeys(missing, side)}, tried=frozenset(missing), seen={})
         if _runs(graph, session):
             return graph.sizes
     return tried(graph, known)

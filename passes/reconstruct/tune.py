@@ -82,6 +82,8 @@ class Tune:
         assert reference is not None  # the manager has checked what the pass needs
         if context.calibration is None or context.calibration.samples < _FEWEST:
             return Outcome(False, (f"fewer than {_FEWEST} samples, so nothing is tuned",))
+        if context.calibration.uneven or context.calibration.lie:
+            return Outcome(False, ("the inputs are no batch of equal samples, so nothing is tuned",))
         if not context.plan.kept and not context.plan.formed:
             return Outcome(False, ("nothing was removed, so nothing is tuned",))
         examiner = judge(reference.graph, context.judging(_JUDGED), context.runner)

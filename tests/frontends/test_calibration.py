@@ -109,16 +109,20 @@ def without(name: str) -> Feeds:
         (arrays(2, extra=np.zeros(2)), "an array 'extra' that is no input of the model.*--labels"),
         (arrays(2, x=np.zeros((2, 4), np.float32)), r"'x' in the calibration.*\[2, 4\].*takes \[samples, 3\]"),
         (arrays(2, x=np.zeros((2, 3, 1), np.float32)), "wrong shape"),
-        (arrays(2, x=np.zeros((2, 3))), r"is float64, the model takes float32.*\.astype\('float32'\)"),
-        (arrays(2, x=np.zeros((2, 3), np.uint8)), "is uint8, the model takes float32"),
-        (arrays(2, ids=np.zeros((2, 4), np.int32)), "'ids'.*is int32, the model takes int64"),
+        (arrays(2, ids=np.zeros((2, 4))), r"'ids'.*is float64, the model takes int64.*\.astype\('int64'\)"),
+        (arrays(2, x=np.full((2, 3), 2**24 + 1)), "is int64, the model takes float32"),
+        (arrays(2, x=np.full((2, 3), "a")), "is str32, the model takes float32"),
+        (arrays(2, x=np.full((2, 3), 1e300)), "holds NaN or Inf"),
+        (arrays(2, ids=np.full((2, 4), 2**63, np.uint64)), "'ids'.*is uint64, the model takes int64"),
+        (arrays(2, x=np.zeros((2, 1), np.float32)), "wrong shape"),
+        (arrays(5, x=np.zeros((3, 5), np.float32)), r"its samples last .*\[samples, 3\] \(\.transpose\(1, 0\) fits\)"),
         (arrays(2, x=np.full((2, 3), np.nan, np.float32)), "holds NaN or Inf"),
         (arrays(2, x=np.full((2, 3), np.inf, np.float32)), "holds NaN or Inf"),
         (arrays(2, ids=np.zeros((3, 4), np.int64)), "equally many samples"),
         (arrays(0), "holds 0 samples"),
         ([], "holds 0 samples"),
-        ([arrays(2), arrays(2, ids=np.zeros((2, 5), np.int64))], r"'ids' in batch 1.*\[5\], earlier ones have \[4\]"),
-        ([np.zeros(3)], "batch 0 is no dict of numpy arrays"),
+        ([3], "batch 0 is no dict of numpy arrays"),
+        ([np.zeros(3)], "batch 0 holds one array without a name: wanted are 'x', 'ids'"),
         ({"x": [1.0], "ids": [1]}, "no dict of numpy arrays"),
         (iter([arrays(2)]), "readable twice"),
         (3, "readable twice"),
@@ -136,7 +140,7 @@ def test_mistakes_are_told(data: Any, said: str) -> None:
     ("name", "said"),
     [
         ("fails", "fails failed: OSError: the disk"),
-        ("not_dicts", "batch 0 of .*not_dicts is no dict"),
+        ("not_dicts", "batch 0 of .*not_dicts holds one array without a name"),
         ("number", "has no function 'number'"),
         ("missing", "has no function 'missing'"),
     ],
@@ -179,7 +183,7 @@ def test_a_single_array_and_pickles_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="no .npz file lies in"):
+    with pytest.raises(CalibrationError, match="no samples lie in .*no .npz or .npy file.*docs/data.md"):
         calibration(tmp_path, model())
 
 

@@ -12,8 +12,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from optimise_onnx.frontends import drawn, scripts
+from optimise_onnx.frontends import scripts
 from optimise_onnx.frontends.calibration import calibration
+from optimise_onnx.frontends.data import drawn
 from optimise_onnx.frontends.scripts import guarded
 from optimise_onnx.ir.errors import BudgetError, CalibrationError
 from optimise_onnx.ir.feeds import Feeds

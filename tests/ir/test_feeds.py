@@ -52,6 +52,21 @@ def test_batches_hold_every_sample_once_in_order(lengths: list[int], size: int, 
     assert stream.samples == len(wanted)
 
 
+@given(lengths=st.lists(st.tuples(st.integers(1, 7), st.integers(0, 2)), max_size=9), size=st.integers(1, 9))
+def test_samples_of_several_shapes_and_along_another_axis(lengths: list[tuple[int, int]], size: int) -> None:
+    ends = np.cumsum([0, *(count for count, _ in lengths)])
+    parts = [
+        {"x": np.broadcast_to(np.arange(end - count, end), (2 + kind, count)), "k": np.ones(3)}
+        for (count, kind), end in zip(lengths, ends[1:], strict=True)
+    ]
+    stream = Calibration(lambda: parts, int(ends[-1]), axes={"x": 1}, constants={"k": np.ones(3)})
+    batches = list(stream.batches(size))
+    assert sorted(number for batch in batches for number in batch["x"][0].tolist()) == list(range(stream.samples))
+    assert all(1 <= batch["x"].shape[1] <= size and batch["k"].shape == (3,) for batch in batches)
+    halves = [part for half in (stream.head(4), stream.tail(4)) for part in half.batches(size)]
+    assert sum(part["x"].shape[1] for part in halves) == stream.samples
+
+
 def test_a_head_does_not_read_on() -> None:
     def source() -> Iterator[Feeds]:
         yield {"x": np.zeros(4)}

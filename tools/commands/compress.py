@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ...ir.errors import UsageError
 from ..files import check_output
 from ..settings import Settings
 from ..terminal import Terminal
@@ -14,6 +13,8 @@ from . import options as o
 def compress(
     out: Terminal,
     source: o.Model,
+    place: o.Place = None,
+    *,
     target: o.Target,
     output: o.MaybeOutput = None,
     data: o.Data = None,
@@ -29,7 +30,7 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
-    settings = Settings.parse(target, **wishes)
+    settings, output = Settings.parse(target, **wishes), o.written(place, output)
     if print_pipeline:
         from ..recipes import pipeline
 
@@ -49,8 +50,7 @@ def compress(
 
 
 def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
-    if output is None:
-        raise UsageError("no output is given", hint="add -o OUT.onnx or --dry-run")
+    output = o.needed(output, "add -o OUT.onnx or --dry-run")
     check_output(output, inputs)
     if report is not None:
         check_output(report, [*inputs, output])

@@ -27,6 +27,7 @@ def hls(
     csim: h.Csim = True,
     seed: o.Seed = 0,
     input_shapes: o.InputShapes = None,
+    preprocess: o.Preprocess = None,
 ) -> None:
     """Write an hls4ml project: types from samples, bits proved by C simulation, costs by layer.
 
@@ -40,5 +41,7 @@ def hls(
         max_error=max_error, part=part, clock=clock, rtl=rtl, csim=csim, seed=seed,
     )  # fmt: skip
     with out.progress() as progress:
-        found = handover.hls_with(source, project, settings, data, samples, labels, compare, progress, input_shapes)
+        found = handover.hls_with(
+            source, project, settings, data, samples, labels, compare, progress, input_shapes, preprocess
+        )
     output.show(out, found, compare.name if compare else "")

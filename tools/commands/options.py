@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ...ir.errors import UsageError
 from ...ir.memory import bounded
 from ..process import heard
 from ..settings import AUTO, Running
@@ -18,8 +19,10 @@ Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to rea
 First = Annotated[Path, typer.Argument(metavar="A.onnx", show_default=False)]
 MaybeSecond = Annotated[Path | None, typer.Argument(metavar="[B.onnx]", show_default=False)]
 Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
 MaybeOutput = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.onnx", help="The model to write.")]
+Place = Annotated[
+    Path | None, typer.Argument(metavar="OUT.onnx", help="The model to write, as -o.", show_default=False)
+]
 Json = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write all of it as JSON.")]
 Why = Annotated[
     str | None,
@@ -30,11 +33,24 @@ Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the f
 Data = Annotated[
     str | None,
     typer.Option(
-        metavar="D", help="Samples: an .npz whose keys are the inputs, a folder of them, or script.py:function."
+        metavar="D",
+        help="Samples: an .npz whose keys are the inputs, an .npy or .csv file, a folder of such files or of images, "
+        "or script.py:function (docs/data.md).",
     ),
 ]
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use the first N samples.")]
-Labels = Annotated[str | None, typer.Option(metavar="KEY", help="Labels in the data; the table then shows accuracy.")]
+Labels = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Labels in the data, or `folder` of images; the table then shows accuracy."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=constant|batch:1|state", help="How samples lie along an input (repeatable)."),
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(metavar="P", help="How pixels of a folder of images become numbers: imagenet, 0-1, -1-1, raw, …"),
+]
 Metric = Annotated[str | None, typer.Option(metavar="script.py:function", help="A metric for the table.")]
 InputShapes = Annotated[
     list[str] | None,
@@ -79,6 +95,20 @@ MemoryLimit = Annotated[
     ),
 ]
 NoColour = Annotated[bool, typer.Option("--no-colour", help="No colours; the variable NO_COLOR does the same.")]
+
+
+def written(place: Path | None, output: Path | None) -> Path | None:
+    """Return where the model goes, which stands behind the input or behind -o. Raises UsageError for two places."""
+    if place is not None and output is not None and place != output:
+        raise UsageError(f"two outputs are given: '{place}' and '{output}'", hint="give one of them")
+    return output if place is None else place
+
+
+def needed(output: Path | None, hint: str) -> Path:
+    """Return where the model goes. Raises UsageError where nobody says."""
+    if output is None:
+        raise UsageError("no output is given", hint=hint)
+    return output
 
 
 Command = Callable[..., None]

@@ -12,8 +12,10 @@ from . import options as o
 def run(
     out: Terminal,
     source: o.Model,
-    output: o.Output,
+    place: o.Place = None,
+    *,
     passes: o.Passes,
+    output: o.MaybeOutput = None,
     data: o.Data = None,
     samples: o.Count = None,
     dump_after: o.DumpAfter = None,
@@ -24,6 +26,7 @@ def run(
     **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
+    output = o.needed(o.written(place, output), "add -o OUT.onnx")
     check_output(output, [source, *([data] if data else [])])
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
@@ -38,7 +41,7 @@ def run(
     manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
         found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
-    for line in sizing.notes(found.start):
+    for line in (*found.notes, *sizing.notes(found.start)):
         out.say(line)
     for line in notes(found.records):
         out.say(line, VERBOSE)

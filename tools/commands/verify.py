@@ -12,6 +12,8 @@ def verify(
     second: o.Second,
     data: o.Data = None,
     samples: o.Count = None,
+    preprocess: o.Preprocess = None,
+    inputs: o.Inputs = None,
     atol: o.Atol = 1e-5,
     rtol: o.Rtol = 1e-3,
     seed: o.Seed = 0,
@@ -29,14 +31,14 @@ def verify(
     check_interface(b, a)
     runner = OrtRunner(threads)
     sessions = runner.session(a), runner.session(b)
-    given = None if data is None else calibration(data, a, samples=samples)
+    given = None if data is None else calibration(data, a, samples=samples, preprocess=preprocess, inputs=inputs or ())
     a = sizing.sized(a, runner, input_shapes, given)
     used = evaluation.from_data(a, given, "samples") if given else evaluation.at_random(a, sessions[0], seed)
     found = differences(*sessions, used, atol, rtol)
     rows = [(n, f"{d.absolute:.3g}", f"{d.relative:.3g}", "yes" if d.within else "no") for n, d in found.items()]
     out.say(table.plain(("output", "largest difference", "largest relative", "within limits"), rows))
     out.say(f"compared on {used.origin}")
-    for note in sizing.notes(a):
+    for note in (*(given.notes if given else ()), *sizing.notes(a)):
         out.say(note)
     for name, difference in found.items():
         if not difference.within:

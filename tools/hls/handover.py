@@ -64,19 +64,20 @@ def hls(
     before: api.Source | None = None,
     progress: Progress = silent,
     input_shapes: InputShapes | None = None,
+    preprocess: str | None = None,
     **options: Unpack[Options],
 ) -> HlsResult:
     """Write an hls4ml project of a model into the folder ``project``, proved and measured; or nothing.
 
     ``data`` as in :func:`optimise_onnx.compress`: types come from the first ``samples`` (256), the emulator is measured
     on the others; without it inputs are random. ``labels`` names an array in ``data``. ``before``: a model that this
-    one was made from, to compare analytic costs with. ``input_shapes`` as in :func:`optimise_onnx.compress`. More
-    options: see :class:`Options`.
+    one was made from, to compare analytic costs with. ``input_shapes`` and ``preprocess`` as in
+    :func:`optimise_onnx.compress`. More options: see :class:`Options`.
 
     Raises UsageError, InvalidModelError, CalibrationError, LoweringError, TargetNotMetError, VerificationError.
     """
     settings = Settings.parse(**options)
-    return hls_with(source, Path(project), settings, data, samples, labels, before, progress, input_shapes)
+    return hls_with(source, Path(project), settings, data, samples, labels, before, progress, input_shapes, preprocess)
 
 
 def hls_with(
@@ -89,6 +90,7 @@ def hls_with(
     before: api.Source | None = None,
     progress: Progress = silent,
     input_shapes: InputShapes | None = None,
+    preprocess: str | None = None,
 ) -> HlsResult:
     """Do what :func:`hls` does, with its options gathered in ``settings``."""
     check_place(folder, [path for path in (source, before, data) if isinstance(path, str | Path)])
@@ -96,7 +98,7 @@ def hls_with(
     progress("reading", 0.0)
     runner = OrtRunner()
     loaded = api.load(source)
-    taken = sampling.read(loaded, data, samples, labels)
+    taken = sampling.read(loaded, data, samples, labels, preprocess)
     graph = sized(loaded, runner, input_shapes, taken.used if taken else None)
     model = lowered(source, graph, runner)
     check(model.network, Built(settings.backend, settings.io_of(model.network)))

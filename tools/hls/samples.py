@@ -42,7 +42,9 @@ def port_of(network: Network) -> Port:
     return port
 
 
-def read(graph: Graph, data: Data | None, count: int | None, labels: str | None) -> Samples | None:
+def read(
+    graph: Graph, data: Data | None, count: int | None, labels: str | None, preprocess: str | None = None
+) -> Samples | None:
     """Read samples, the first ``count`` (256) to calibrate with; None without data.
 
     Raises UsageError for wishes that need data, CalibrationError.
@@ -51,7 +53,7 @@ def read(graph: Graph, data: Data | None, count: int | None, labels: str | None)
         if labels or count is not None:
             raise UsageError("samples and labels need data", hint="give --data")
         return None
-    whole = calibration(data, graph, extra={labels} if labels else set())
+    whole = calibration(data, graph, extra={labels} if labels else set(), preprocess=preprocess)
     used = whole.head(CALIBRATION if count is None else count)
     rest = whole.tail(used.samples)
     if rest.samples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from ....ir.errors import UsageError
 from ....ir.graph import Graph
@@ -13,6 +14,19 @@ from .meters import Counted
 from .quantities import quantities
 
 _TEXT = re.compile(r"\s*(?P<name>[\w-]+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<suffix>%|[^\W\d_]*)\s*", re.I)
+_WORDS = {
+    "flops": "macs",
+    "flop": "macs",
+    "ops": "macs",
+    "multiplications": "macs",
+    "size": "bytes",
+    "filesize": "bytes",
+    "weights": "params",
+    "time": "latency",
+    "speed": "latency",
+    "memory": "peak-memory",
+    "ram": "peak-memory",
+}
 _SHARES = {"x": 1.0, "%": 0.01}
 
 
@@ -34,11 +48,15 @@ class Target:
             raise UsageError(f"cannot read the target '{text}'", hint=f"write {spelled(known.values())}")
         name, number, suffix = match["name"].lower(), float(match["number"]), match["suffix"]
         if name not in known:
-            hint = f"write {spelled(known.values())}"
+            meant = _meant(name, known)
+            hint = f"did you mean {meant}={number:g}{suffix}?" if meant else f"write {spelled(known.values())}"
             raise UsageError(f"the target '{text}' is of unknown kind '{name}'", hint=hint)
         quantity = known[name]
         relative = suffix.lower() in _SHARES
         factor = _SHARES[suffix.lower()] if relative else quantity.factor(suffix)
+        if not suffix and 0 < number <= 1:
+            hint = f"did you mean {name}={number:g}x?"
+            raise UsageError(f"the target '{text}' has no unit", hint=hint)
         if factor is None:
             named = f"the unknown unit '{suffix}'" if suffix else "no unit"
             units = ", ".join([*_SHARES, *filter(None, quantity.suffixes)])
@@ -76,6 +94,13 @@ class Target:
     def __str__(self) -> str:
         amount = f"{self.amount:.15g}x" if self.relative else self.quantity.written(self.amount)
         return f"{self.quantity.name}={amount}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return the quantity that another word may mean; empty where none is near."""
+    if name in _WORDS:
+        return _WORDS[name]
+    return next(iter(get_close_matches(name, list(known), 1)), "")
 
 
 def spelled(known: Iterable[Quantity]) -> str:

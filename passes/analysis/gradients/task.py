@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ....ir.feeds import Feeds, length
+from ....ir.feeds import Feeds, length, lying
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape
@@ -96,7 +96,7 @@ def spread(
     session, found = runner.session(original, outputs=names), {name: Spread() for name in names}
     for feeds in batches:
         for name, values in left(session.run(feeds), kept).items():
-            found[name].add(values, length(feeds))
+            found[name].add(values, length(feeds, lying(original)))
     return found
 
 

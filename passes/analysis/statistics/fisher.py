@@ -16,7 +16,7 @@ import numpy as np
 
 from ....ir.adjoint.program import Program
 from ....ir.adjoint.sheet import Sheet
-from ....ir.feeds import Calibration, Feeds, batch_size, length
+from ....ir.feeds import Calibration, Feeds, batch_size, length, repeated
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape, concrete, input_sizes
@@ -42,7 +42,7 @@ def fisher(
         for _ in range(draws):
             slopes = probe.slopes(feeds, rng)
             total += (slopes**2).sum(0)
-            count += length(feeds)
+            count += length(feeds, samples.lie)
     return total / max(count, 1)
 
 
@@ -50,7 +50,9 @@ class _Probe:
     """Computes the derivatives by every class of channels, sample by sample."""
 
     def __init__(self, graph: Graph, channels: Channels, samples: Calibration, runner: Runner) -> None:
+        samples.check_even("the criterion fisher")
         marked, self._ends = _marked(graph, channels)
+        self._lie = samples.lie
         self.batch = batch_size(graph, _BATCH)
         self._apart = _by_samples(marked, self._ends, self.batch)
         if not self._apart:
@@ -75,8 +77,8 @@ class _Probe:
         """Return the derivatives (samples, classes); of a batch as a whole, (1, classes), where samples are not told
         apart: labels are drawn independently, so its square is the sum of theirs in the mean.
         """
-        count, rows = length(feeds), self.batch if self._apart else 1
-        full = {name: _padded(values, self.batch) for name, values in feeds.items()}
+        count, rows = length(feeds, self._lie), self.batch if self._apart else 1
+        full = repeated(feeds, self.batch, self._lie)
         noise = {self._noise[aim.tensor]: _noise(aim, self._shapes[aim.tensor], rng) for aim in self._aims}
         values = self._session.run({**full, **noise})
         total = np.zeros((self._classes, rows))
@@ -106,11 +108,6 @@ def _by_samples(graph: Graph, ends: Mapping[str, Array], batch: int) -> bool:
         return False
     shapes = [concrete(graph, input_sizes(graph, size)) for size in (batch, batch + 1)]
     return all(each[name][0] == batch + more for name in ends for more, each in enumerate(shapes))
-
-
-def _padded(values: Array, count: int) -> Array:
-    """Repeat samples until there are ``count``."""
-    return np.take(values, np.arange(count) % len(values), 0)
 
 
 def _noise(aim: Aim, shape: Shape, rng: np.random.Generator) -> Array:

@@ -16,7 +16,7 @@ from math import prod
 
 import numpy as np
 
-from ....ir.feeds import Calibration, Feeds, batch_size, length
+from ....ir.feeds import Calibration, Feeds, batch_size, length, repeated
 from ....ir.graph import Array, Graph, Tensor
 from ....ir.runner import Runner
 from ....ir.shapes import concrete, input_sizes
@@ -67,6 +67,7 @@ class Gates:
     def __init__(
         self, graph: Graph, channels: Channels, samples: Calibration, runner: Runner, means: Mapping[str, Array]
     ) -> None:
+        samples.check_even("training gates")
         self.classes, self.batch, self._samples = channels.context.registry_size(), batch_size(graph, BATCH), samples
         copy = graph.copy()
         self.reads = reads(graph, channels, self.batch)
@@ -81,8 +82,9 @@ class Gates:
 
     def batches(self) -> Iterator[Feeds]:
         """Yield batches in order, again and again; samples that fill none are left out, and few are repeated."""
-        whole = [feeds for feeds in self._samples.batches(self.batch) if length(feeds) == self.batch]
-        return cycle(whole or [_repeated(next(self._samples.batches(self.batch)), self.batch)])
+        lie, batches = self._samples.lie, self._samples.batches
+        whole = [feeds for feeds in batches(self.batch) if length(feeds, lie) == self.batch]
+        return cycle(whole or [repeated(next(batches(self.batch)), self.batch, lie)])
 
     def slopes(self, feeds: Feeds, gates: Array, copies: Mapping[str, Affine] | None = None) -> tuple[float, Array]:
         """Return the error of a batch, and its slopes, of the shape of ``gates``: (stand-ins, classes).
@@ -156,7 +158,3 @@ class _Place:
         out = self._graph.variable(f"{self._read.key}_{op}", np.float32)
         self._graph.insert(op, list(inputs), [out], before=self._node)
         return out
-
-
-def _repeated(feeds: Feeds, count: int) -> Feeds:
-    return {name: np.take(values, np.arange(count) % len(values), 0) for name, values in feeds.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimise_onnx.frontends.archive import arrays
+from optimise_onnx.frontends.data.archive import arrays
 from optimise_onnx.ir.errors import BudgetError, CalibrationError
 from optimise_onnx.ir.memory import memory_limit
 
@@ -28,7 +28,7 @@ def read(folder: Path, *names: str, rows: int | None = None, **members: bytes) -
     with zipfile.ZipFile(folder / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
-    return arrays(folder / "a.npz", names, lambda _: None, rows)
+    return arrays(folder / "a.npz", lambda _: {name: name for name in names}, lambda _name, _axes: rows)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -74,7 +74,7 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
         whole[whole.index(mark) + offset] |= 1
     (tmp_path / "a.npz").write_bytes(whole)
     with pytest.raises(CalibrationError, match="array 'x' in .* is encrypted"):
-        arrays(tmp_path / "a.npz", ["x"], lambda _: None)
+        arrays(tmp_path / "a.npz", lambda _: {"x": "x"})
 
 
 def test_an_array_beyond_the_memory(tmp_path: Path) -> None:
