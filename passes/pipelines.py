@@ -14,6 +14,7 @@ from .cleanup.require_rules import RequireRules
 from .decompose.decompose import Decompose
 from .decompose.offer import OfferForms
 from .reconstruct.fold_channels import FoldChannels
+from .reconstruct.narrow_norms import NarrowNorms
 from .reconstruct.reconstruct import Reconstruct
 from .reconstruct.require_gradients import RequireGradients
 from .reconstruct.tune import Tune
@@ -37,6 +38,7 @@ PASSES: dict[str, type[Pass]] = {
     "offer-forms": OfferForms,
     "allocate": Allocate,
     "remove-channels": RemoveChannels,
+    "narrow-norms": NarrowNorms,
     "decompose": Decompose,
     "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,

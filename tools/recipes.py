@@ -16,6 +16,7 @@ from ..passes.syntax import join, parse
 from .settings import Settings
 
 DEFAULT = "least-squares"
+_REMOVE = "remove-channels,narrow-norms"
 _STANDS_IN = "The paper trains in the end; reconstruct stands in for that, and --tune."
 
 
@@ -48,13 +49,13 @@ RECIPES: Mapping[str, Recipe] = {
     DEFAULT: Recipe(
         paper="ours; the parts are in docs/methods.md",
         propose="sample-inputs,select-channels,offer-forms,allocate",
-        finish="remove-channels,decompose,reconstruct,drop-samplers",
+        finish="remove-channels,decompose,narrow-norms,reconstruct,drop-samplers",
         differs="What compress does where no recipe is named. Samplers and forms are left out unless asked for.",
     ),
     "afcp": Recipe(
         paper="Huang, Chen, Li, Claesen et al., AFCP, IEEE TCAD 2022, doi 10.1109/TCAD.2021.3093835",
         propose="sample-inputs,select-channels{criterion=zero-or-similar},allocate{allocation=gates}",
-        finish="remove-channels,fold-channels{into=partner},reconstruct,drop-samplers",
+        finish=f"{_REMOVE},fold-channels{{into=partner}},reconstruct,drop-samplers",
         differs="Gates start from the choice that measured errors lead to, are trained without labels, and no branch "
         "writes to a part of the stream; without calibration data zero-out or similar is decided in closed form. "
         f"Give a target of latency for the hardware predictor. {_STANDS_IN}",
@@ -62,14 +63,14 @@ RECIPES: Mapping[str, Recipe] = {
     "anwar2017": Recipe(
         paper="Anwar, Hwang, Sung, Structured pruning of deep CNNs, ACM JETC 13(3) 2017, arXiv 1512.08571",
         propose="select-channels,offer-forms{forms=grouped;strided},allocate",
-        finish="remove-channels,decompose{forms=grouped;strided},reconstruct",
+        finish="remove-channels,decompose{forms=grouped;strided},narrow-norms,reconstruct",
         differs="Feature maps, kernels and strided taps compete in one allocation by measured error, where the "
         f"paper goes from coarse to fine and lets a particle filter judge. {_STANDS_IN}",
     ),
     "cap": Recipe(
         paper="Xie, Fu, Tian, Zhou, Chen, CaP, arXiv 2108.13728",
         propose="select-channels{criterion=compensation},allocate{allocation=bisect}",
-        finish="remove-channels,reconstruct{rounds=0}",
+        finish=f"{_REMOVE},reconstruct{{rounds=0}}",
         differs="The search is judged by divergence from the original instead of accuracy, groups of coupled "
         "channels go as one, and compensation sees the inputs of the pruned network; rows are not rescaled to their "
         "old variance.",
@@ -77,7 +78,7 @@ RECIPES: Mapping[str, Recipe] = {
     "chapr": Recipe(
         paper="Zhang, Davoodi, Hu, CHaPR, COINS 2020, arXiv 1908.03266",
         propose="sample-inputs,select-channels{criterion=pivoted-qr},allocate{allocation=uniform}",
-        finish="remove-channels,reconstruct{rounds=0},drop-samplers",
+        finish=f"{_REMOVE},reconstruct{{rounds=0}},drop-samplers",
         differs="One keep ratio for all layers, for the abstract names none; pivots come from the Gram matrix of the "
         f"channels' contributions. {_STANDS_IN}",
     ),
@@ -85,14 +86,14 @@ RECIPES: Mapping[str, Recipe] = {
         paper="Chen, Lin, Liu, Xia, Li, Decouple and Stretch, IPCCC 2018, doi 10.1109/PCCC.2018.8711260",
         before="decompose{forms=stretch,energy=0.999}",
         propose="select-channels,allocate",
-        finish="remove-channels,reconstruct",
+        finish=f"{_REMOVE},reconstruct",
         differs="Ranks keep 99.9 % of the variance of each layer's output, fitted to what it reads; the full "
         f"text was not found, so how the paper splits a filter is not known. {_STANDS_IN}",
     ),
     "group-fisher": Recipe(
         paper="Liu, Zhang, Kuang et al., Group Fisher pruning, ICML 2021, arXiv 2108.00708",
         propose="select-channels{criterion=fisher},allocate{allocation=greedy}",
-        finish="remove-channels,reconstruct",
+        finish=f"{_REMOVE},reconstruct",
         step=0.05,
         differs="Labels are drawn from the network's own output; scores are estimated anew after every twentieth of "
         "the original that has gone instead of after every unit, and layers are solved again between, where the paper "
@@ -101,14 +102,14 @@ RECIPES: Mapping[str, Recipe] = {
     "he2017": Recipe(
         paper="He, Zhang, Sun, Channel pruning for accelerating very deep neural networks, ICCV 2017",
         propose="sample-inputs,select-channels{criterion=lasso},allocate{allocation=uniform}",
-        finish="remove-channels,reconstruct{rounds=0},drop-samplers",
+        finish=f"{_REMOVE},reconstruct{{rounds=0}},drop-samplers",
         differs="One keep ratio for all layers instead of ratios set by hand, coordinate descent on the Gram "
         "matrix instead of sampled rows, a ridge by cross-validation, and coupled channels go as one.",
     ),
     "hu2018": Recipe(
         paper="Hu, Sun, Li, Wang, Gu, A novel channel pruning method, arXiv 1805.11394",
         propose="select-channels{criterion=genetic},allocate",
-        finish="remove-channels,reconstruct",
+        finish=f"{_REMOVE},reconstruct",
         differs="The full text was not found: operators and sizes of the genetic search, and its fitness, are ours. "
         "Each layer's amount follows from measured errors instead of by hand, all layers are cut at once instead of "
         "one after the other, and distillation comes once, without labels, unless --tune none is given.",
@@ -117,7 +118,7 @@ RECIPES: Mapping[str, Recipe] = {
     "ucp": Recipe(
         paper="Chang, Lu, Xue, Wei, Wei, UCP, arXiv 2010.01251",
         propose="select-channels{criterion=gate-mean},allocate{allocation=ucp}",
-        finish="remove-channels,reconstruct",
+        finish=f"{_REMOVE},reconstruct",
         differs="Where a network has no squeeze-and-excitation, gates are fitted to its own outputs instead of trained "
         "into it; a channel goes everywhere, where the paper's blocks choose for themselves; the ratio and the "
         f"threshold follow from the target. {_STANDS_IN}",
@@ -160,6 +161,8 @@ def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[P
 def _wanted(name: str, told: Mapping[str, Any], fixed: bool) -> bool:
     if name == "require-rules":
         return bool(told.get("strict"))
+    if name == "narrow-norms":
+        return not told.get("exact_norms")
     if name in ("bind-groups", "free-groups"):
         return bool(told.get("granularity") == GROUP)
     if name in ("require-gradients", "tune"):

@@ -133,6 +133,9 @@ class Settings(Running):
     granularity: str = option(
         "unit", "Grouped convolutions lose channels of every group (unit), or whole groups (group).", metavar="NAME"
     )
+    exact_norms: bool = option(
+        False, "Let norms compute the statistics of all channels, also of those gone: slower.", "--exact-norms"
+    )
     sampler: bool = option(False, "Let layers read a part of a shared stream: fewer MACs, some copying.", "--sampler")
     forms: Sequence[str] = option(
         (), "Let layers become stretch, low-rank, strided, grouped, or all (repeatable).", metavar="NAME", several=True

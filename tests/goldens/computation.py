@@ -146,16 +146,35 @@ y@2: 11 12 13
 x@1: 11 12 13
 pin 1 2: it reads 'w' as a whole
 """),
-    Case("LSTM", [tokens(1, 2), weight(1, 8, 2), weight(1, 8, 2)], """
+    Case("LSTM", [tokens(1, 2), weight(1, 8, 2), weight(1, 8, 2), weight(1, 16)], """
+y@3: 11 12
+w@1: 11 12 11 12 11 12 11 12
 w@2: 1 2
+b@1: 11 12 11 12 11 12 11 12
+b@2: 11 12
+c@1: 11 12 11 12 11 12 11 12 11 12 11 12 11 12 11 12
 ends x@2: 1 2
+ends b@2: 11 12
 """, {"hidden_size": 2}),
-    Case("GRU", [plain(2, 5, 3), weight(1, 6, 3), weight(1, 6, 2), None, None, tokens(1, 2)], """
-pin 1 2: the hidden size of a recurrent layer is kept whole
+    Case("GRU", [plain(2, 5, 3), weight(1, 6, 3), weight(1, 6, 2), None, None, heads([1, 2])], """
+y@3: 11 12
+w@1: 11 12 11 12 11 12
+b@1: 11 12 11 12 11 12
+b@2: 11 12
+ends b@2: 11 12
+tie 11=1 12=2
 """, {"hidden_size": 2}),
-    Case("RNN", [tokens(1, 2), weight(1, 2, 2), weight(1, 2, 2), weight(1, 4)], """
-w@2: 1 2
+    Case("RNN", [plain(2, 5, 3), weight(1, 2, 3), weight(1, 2, 2), None, None, plain(1, 5, 2)], """
+y@3: 11 12
+w@1: 11 12
+b@1: 11 12
+b@2: 11 12
+ends b@2: 11 12
+pin 11 12: its initial state 'e' cannot lose any
+""", {"hidden_size": 2}),
+    Case("RNN", [tokens(1, 2), plain(1, 2, 2), weight(1, 2, 2)], """
 ends x@2: 1 2
+pin 1 2: its operand 'w' is computed, not stored
 """, {"hidden_size": 2}),
     Case("NonZero", [channels(1, 2)], """
 pin 1 2: this operator has no rule, so nothing is assumed about it
