@@ -158,6 +158,10 @@ class Graph:
         """Make a new tensor under a name like ``name``, to be some node's output."""
         return Tensor(gs.Variable(self._unused(name), dtype=dtype))
 
+    def absent(self) -> Tensor:
+        """Return what stands for an optional input that is left out before others that are given."""
+        return Tensor(gs.Variable.empty())
+
     def _unused(self, name: str) -> str:
         """Return a name like ``name`` that no tensor has, nor one that was made and is not linked yet."""
         self._names.update(self._raw.tensors())
@@ -183,11 +187,12 @@ class Graph:
         attributes: dict[str, Any] | None = None,
         *,
         before: Node | None = None,
+        domain: str = "",
     ) -> Node:
         """Add a node, before another one or at the end (call :meth:`sort` when order is unsure)."""
         name = fresh(f"{outputs[0].name}_{op}", {node.name for node in self._raw.nodes})
-        given = {key: writable(op, "", key, value) for key, value in (attributes or {}).items()}
-        raw = gs.Node(op, name, given, [t._raw for t in inputs], [t._raw for t in outputs])
+        given = {key: writable(op, domain, key, value) for key, value in (attributes or {}).items()}
+        raw = gs.Node(op, name, given, [t._raw for t in inputs], [t._raw for t in outputs], domain or None)
         place = len(self._raw.nodes) if before is None else self._position(before)
         self._raw.nodes.insert(place, raw)
         return Node(raw)

@@ -31,7 +31,18 @@ def as_input(node: onnx.NodeProto) -> onnx.NodeProto:
     return onnx.helper.make_node("Identity", node.input[:1], node.output[:1], node.name)
 
 
-_STAND_INS: dict[str, StandIn] = {"GroupNormalization": as_input, "MeanVarianceNormalization": as_input}
+def as_mixture(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Stand in for attention over (batch, positions, width): positions of the queries, width of the values."""
+    inputs = [node.input[0], node.input[2]]
+    return onnx.helper.make_node("Einsum", inputs, node.output[:1], node.name, equation="bsq,btv->bsv")
+
+
+_STAND_INS: dict[str, StandIn] = {
+    "GroupNormalization": as_input,
+    "MeanVarianceNormalization": as_input,
+    "com.microsoft.Gelu": as_input,
+    "com.microsoft.MultiHeadAttention": as_mixture,
+}
 STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)
 
 

@@ -11,6 +11,7 @@ from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
 from .unfuse import unfuse
+from .unfuse_transformer import unfuse_transformer
 from .zero_states import drop_zero_states
 
 
@@ -30,7 +31,7 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        passed = unfuse(graph) + unroll_sequences(graph) + _remove_passing(graph)
+        passed = unfuse(graph) + unfuse_transformer(graph) + unroll_sequences(graph) + _remove_passing(graph)
         computed = known = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)

@@ -70,10 +70,12 @@ class Case:
             elif operand is not None:
                 constants.append(numpy_helper.from_array(operand, name))
         outputs = list(_OUTPUTS[: self.outputs])
-        node = helper.make_node(self.op, names, outputs, name="node", **self.attributes)
+        domain, _, op = self.op.rpartition(".")
+        node = helper.make_node(op, names, outputs, name="node", domain=domain, **self.attributes)
         results = [helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None) for name in outputs]
         graph = helper.make_graph([node], "golden", inputs, results, constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets)
 
 
 def _statements(context: Propagation) -> Iterator[str]:

@@ -176,6 +176,41 @@ pin 11 12: its initial state 'e' cannot lose any
 ends x@2: 1 2
 pin 1 2: its operand 'w' is computed, not stored
 """, {"hidden_size": 2}),
+    Case("Attention", [tokens(1, 2, 3, 4), tokens(5, 6, 7, 8), tokens(9, 10)], """
+y@2: 9 10
+ends x@2: 1 2 3 4
+ends w@2: 5 6 7 8
+tie 1=5 2=6 3=7 4=8
+equal 1 2 | 3 4
+equal 5 6 | 7 8
+pin 9 10: a head of its values cannot shrink, so no other may
+""", {"q_num_heads": 2, "kv_num_heads": 2}, 23),
+    Case("Attention", [tokens(1, 2), tokens(3, 4), plain(2, 5, 2), weight(5, 5)], """
+ends x@2: 1 2
+ends w@2: 3 4
+tie 1=3 2=4
+""", {"q_num_heads": 1, "kv_num_heads": 1}, 23),
+    Case("com.microsoft.MultiHeadAttention", [tokens(1, 2), tokens(3, 4), tokens(5, 6), weight(6)], """
+y@2: 5 6
+c@0: 1 2 3 4 5 6
+ends x@2: 1 2
+ends w@2: 3 4
+tie 1=3 2=4
+""", {"num_heads": 1}),
+    Case("com.microsoft.MultiHeadAttention", [tokens(1, 2), None, tokens(5, 6)], """
+pin 1 2: only separate queries, keys and values without a cache are analysed
+pin 5 6: only separate queries, keys and values without a cache are analysed
+""", {"num_heads": 1}),
+    Case("com.microsoft.Gelu", [tokens(1, 2)], """
+y@2: 1 2
+"""),
+    Case("RotaryEmbedding", [tokens(1, 2, 3, 4), weight(2, 5, 1), weight(2, 5, 1)], """
+y@2: 1 2 1 2
+w@2: 1
+b@2: 1
+tie 3=1 4=2
+tie 1=2
+""", {"num_heads": 2}, 23),
     Case("NonZero", [channels(1, 2)], """
 pin 1 2: this operator has no rule, so nothing is assumed about it
 """),

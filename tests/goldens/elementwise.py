@@ -4,7 +4,7 @@ import numpy as np
 
 from optimise_onnx.passes.analysis.channels.rules.table import ELEMENTWISE, POOLS, UNARY
 
-from .case import Case, by_head, channels, features, heads, plain, tokens, weight
+from .case import Case, by_head, channels, features, heads, ints, plain, tokens, weight
 
 _NEWER = {"BitwiseAnd": 18, "BitwiseNot": 18, "BitwiseOr": 18, "BitwiseXor": 18, "Gelu": 20, "Mish": 18, "Swish": 24}
 _POOL = {"kernel_shape": [2, 2]}
@@ -91,8 +91,30 @@ y@1: 1 2
 z@1: 1 2
 """, outputs=2),
     Case("MaxPool", [channels(1, 2)], """
-pin 1 2: its further outputs change with every channel
+pin 1 2: places that a pool remembers count over all channels
 """, _POOL, outputs=2),
+    Case("GridSample", [channels(1, 2), plain(2, 3, 3, 2)], """
+y@1: 1 2
+""", opset=16),
+    Case("RoiAlign", [channels(1, 2), weight(1, 4), np.zeros(1, np.int64)], """
+y@1: 1 2
+""", opset=16),
+    Case("CenterCropPad", [channels(1, 2), ints(2, 2)], """
+y@1: 1 2
+""", {"axes": [2, 3]}, 18),
+    Case("CenterCropPad", [channels(1, 2), ints(2, 1, 2, 2)], """
+pin 1 2: it crops the axis these channels lie on
+""", opset=18),
+    Case("MeanVarianceNormalization", [channels(1, 2)], """
+y@1: 1 2
+""", {"axes": [2, 3]}),
+    Case("MeanVarianceNormalization", [channels(1, 2)], """
+pin 1 2: it normalises over these channels, so removing some changes the others
+""", {"axes": [1, 2, 3]}),
+    Case("MaxUnpool", [channels(1, 2), channels(3, 4)], """
+y@1: 1 2
+tie 1=3 2=4
+""", {"kernel_shape": [2, 2]}),
     Case("GlobalAveragePool", [by_head([1, 2], [3, 4])], """
 y@1: 1 3
 tie 2=1 4=3

@@ -8,7 +8,7 @@ import numpy as np
 from .....ir.arguments import permutation
 from .....ir.graph import Array, Node, Tensor
 from .....ir.shapes import Shape
-from ..labels import Labels, Propagation
+from ..labels import FLOATS, Labels, Propagation
 from ..numbers import tells
 from ..surgery import OVERRIDES, Surgery
 from .elementwise import static
@@ -155,7 +155,7 @@ def _bear_stored(ctx: Propagation, node: Node, stored: Tensor, skipped: int) -> 
     extent, out = ctx.shape(stored), node.outputs[0]
     axis = len(extent) - 1
     whole = extent and extent[axis] > 1 and ctx.shape(out)[axis + skipped] == extent[axis]
-    if whole and _repeats_whole(ctx, node, axis + skipped):
+    if whole and stored.dtype in FLOATS and _repeats_whole(ctx, node, axis + skipped):
         atoms = ctx.born(node, out, [axis + skipped])
         ctx.demand(stored, [Labels(atoms.reshape((1,) * axis + (-1,)), axis)], node)
         ctx.set(out, atoms, axis + skipped)

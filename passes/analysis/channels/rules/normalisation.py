@@ -5,6 +5,7 @@ from .....ir.arguments import reduced_axes, softmax_axes
 from .....ir.graph import Array, Node
 from ..labels import FLOATS, Labels, Propagation
 from .over_channels import SUMS, norm, through
+from .sampling import remembers
 
 _WHOLE = "it normalises over these channels, so removing some changes the others"
 _HINT = "channels inside the block, before and after it, are still free"
@@ -96,6 +97,9 @@ def pooling(ctx: Propagation, node: Node) -> None:
     """Pools, local and global: every channel on its own, spatial positions are alike."""
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
+        return
+    if len(node.outputs) > 1 and node.outputs[1].name:
+        remembers(ctx, node, labels)
         return
     atoms = _along(ctx, node, labels.atoms, 1)
     for tensor in node.outputs:

@@ -31,7 +31,7 @@ def norm(ctx: Propagation, node: Node, labels: Labels) -> bool:
     whole = ctx.shape(node.inputs[0])[axis:]
     vectors = [tensor for tensor in node.inputs[1:] if tensor.name]
     stored = all(tensor.is_constant and ctx.shape(tensor) == whole for tensor in vectors)
-    if shrink is None or not stored or node.inputs[0].dtype not in FLOATS:
+    if shrink is None or not stored or node.inputs[1].dtype not in FLOATS:
         return False
     atoms = ctx.alike(labels.atoms, [place for place in range(rank) if place != shrink], node)
     for tensor in vectors:

@@ -14,6 +14,7 @@ from ..labels import Propagation
 from ..numbers import follow
 from ..surgery import Rewrite
 from . import (
+    attention,
     contraction,
     convolution,
     elementwise,
@@ -24,6 +25,7 @@ from . import (
     over_channels,
     padding,
     recurrent,
+    sampling,
     unprunable,
 )
 from .elementwise import static
@@ -64,8 +66,7 @@ OVER_TRAILING = (
 UNKNOWN = "its shapes are unknown"
 SHOWN = "only a run shows the shape of its output"
 
-# Statistics of a batch norm and indices of a pooling have no rule.
-_ONE_OUTPUT = ("BatchNormalization", "MaxPool")
+_ONE_OUTPUT = ("BatchNormalization",)  # its statistics have no rule
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise.elementwise),
@@ -73,7 +74,9 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(POOLS, normalisation.pooling),
     **dict.fromkeys(REDUCTIONS, normalisation.reduction),
     **dict.fromkeys(OVER_TRAILING, normalisation.over_trailing),
+    "Attention": attention.attention,
     "BatchNormalization": normalisation.per_channel,
+    "CenterCropPad": sampling.crop,
     "Concat": joining.concat,
     "Conv": convolution.convolution,
     "ConvTranspose": convolution.convolution,
@@ -85,16 +88,21 @@ _RULES: dict[str, Rule] = {
     "GRU": recurrent.recurrent,
     "Gather": indexing.gather,
     "Gemm": contraction.gemm,
+    "GridSample": sampling.per_plane,
     "GroupNormalization": normalisation.over_groups,
     "InstanceNormalization": normalisation.per_channel,
     "LRN": normalisation.over_groups,
     "LSTM": recurrent.recurrent,
     "MatMul": contraction.matmul,
+    "MaxUnpool": sampling.unpool,
+    "MeanVarianceNormalization": sampling.mean_variance,
     "Pad": padding.pad,
     "QuantizeLinear": normalisation.quantise,
     "RNN": recurrent.recurrent,
     "Reshape": movement.reshape,
     "Resize": movement.resize,
+    "RoiAlign": sampling.per_plane,
+    "RotaryEmbedding": attention.rotary,
     "Shape": unprunable.shape,
     "Size": unprunable.shape,
     "Slice": indexing.slice_,
@@ -105,6 +113,8 @@ _RULES: dict[str, Rule] = {
     "Transpose": movement.transpose,
     "Unsqueeze": movement.squeeze,
     "Upsample": movement.resize,
+    "com.microsoft.Gelu": elementwise.unary,
+    attention.MULTI_HEAD: attention.attention,
 }
 
 _REWRITES: dict[str, Rewrite] = {
@@ -112,11 +122,13 @@ _REWRITES: dict[str, Rewrite] = {
     "ConvTranspose": convolution.resize_group,
     "Expand": movement.resize_shape,
     **dict.fromkeys(recurrent.GATES, recurrent.resize_hidden),
+    **dict.fromkeys(("Attention", attention.MULTI_HEAD), attention.keep_scale),
     "Gather": indexing.gather_indices,
     "LayerNormalization": over_channels.resize_layer_norm,
     "Pad": padding.pad_amounts,
     "RMSNormalization": over_channels.resize_rms_norm,
     "ReduceMean": over_channels.resize_mean,
+    "RotaryEmbedding": attention.resize_rotary,
     "Reshape": movement.resize_shape,
     "Resize": movement.resize_sizes,
     "Slice": indexing.slice_bounds,

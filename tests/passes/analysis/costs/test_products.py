@@ -18,6 +18,7 @@ INDICES = {
     "vit",  # the shape of its class token is computed
     "gather_permutation",
     "gqa_rope",
+    "gru_last_state",
     "shape_flatten",
     "rope_rotate_half",
     "slice_int_max",

@@ -1,0 +1,75 @@
+"""What onnxruntime's transformer optimiser fuses comes apart, computes the same, and then loses channels."""
+
+import numpy as np
+import onnx
+import pytest
+from oracle import distance, graph_of, run, some
+from zoo import feeds
+from zoo.builder import Builder
+
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.channels.masking import masked
+from optimise_onnx.passes.analysis.channels.removal import remove
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.cleanup.constants import FoldConstants
+
+MICROSOFT = "com.microsoft"
+
+
+def encoder(mask: bool = False) -> onnx.ModelProto:
+    b = Builder("encoder")
+    x = b.matmul(b.input("x", ["N", 6, 10]), 24)
+    packed = b.weight([24, 24 + 24 + 32], fan_in=24)
+    lengths = [b.input("lengths", ["N"], np.int32)] if mask else []
+    sizes = {"num_heads": 4, "qkv_hidden_sizes": [24, 24, 32]}
+    mixed = b.node("Attention", [x, packed, b.vector(80), *lengths], domain=MICROSOFT, **sizes)
+    h = b.matmul(b.declare(mixed, ["N", 6, 32]), 24)
+    vectors = [b.vector(24, 0.6, 1.4, "gamma"), b.vector(24), b.vector(24)]
+    names = b.nodes("SkipLayerNormalization", [h, x, *vectors], 4, domain=MICROSOFT, epsilon=1e-5)
+    normal, total = (b.declare(name, ["N", 6, 24]) for name in (names[0], names[3]))
+    h = b.node("MatMul", [normal, b.weight([24, 40], fan_in=24)])
+    h = b.declare(b.node("BiasGelu", [h, b.vector(40)], domain=MICROSOFT), ["N", 6, 40])
+    model = b.model(b.matmul(b.add(b.matmul(h, 24), total), 5))
+    for node in model.graph.node:
+        if node.op_type == "SkipLayerNormalization":
+            node.output[1] = node.output[2] = ""
+    return model
+
+
+def given(model: onnx.ModelProto, mask: bool) -> dict[str, np.ndarray]:
+    found = feeds(model, seed=0)
+    return found | {"lengths": np.array([4, 6] * len(found["x"]), np.int32)[: len(found["x"])]} if mask else found
+
+
+def apart(model: onnx.ModelProto) -> Graph:
+    graph = graph_of(model)
+    FoldConstants().run(graph, Context(OrtRunner(), graph))
+    return graph
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_it_computes_the_same_and_loses_channels_everywhere(mask: bool) -> None:
+    model = encoder(mask)
+    graph, inputs = apart(model), given(model, mask)
+    assert {node.op for node in graph.nodes} >= {"MultiHeadAttention", "LayerNormalization", "Gelu"}
+    assert distance(graph_of(model), graph, inputs) < 1e-5
+    channels = analyse(graph)
+    assert sorted(group.cells.shape for group in channels.groups) == [(1, 24), (1, 40), (4, 6), (4, 8)]
+    for seed in range(3):
+        kept = some(channels, np.random.default_rng(seed))
+        copy = graph.copy()
+        remove(copy, channels, kept)
+        assert distance(masked(graph, channels, kept), copy, inputs) < 1e-5
+
+
+def test_a_cache_of_keys_and_values_stays_fused() -> None:
+    b = Builder("cached")
+    x = b.input("x", ["N", 1, 24])
+    past = b.input("past", [2, "N", 4, 3, 6])
+    inputs = [x, b.weight([24, 72], fan_in=24), b.vector(72), "", past]
+    mixed, present = b.nodes("Attention", inputs, 2, domain=MICROSOFT, num_heads=4)
+    model = b.model(b.declare(mixed, ["N", 1, 24]), b.declare(present, [2, "N", 4, 4, 6]))
+    assert [node.op for node in apart(model).nodes] == ["Attention"]
+    assert run(apart(model), feeds(model, seed=0))[0].shape[1:] == (1, 24)
