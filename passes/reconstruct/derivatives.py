@@ -11,6 +11,7 @@ from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear, stored_weight, takes_bias
+from ..analysis.layers.rounding import straight_through
 from ..analysis.statistics.cone import cone
 from .chain import Chain
 
@@ -77,6 +78,7 @@ def _opened(graph: Graph, layer: Linear, start: str) -> Graph:
         part.set_outputs([out])
     part.set_inputs([source, weight, bias])
     part.clean()
+    straight_through(part)
     return part
 
 
