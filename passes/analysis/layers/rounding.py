@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ....ir.arguments import axis
@@ -31,7 +33,7 @@ def past_rounding(graph: Graph, tensor: Tensor) -> Tensor:
     return tensor if back is None or graph.is_output(readers[0].outputs[0]) else back.outputs[0]
 
 
-def scale_of(node: Node) -> tuple[float, int, str] | None:
+def scale_of(node: Node) -> tuple[float, int, np.dtype[Any]] | None:
     """Return the scale, the zero point and the code type of a rounding of whole tensors; None where any is unknown."""
     stored = node.inputs[1:]
     if not all(tensor.is_constant and tensor.array.size == 1 for tensor in stored if tensor.name):
@@ -41,7 +43,7 @@ def scale_of(node: Node) -> tuple[float, int, str] | None:
     kind = shift.dtype if shift is not None else codes.dtype
     if kind is None:
         return None
-    return float(stored[0].array.item()), int(shift.array.item()) if shift is not None else 0, np.dtype(kind).name
+    return float(stored[0].array.item()), int(shift.array.item()) if shift is not None else 0, np.dtype(kind)
 
 
 def reach(node: Node) -> tuple[float, float]:

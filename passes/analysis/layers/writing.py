@@ -4,8 +4,9 @@ import numpy as np
 
 from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
+from ....ir.shapes import concrete, input_sizes
 from .codes import centre, coded, fitted_scale, is_codes, limits
-from .linear import Linear, is_stored, stored_array, stored_weight, takes_bias
+from .linear import Linear, is_stored, linear_layers, stored_array, stored_weight, takes_bias
 from .rounding import sum_scale
 
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
@@ -118,7 +119,7 @@ def stored_bias(graph: Graph, node: Node, layer: Linear) -> Array:
 
 
 def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
-    """Store a bias (g * m,): in place, as a new third input, or as an Add after a MatMul; a quantised layer's as codes."""
+    """Store a bias (g * m,): in place, a new third input or an Add after a MatMul; of a quantised layer as codes."""
     form = (bias.reshape(-1, 1) if layer.columns else bias).astype(stored_weight(graph, node, layer).dtype)
     place, scale = bias_place(graph, node, layer), _bias_scale(graph, node, layer, bias)
     if place is not None:
@@ -139,6 +140,18 @@ def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
         node.set_inputs([*node.inputs[:2], stored])
     else:
         _add_after(graph, node, stored)
+
+
+def coded_biases(graph: Graph) -> list[tuple[Node, Linear, Array]]:
+    """Return the layers whose bias is codes on the layer's own scale, with the bias in float64."""
+    found = []
+    for name, layer in linear_layers(graph, concrete(graph, input_sizes(graph, 1))).items():
+        node = graph.node(name)
+        place = bias_place(graph, node, layer)
+        made = None if place is None else place[0].inputs[place[1]].producer
+        if made is not None and made.op == "DequantizeLinear" and sum_scale(node, layer, graph.opset) is not None:
+            found.append((node, layer, stored_bias(graph, node, layer)))
+    return found
 
 
 def _bias_scale(graph: Graph, node: Node, layer: Linear, bias: Array) -> Array | None:
