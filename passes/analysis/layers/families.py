@@ -47,7 +47,8 @@ def families(graph: Graph) -> dict[Key, list[Node]]:
             found.setdefault(key, []).append(node)
         if node.op == DEQUANTISE and node not in reached:
             fixed.add(key)
-    return {key: nodes for key, nodes in found.items() if key not in fixed}
+    rounded = {_key(node) for node in graph.nodes if node.op == QUANTISE and not node.inputs[0].is_constant}
+    return {key: nodes for key, nodes in found.items() if key in rounded - fixed}
 
 
 def _key(node: Node) -> Key | None:
