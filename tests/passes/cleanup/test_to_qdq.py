@@ -80,12 +80,9 @@ def test_what_is_not_known_stays_and_says_the_way_out() -> None:
     x = b.input("x", ["N", 3, 8, 8])
     h = b.node("QuantizeLinear", [b.conv(x, 8), b.const(np.float32(0.05)), b.const(np.uint8(9))])
     scale = b.node("ReduceMax", [x], keepdims=0)
-    weight = [
-        b.const(b.rng.integers(-9, 9, [4, 8, 3, 3]).astype(np.int8)),
-        b.const(np.float32(0.1)),
-        b.const(np.int8(0)),
-    ]
-    y = b.node("QLinearConv", [h, scale, b.const(np.uint8(9)), *weight, b.const(np.float32(0.1)), b.const(np.uint8(9))])
+    codes = b.const(b.rng.integers(-9, 9, [4, 8, 3, 3]).astype(np.int8))
+    zero, out = b.const(np.uint8(9)), b.const(np.float32(0.1))
+    y = b.node("QLinearConv", [h, scale, zero, codes, out, b.const(np.int8(0)), out, zero])
     graph = folded(graph_of(b.model(y)))
     assert "QLinearConv" in ops(graph)
     pins = [pin for _, pin in analyse(graph).pins]

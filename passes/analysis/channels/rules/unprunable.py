@@ -16,16 +16,14 @@ _REASONS = {
 
 _HINT = "keep these channels, or rewrite the operator with basic ones"
 _HINT_CODES = "quantise the float model as QDQ (onnxruntime's QuantFormat.QDQ), or compress it with --quantise int8"
-_ON_CODES, _OF_CODES = (
-    ("QLinear", "QGemm", "QAttention", "DynamicQuantize", "MatMulNBits"),
-    ("Integer", "IntegerToFloat"),
-)
+_BEGINS = "DynamicQuantize", "MatMulNBits", "QAttention", "QGemm", "QLinear"
+_ENDS = "Integer", "IntegerToFloat"
 
 
 def whole(ctx: Propagation, node: Node, cause: str = "") -> None:
     """Pin every labelled operand, also those that subgraphs read from outside, and name a layer that stays itself."""
     why = cause or _REASONS.get(node.op, "this operator has no rule, so nothing is assumed about it")
-    hint = _HINT_CODES if node.op.startswith(_ON_CODES) or node.op.endswith(_OF_CODES) else _HINT
+    hint = _HINT_CODES if node.op.startswith(_BEGINS) or node.op.endswith(_ENDS) else _HINT
     for tensor in (*node.inputs, *node.captures()):
         if tensor.name in ctx.shapes:
             ctx.pin(ctx.of(tensor).atoms, node, why, hint)
