@@ -6,7 +6,7 @@ from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import concrete, input_sizes
 from .codes import centre, coded, fitted_scale, is_codes, limits
-from .linear import Linear, is_stored, linear_layers, stored_array, stored_weight, takes_bias
+from .linear import Linear, is_stored, linear_layers, stored_array, stored_at, stored_weight, takes_bias
 from .rounding import sum_scale
 
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
@@ -47,16 +47,16 @@ def writable(graph: Graph, node: Node, layer: Linear) -> bool:
     if takes_bias(node) and _has_third(node) and bias_place(graph, node, layer) is None:
         return False
     tensor = node.inputs[layer.weight_index]
-    if tensor.is_constant:
-        return len(tensor.consumers) == 1 and np.dtype(tensor.dtype).kind == "f"
+    return holds_floats(tensor) and len(tensor.consumers) == len(stored_at(tensor).consumers) == 1
+
+
+def holds_floats(tensor: Tensor) -> bool:
+    """Whether any floats can be stored where a tensor lies: unsigned codes need a zero point for that."""
     producer = tensor.producer
-    if producer is None or not producer.inputs[0].is_constant or not _holds(producer):
+    if tensor.is_constant:
+        return bool(np.dtype(tensor.dtype).kind == "f")
+    if producer is None or not producer.inputs[0].is_constant:
         return False
-    return len(tensor.consumers) == 1 and len(producer.inputs[0].consumers) == 1
-
-
-def _holds(producer: Node) -> bool:
-    """Whether what a weight is seen through can stand for any floats: unsigned codes need a zero point for that."""
     if producer.op == "Cast":
         return bool(np.dtype(producer.inputs[0].dtype).kind == "f")
     if producer.op != "DequantizeLinear" or producer.attributes.get("block_size"):
