@@ -32,9 +32,10 @@ class FoldConstants:
 
     def run(self, graph: Graph, context: Context) -> Outcome:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
+        before = _count(graph)
         graph.clean()
         opened = to_qdq(graph)
-        before = _count(graph)
+        before = _count(graph) if opened else before
         passed = opened + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
         computed = known = 0
         while True:
