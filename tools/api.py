@@ -54,6 +54,16 @@ class CompressResult:
     records: tuple[Record, ...]
     missed: TargetNotMetError | None = None
 
+    def to_torch(self, module: Any) -> Any:
+        """Return a copy of the ``torch.nn.Module`` that the model was exported from, with the new widths and weights.
+
+        It computes what the compressed model does, which is checked on random inputs, and can be trained on. Raises
+        LoweringError, with a list of the layers that do not map, where it cannot.
+        """
+        from .widths import to_torch
+
+        return to_torch(self.model, module)
+
 
 def load(
     source: Source, *, example_inputs: Any = None, input_shapes: InputShapes | None = None, trust: bool = False

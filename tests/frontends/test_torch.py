@@ -12,7 +12,9 @@ import pytest
 import optimise_onnx
 from optimise_onnx.frontends.given import Given
 from optimise_onnx.frontends.load import load
-from optimise_onnx.ir.errors import InvalidModelError
+from optimise_onnx.frontends.torch_files import opened
+from optimise_onnx.ir.errors import InvalidModelError, LoweringError
+from optimise_onnx.tools import outcome
 from optimise_onnx.tools.cli import main
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -74,33 +76,51 @@ def refusal(source: object, **given: Any) -> str:
     return line
 
 
-OPEN = {"image": [None, 3, 8, 8]}
+def test_a_program_keeps_its_open_batch(files: Path) -> None:
+    assert shapes(files / "program.pt2") == {"image": [None, 3, 8, 8]}
 
 
-@pytest.mark.parametrize(
-    ("name", "given"),
-    [
-        ("program.pt2", {}),
-        ("module.pt", {"trust": True, "input_shapes": {"image": (1, 3, 8, 8)}}),
-    ],
-)
-def test_files(files: Path, name: str, given: dict[str, Any]) -> None:
-    assert shapes(files / name, **given) == OPEN
+def test_a_trusted_pickle_is_the_module(files: Path) -> None:
+    assert type(opened(files / "module.pt", trust=True)).__name__ == "Network"
 
 
-def test_a_module_becomes_smaller(files: Path) -> None:
+def test_a_module_becomes_smaller_and_takes_the_widths_back(files: Path) -> None:
     from some_network import example
 
     network, image = example()
-    network.train()
-    result = optimise_onnx.compress(network, target="params=0.7x", example_inputs=image.numpy(), guard=False)
+    network.train()(torch.randn(16, 3, 8, 8))  # so that the norm has statistics to fold
+    data = {"image": np.random.default_rng(0).normal(size=(40, 3, 8, 8)).astype(np.float32)}
+    result = optimise_onnx.compress(network, target="params=0.7x", example_inputs=image.numpy(), data=data, guard=False)
     assert result.report.after.parameters <= 0.7 * result.report.before.parameters
-    assert {each.name for each in result.model.graph.initializer} >= {"stem.weight", "head.weight"}
-    assert network.training and network.norm.training
+    assert network.training and network.norm.training and network.stem.out_channels == 8
+
+    narrow = result.to_torch(network)
+    width = narrow.stem.out_channels
+    assert width < 8 and narrow.stem.bias is None
+    assert narrow.norm.num_features == narrow.head.in_features == width
+    given = torch.from_numpy(data["image"])
+    wanted = narrow(given).detach()
+    assert torch.allclose(narrow.train()(given), wanted, atol=0.3 * float(wanted.std()))  # statistics are about right
+    narrow(given).square().sum().backward()
+    assert all(each.grad is not None for each in narrow.parameters())
+
+    class Other(type(network)):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.more = torch.nn.Linear(5, 5)
+
+        def forward(self, image: Any) -> Any:
+            return self.more(super().forward(image))
+
+    with pytest.raises(LoweringError, match="no such layer for 'more'"):
+        result.to_torch(Other())
+    network.head.weight.data += 1  # the graph's weights count, not the module's
+    assert torch.allclose(result.to_torch(network)(given), wanted, atol=1e-4)
 
 
-def test_a_script_from_the_command_line(files: Path, tmp_path: Path) -> None:
+def test_a_script_from_the_command_line(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out.onnx"
+    monkeypatch.setattr(outcome, "_SECONDS", 0.05)
     script = f"{files}/some_network.py:example"
     assert main(["compress", script, "-o", str(out), "--target", "params=0.7x", "--no-guard", "-q"]) == 0
     assert out.exists()
