@@ -11,8 +11,12 @@ from ..ir.memory import afford
 from ..ir.registry import Registry
 from .external import read_external
 from .given import NOTHING, Given, called, suffix
+from .jax import JAX
+from .keras import KERAS
 from .returned import RETURNED
 from .scripts import said
+from .sklearn import SKLEARN
+from .tensorflow import SAVED_MODEL, TFLITE
 from .torch import TORCH
 
 _MOST = 2**31 - 1
@@ -66,7 +70,16 @@ def _from_file(path: Path) -> onnx.ModelProto:
 
 
 ONNX = Onnx()
-OURS: dict[str, FrontEnd] = {"onnx": ONNX, "script": RETURNED, "torch": TORCH}
+OURS: dict[str, FrontEnd] = {  # a Keras model is a module of PyTorch where that is its backend
+    "onnx": ONNX,
+    "script": RETURNED,
+    "keras": KERAS,
+    "torch": TORCH,
+    "saved-model": SAVED_MODEL,
+    "tflite": TFLITE,
+    "sklearn": SKLEARN,
+    "jax": JAX,
+}
 FRONT_ENDS: Registry[FrontEnd] = Registry("front end", "optimise_onnx.front_ends", OURS, kind=FrontEnd)
 
 
