@@ -16,6 +16,7 @@ from .keras import KERAS
 from .returned import RETURNED
 from .scripts import said
 from .sklearn import SKLEARN
+from .sniff import check_known
 from .tensorflow import SAVED_MODEL, TFLITE
 from .torch import TORCH
 
@@ -45,6 +46,9 @@ class Onnx:
         """Parse without checking. Raises InvalidModelError."""
         if isinstance(source, onnx.ModelProto):
             return source
+        if not isinstance(source, str | Path | bytes):
+            hint = "give a file, or a model of PyTorch, Keras, scikit-learn or JAX"
+            raise InvalidModelError(f"an object of class {type(source).__name__} is no model", hint=hint)
         try:
             if isinstance(source, bytes):
                 return onnx.load_model_from_string(source)
@@ -57,7 +61,9 @@ class Onnx:
 
 
 def _from_file(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
+    if path.is_file() or path.is_dir():
+        check_known(path)
+    else:
         raise InvalidModelError(f"cannot read '{path}'", why="no such file")
     size = path.stat().st_size
     if size > _MOST:
