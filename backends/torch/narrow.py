@@ -61,6 +61,8 @@ def _narrow_product(path: str, part: Any, found: Found, norm: Any, kept: Mapping
     if product is None or product.weight.shape[2:] != tuple(part.weight.shape[2:]):
         return False
     groups = int(product.node.attribute("group", found.opset, 1)) if "Conv" in product.node.op else 1
+    if (groups == 1) != (getattr(part, "groups", 1) == 1):
+        return False
     axis = int(isinstance(part, _TRANSPOSED))
     if norm is not None:
         places = kept.get(product.node.outputs[0].name, np.arange(norm.num_features))
@@ -132,7 +134,9 @@ def _check(module: nn.Module, feeds: Feeds, wanted: Mapping[str, Array]) -> None
         outputs = _called(module, feeds)
     except Exception as error:  # whatever a forward does with widths that it did not expect
         why = f"it does not run: {type(error).__name__}: {str(error).splitlines()[0]}"
-        raise LoweringError(_REFUSED, why=why, hint="its forward may hold widths as numbers") from error
+        raise LoweringError(
+            _REFUSED, why=why, hint="its forward may hold widths as numbers, or forms may have changed"
+        ) from error
     if [each.shape for each in outputs] != [each.shape for each in wanted.values()]:
         raise LoweringError(_REFUSED, why="its outputs have other shapes")
     for (name, right), given in zip(wanted.items(), outputs, strict=True):
