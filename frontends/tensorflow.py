@@ -13,8 +13,6 @@ from ..ir.errors import InvalidModelError
 from .given import Given, existing, library, suffix
 from .keras import OPSET
 
-_FAULTS = ("Error: ", "Unsupported ops", "is not supported", "FileNotFound")
-
 
 class SavedModel:
     """Folders with a ``saved_model.pb``."""
@@ -48,22 +46,16 @@ def _converted(kind: str, path: Path) -> onnx.ModelProto:
     library("tensorflow", path, "tensorflow")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "model.onnx"
-        command = [
-            sys.executable,
-            "-m",
-            "tf2onnx.convert",
-            kind,
-            str(path),
-            "--opset",
-            str(OPSET),
-            "--output",
-            str(out),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        fault = next((line for line in reversed(done.stderr.splitlines()) if any(map(line.__contains__, _FAULTS))), "")
-        if fault or not out.is_file():
-            raise InvalidModelError(f"tf2onnx cannot convert '{path}'", why=fault.rpartition(" - ")[2])
-        return _spelled(onnx.load(out))
+        options = [kind, str(path), "--opset", str(OPSET), "--output", str(out)]
+        done = subprocess.run([sys.executable, "-m", "tf2onnx.convert", *options], capture_output=True, text=True)
+        if not out.is_file():
+            why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
+            raise InvalidModelError(f"tf2onnx cannot convert '{path}'", why=why)
+        model = _spelled(onnx.load(out))
+    unknown = sorted({n.op_type for n in model.graph.node if not n.domain and not onnx.defs.has(n.op_type)})
+    if unknown:
+        raise InvalidModelError(f"tf2onnx cannot convert '{path}'", why=f"it knows no ONNX for {', '.join(unknown)}")
+    return model
 
 
 def _spelled(model: onnx.ModelProto) -> onnx.ModelProto:

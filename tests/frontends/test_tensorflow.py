@@ -9,6 +9,7 @@ import pytest
 
 from optimise_onnx import compress
 from optimise_onnx.frontends import tensorflow as front_end
+from optimise_onnx.ir.errors import InvalidModelError
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
@@ -64,6 +65,13 @@ def test_tensorflow_lite(saved: Path, tmp_path: Path, whole: bool) -> None:
     result = compress(path, target="params=0.8x", data={name: images(40)}, guard=False)
     assert result.report.after.parameters <= 0.8 * result.report.before.parameters
     assert whole == any(node.op_type == "QuantizeLinear" for node in result.model.graph.node)
+
+
+def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(b"broken")
+    with pytest.raises(InvalidModelError, match="tf2onnx cannot convert.*net.tflite': ."):
+        front_end.TFLITE.load(path, front_end.Given())
 
 
 def test_the_complement_of_the_error_function_is_spelled() -> None:
