@@ -4,7 +4,7 @@
 
 FOLDER holds what ``sequence_networks.py`` has trained, as ``vit.onnx``, ``bert.onnx``, ``gpt.onnx`` or ``crnn.onnx``.
 *ours* as compress does by default; *heads + MLP*: the embedding stream stays as it is; *magnitude*: one ratio for all
-groups, smallest weights first, nothing solved again. Time is CPU time on one thread, in turns, as a share of the original.
+groups, smallest weights first, nothing solved again. Time is CPU time on one thread, in turns, as a share.
 """
 
 import argparse
