@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 INT8 = "int8"
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
+TRUST = "Read a model's file that can run code of its own, such as a pickled one: only if you made it."
 Kind = TypeVar("Kind", bound="Running")
 
 
@@ -59,6 +60,7 @@ class Running:
         metavar="NAME=constant|batch:1|state",
         several=True,
     )
+    trust: bool = option(False, TRUST, "--trust")
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )
