@@ -118,7 +118,7 @@ def _layer(writer: _Writer, node: Node, op: str, axis: int, out: Sequence[Tensor
     if bias:
         gain = np.float32(node.attributes.get("alpha", 1.0)) if op == "Gemm" else np.float32(1)
         sums = writer.graph.constant(f"{bias[0].name}_scale", np.float32(gain * read.scale.array.reshape(())) * scales)
-        operands.append(writer.floats(node, _Codes(bias[0], sums, writer.graph.absent()), 0))
+        operands.append(writer.floats(node, _Codes(bias[0], sums, Tensor.absent()), 0))
     return writer.replace(node, op, operands, _kept(node), out)
 
 
@@ -163,7 +163,7 @@ def _dynamic(op: str, axis: int) -> Callable[[_Writer, Node], bool]:
         if made is None or scaled is None or node.inputs[2:3] != made.outputs[2:3] or not node.inputs[1].is_constant:
             return False
         last, scale = scaled
-        codes, zero = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 else writer.graph.absent()
+        codes, zero = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 else Tensor.absent()
         place = axis % codes.array.ndim
         several = scale.array.size > 1
         if several and (writer.graph.opset < _PER_AXIS or scale.array.size != codes.array.shape[place]):
