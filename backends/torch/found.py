@@ -70,10 +70,13 @@ class Found:
         return None if stored is None else stored.array
 
     def groups(self, path: str) -> int | None:
-        """Return how many groups a group norm has, which exporters write as an instance norm of so many channels."""
-        nodes = self._nodes[path] if path else []
-        sizes = (node.inputs[1].array.size for node in nodes if node.op == "InstanceNormalization")
-        return next(sizes, None)
+        """Return how many groups a group norm has, which exporters write as an instance norm of so many."""
+        for node in self._nodes[path] if path else []:
+            if node.op == "InstanceNormalization":
+                return int(node.inputs[1].array.size)
+            if node.op == "GroupNormalization":
+                return int(node.attribute("num_groups", self.opset))
+        return None
 
     def outputs(self, path: str) -> list[str]:
         """List the tensors that a module's own nodes write, in the order of the graph."""

@@ -1,8 +1,10 @@
 """Normalisations, softmax and reductions."""
 
+import numpy as np
+
 from optimise_onnx.passes.analysis.channels.rules.table import OVER_TRAILING, REDUCTIONS
 
-from .case import Case, channels, features, heads, ints, plain, tokens, weight
+from .case import Case, Labels, Live, channels, features, heads, ints, plain, tokens, weight
 
 _NORMALISES = "it normalises over these channels, so removing some changes the others"
 _REDUCES = "it reduces over these channels, so removing some changes the result"
@@ -41,11 +43,30 @@ b@0: 1 2
     Case("InstanceNormalization", [tokens(1, 2), weight(5), weight(5)], """
 pin 1 2: it works across the axis these channels lie on
 """),
-    Case("GroupNormalization", [channels(1, 2), weight(2), weight(2)], f"""
-pin 1 2: {_NORMALISES}
+    Case("InstanceNormalization", [Live((2, 1, 2), Labels(np.array([[[1, 2]]]), 2)), weight(1), weight(1)], """
+y@2: 1 2
+ends x@2: 1 2
+"""),
+    Case("GroupNormalization", [channels(1, 2, 3, 4), weight(4), weight(4)], """
+y@1: 1 1 3 3
+w@0: 1 1 3 3
+b@0: 1 1 3 3
+tie 2=1 4=3
 """, {"num_groups": 2}, 21),
-    Case("GroupNormalization", [tokens(1, 2), weight(5), weight(5)], f"""
-pin 1 2: {_NORMALISES}
+    Case("GroupNormalization", [channels(1, 2, 3, 4), weight(2), weight(2)], """
+y@1: 1 1 3 3
+w@0: 1 3
+b@0: 1 3
+tie 2=1 4=3
+""", {"num_groups": 2}, 18),
+    Case("GroupNormalization", [channels(1, 2), weight(2), weight(2)], """
+y@1: 1 2
+w@0: 1 2
+b@0: 1 2
+ends x@1: 1 2
+""", {"num_groups": 1}, 21),
+    Case("GroupNormalization", [tokens(1, 2), weight(5), weight(5)], """
+pin 1 2: it works across the axis these channels lie on
 """, {"num_groups": 1}, 21),
     Case("LRN", [channels(1, 2)], f"""
 pin 1 2: {_NORMALISES}

@@ -144,6 +144,8 @@ STRUCTURES: dict[str, Maker] = {
     "group_norm_per_group": norms.group_norm_per_group,
     "group_norm_21": norms.group_norm_21,
     "group_norm_decomposed": norms.group_norm_decomposed,
+    "group_norm_single": norms.group_norm_single,
+    "group_norm_single_decomposed": norms.group_norm_single_decomposed,
     "instance_norm": norms.instance_norm,
     "layer_norm": norms.layer_norm,
     "layer_norm_decomposed": norms.layer_norm_decomposed,

@@ -60,6 +60,27 @@ def group_norm_decomposed() -> onnx.ModelProto:
     return _tail(b, b.relu(b.add(b.mul(normal, scale), shift)))
 
 
+def group_norm_single() -> onnx.ModelProto:
+    """GroupNormalization of one group, with a pool mixing what comes out of it: PoolFormer's block."""
+    b = Builder("group_norm_single", opset=21, ir_version=10)
+    h = _stem(b)
+    scale, shift = b.vector(16, 0.6, 1.4, "gamma"), b.vector(16)
+    y = b.declare(b.node("GroupNormalization", [h, scale, shift], num_groups=1, epsilon=1e-3), ["N", 16, 8, 8])
+    pooled = b.node("AveragePool", [y], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    return _tail(b, b.add(h, b.node("Sub", [pooled, y])))
+
+
+def group_norm_single_decomposed() -> onnx.ModelProto:
+    """PoolFormer as torch exports it: channels and pixels on one axis, InstanceNormalization, and back."""
+    b = Builder("group_norm_single_decomposed")
+    h = b.relu(_stem(b))
+    one, zero = b.vector(1, 0.6, 1.4, "gamma"), b.vector(1)
+    normal = b.node("InstanceNormalization", [b.reshape(h, 0, 1, -1), one, zero], epsilon=1e-5)
+    normal = b.node("Reshape", [normal, b.node("Shape", [h])])
+    scale = b.const(b.uniform([16, 1, 1], 0.6, 1.4), "gamma")
+    return _tail(b, b.mul(normal, scale))
+
+
 def instance_norm() -> onnx.ModelProto:
     """InstanceNormalization: each channel on its own, so its channels can go."""
     b = Builder("instance_norm")

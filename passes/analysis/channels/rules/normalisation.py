@@ -4,6 +4,7 @@ from .....ir.arguments import axis as axis_of
 from .....ir.arguments import reduced_axes, softmax_axes
 from .....ir.graph import Array, Node
 from ..labels import FLOATS, Labels, Propagation
+from . import over_groups
 from .over_channels import SUMS, norm, through
 from .sampling import remembers
 
@@ -15,6 +16,9 @@ def per_channel(ctx: Propagation, node: Node) -> None:
     """BatchNormalization and InstanceNormalization: parameters lie along axis 1, other axes are alike."""
     labels = ctx.of(node.inputs[0])
     if labels.shrink is None:
+        return
+    if node.op == "InstanceNormalization" and over_groups.is_single(ctx, node, labels):
+        through(ctx, node, labels)
         return
     atoms = _along(ctx, node, labels.atoms, 1)
     for tensor in node.inputs[1:]:
@@ -63,11 +67,9 @@ def _keep_whole(ctx: Propagation, node: Node, labels: Labels, axes: list[int]) -
     ctx.set(node.outputs[0], ctx.alike(labels.atoms, axes, node), labels.shrink)
 
 
-def over_groups(ctx: Propagation, node: Node) -> None:
-    """GroupNormalization and LRN look across channels, the first at all pixels too: these axes are kept whole."""
-    labels = ctx.of(node.inputs[0])
-    rank = labels.atoms.ndim
-    _keep_whole(ctx, node, labels, list(range(1, rank)) if node.op == "GroupNormalization" else [1])
+def across_channels(ctx: Propagation, node: Node) -> None:
+    """LRN looks across channels, at each pixel on its own: the axis is kept whole."""
+    _keep_whole(ctx, node, ctx.of(node.inputs[0]), [1])
 
 
 def reduction(ctx: Propagation, node: Node) -> None:

@@ -21,7 +21,8 @@ from ..surgery import Surgery
 SUMS = ("ReduceL1", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare")
 """Reductions to which a zero adds nothing; of a mean, once it is told how many there were."""
 
-_EPSILON = 1e-5
+EPSILON = 1e-5
+"""What norms add to a variance where they do not say."""
 
 
 def norm(ctx: Propagation, node: Node, labels: Labels) -> bool:
@@ -51,15 +52,15 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
 
     A mean and a deviation that are outputs become those of all channels.
     """
-    share = _share(node, surgery)
+    share = share_of(node, surgery)
     if share == 1:
         return
     graph, (y, *others), x = surgery.graph, node.outputs, node.inputs[0]
     vectors = _vectors(node, surgery)
     scale, *shift = (graph.constant(f"{node.name}_vector", vector) for vector in vectors)
-    write = _Writer(graph, node, np.promote_types(scale.dtype, np.float32))
+    write = Writer(graph, node, np.promote_types(scale.dtype, np.float32))
     plain, mean, inverse = (graph.variable(f"{y.name}_{name}") for name in ("plain", "mean", "inverse"))
-    attributes = node.attributes | {"epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON)) / share}
+    attributes = node.attributes | {"epsilon": float(node.attribute("epsilon", graph.opset, EPSILON)) / share}
     graph.insert("LayerNormalization", [x, scale], [plain, mean, inverse], attributes, before=node)
     part, gone, product = (write.number(value) for value in (share, 1 - share, share * (1 - share)))
     moved = write("Mul", mean, inverse)
@@ -77,13 +78,13 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
 
 def resize_rms_norm(node: Node, surgery: Surgery) -> None:
     """Scale by 1 / √r, and what is added to the mean square by 1 / r."""
-    share = _share(node, surgery)
+    share = share_of(node, surgery)
     if share == 1:
         return
     (scale,) = _vectors(node, surgery)
     scaled = (scale.astype(np.float64) / np.sqrt(share)).astype(scale.dtype)
     node.set_input(1, surgery.graph.constant(f"{node.name}_scale", scaled))
-    node.set_attribute("epsilon", float(node.attribute("epsilon", surgery.graph.opset, _EPSILON)) / share)
+    node.set_attribute("epsilon", float(node.attribute("epsilon", surgery.graph.opset, EPSILON)) / share)
 
 
 def resize_mean(node: Node, surgery: Surgery) -> None:
@@ -91,17 +92,18 @@ def resize_mean(node: Node, surgery: Surgery) -> None:
     graph, y = surgery.graph, node.outputs[0]
     labels = surgery.ctx.labels.get(node.inputs[0].name)
     axes = reduced_axes(node, graph.opset, len(surgery.ctx.shape(node.inputs[0])))
-    share = _share(node, surgery)
+    share = share_of(node, surgery)
     if share == 1 or labels is None or axes is None or labels.shrink not in axes:
         return
     mean = graph.variable(f"{y.name}_part", y.dtype)
     graph.insert(node.op, node.inputs, [mean], node.attributes, before=node)
-    write = _Writer(graph, node, np.dtype(node.inputs[0].dtype))
+    write = Writer(graph, node, np.dtype(node.inputs[0].dtype))
     write("Mul", mean, write.number(share), out=y)
     graph.remove(node)
 
 
-def _share(node: Node, surgery: Surgery) -> float:
+def share_of(node: Node, surgery: Surgery) -> float:
+    """Return the share of a node's first input that stays."""
     old, new = surgery.shapes(node.inputs[0])
     return float(np.prod(new) / np.prod(old))
 
@@ -120,21 +122,28 @@ def _vectors(node: Node, surgery: Surgery) -> list[Array]:
     ]
 
 
-class _Writer:
-    """Inserts operators before a node; numbers become constants of one type."""
+class Writer:
+    """Inserts operators before a node, all on one type; numbers become constants of it."""
 
     def __init__(self, graph: Graph, node: Node, kind: np.dtype[Any]) -> None:
         self.graph, self.node, self.kind = graph, node, kind
 
     def __call__(self, op: str, *inputs: Tensor, out: Tensor | None = None, **attributes: int) -> Tensor:
         """Insert one and return what it makes."""
-        made = out or self.graph.variable(f"{self.node.name}_{op}")
+        kind = helper.tensor_dtype_to_np_dtype(attributes["to"]) if "to" in attributes else self.kind
+        made = out or self.graph.variable(f"{self.node.name}_{op}", kind)
         self.graph.insert(op, inputs, [made], attributes, before=self.node)
         return made
 
     def number(self, value: float) -> Tensor:
         """Store a number."""
         return self.graph.constant(f"{self.node.name}_number", np.asarray(value, self.kind))
+
+    def widened(self, tensor: Tensor) -> Tensor:
+        """Bring a tensor of whichever type to this one."""
+        return (
+            tensor if tensor.dtype == self.kind else self("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(self.kind))
+        )
 
     def cast(self, tensor: Tensor, kind: np.dtype[Any]) -> Tensor:
         """Bring a tensor of this type to another."""

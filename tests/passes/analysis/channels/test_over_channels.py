@@ -32,6 +32,20 @@ def rms_norm(b: Builder, x: str) -> str:
     return b.node("RMSNormalization", [x, b.vector(WIDTH, 0.6, 1.4, "gamma")], axis=-1, epsilon=1e-3)
 
 
+def group_norm(b: Builder, x: str) -> str:
+    """One group, of all channels and positions."""
+    vectors = [b.vector(WIDTH, 0.6, 1.4, "gamma"), b.vector(WIDTH)]
+    normal = b.node("GroupNormalization", [b.transpose(x, 0, 2, 1), *vectors], num_groups=1)
+    return b.transpose(b.declare(normal, ["N", WIDTH, 5]), 0, 2, 1)
+
+
+def instance_norm(b: Builder, x: str) -> str:
+    """The same as exporters write it."""
+    vectors = [b.vector(1, 0.6, 1.4, "gamma"), b.vector(1)]
+    normal = b.node("InstanceNormalization", [b.reshape(b.transpose(x, 0, 2, 1), 0, 1, -1), *vectors])
+    return b.transpose(b.reshape(normal, 0, WIDTH, 5), 0, 2, 1)
+
+
 def centred(b: Builder, x: str) -> str:
     return b.node("Sub", [x, b.mean(x, -1)])
 
@@ -41,7 +55,10 @@ def first(channels: Channels, counts: int) -> dict[str, np.ndarray]:
     return {group.name: group.cells[0][:counts]}
 
 
-@pytest.mark.parametrize(("norm", "opset"), [(layer_norm, 17), (rms_norm, 23), (centred, 17)])
+NORMS = [(layer_norm, 17), (rms_norm, 23), (centred, 17), (group_norm, 21), (instance_norm, 17)]
+
+
+@pytest.mark.parametrize(("norm", "opset"), NORMS)
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_removing_twice_equals_masking_once(norm: Callable[[Builder, str], str], opset: int, shift: float) -> None:
     model = network(norm, opset, shift)
