@@ -31,6 +31,11 @@ def as_input(node: onnx.NodeProto) -> onnx.NodeProto:
     return onnx.helper.make_node("Identity", node.input[:1], node.output[:1], node.name)
 
 
+def as_queries(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Stand in for attention whose output has the shape of its queries, unless keys and values lie beside them."""
+    return as_input(node) if len(node.input) > 1 and node.input[1] else node
+
+
 def as_mixture(node: onnx.NodeProto) -> onnx.NodeProto:
     """Stand in for attention over (batch, positions, width): positions of the queries, width of the values."""
     inputs = [node.input[0], node.input[2]]
@@ -41,6 +46,7 @@ _STAND_INS: dict[str, StandIn] = {
     "GroupNormalization": as_input,
     "MeanVarianceNormalization": as_input,
     "com.microsoft.Gelu": as_input,
+    "com.microsoft.GroupQueryAttention": as_queries,
     "com.microsoft.MultiHeadAttention": as_mixture,
 }
 STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)

@@ -44,6 +44,62 @@ def _attention(graph: Graph, node: Node) -> bool:
     return True
 
 
+def _group_query(graph: Graph, node: Node) -> bool:
+    """Queries, keys and values that lie side by side are split."""
+    packed, *others = node.inputs
+    width = _width(packed)
+    if any(tensor.name for tensor in others[:2]) or width is None or graph.opset < _SPLIT:
+        return False
+    count, served = (int(node.attribute(name, graph.opset)) for name in ("num_heads", "kv_num_heads"))
+    sizes = np.array([count, served, served]) * (width // (count + 2 * served))
+    parts = [graph.variable(f"{node.name}_{name}", packed.dtype) for name in ("queries", "keys", "values")]
+    split = graph.constant(f"{node.name}_sizes", sizes.astype(np.int64))
+    graph.insert("Split", [packed, split], parts, {"axis": -1}, before=node)
+    node.set_inputs([*parts, *others[2:]])
+    return True
+
+
+def _width(tensor: Tensor) -> int | None:
+    """Return the length of the last axis, where it is declared, or the layer in front says so."""
+    declared = (tensor.shape or (None,))[-1]
+    if isinstance(declared, int) or tensor.producer is None or tensor.producer.op not in ("Add", "MatMul"):
+        return declared if isinstance(declared, int) else None
+    stored = [each.array.shape for each in tensor.producer.inputs if each.is_constant and each.array.ndim]
+    return int(stored[0][-1]) if stored else None
+
+
+def _embedding(graph: Graph, node: Node) -> bool:
+    """Rows of up to three tables, their sum, which may be an output too, and its norm; a count of the mask stays."""
+    inputs, outputs = [*node.inputs, *[Tensor.absent()] * 9][:9], [*node.outputs, *[Tensor.absent()] * 3][:3]
+    tokens, segments, words, places, kinds, scale, shift, _, given = inputs
+    if graph.opset < _NORM or (outputs[1].name and (outputs[1].consumers or graph.is_output(outputs[1]))):
+        return False
+    rows = [(words, tokens), (places, given if given.name else _counted(graph, node, tokens)), (kinds, segments)]
+    found = []
+    for table, index in rows if segments.name else rows[:2]:
+        found.append(graph.variable(f"{node.name}_rows", table.dtype))
+        graph.insert("Gather", [table, index], found[-1:], {"axis": 0}, before=node)
+    total = outputs[2] if outputs[2].name else graph.variable(f"{node.name}_sum", words.dtype)
+    for place, part in enumerate(found[1:], 2):
+        summed = total if place == len(found) else graph.variable(f"{node.name}_part", words.dtype)
+        graph.insert("Add", [found[0], part], [summed], before=node)
+        found[0] = summed
+    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON))}
+    graph.insert("LayerNormalization", [total, scale, shift], outputs[:1], attributes, before=node)
+    graph.remove(node)
+    return True
+
+
+def _counted(graph: Graph, node: Node, tokens: Tensor) -> Tensor:
+    """Number the positions of (batch, positions)."""
+    length, count, places = (graph.variable(f"{node.name}_{name}", np.int64) for name in ("shape", "count", "places"))
+    graph.insert("Shape", [tokens], [length], before=node)
+    zero, one = (graph.constant(f"{node.name}_number", np.asarray(value, np.int64)) for value in (0, 1))
+    graph.insert("Gather", [length, one], [count], before=node)
+    graph.insert("Range", [zero, count, one], [places], before=node)
+    return places
+
+
 _KEPT = ("num_heads", "scale", "mask_filter_value", "unidirectional")
 
 
@@ -84,5 +140,7 @@ def _bias_gelu(graph: Graph, node: Node) -> bool:
 _APART: dict[str, Callable[[Graph, Node], bool]] = {
     f"{_DOMAIN}.Attention": _attention,
     f"{_DOMAIN}.BiasGelu": _bias_gelu,
+    f"{_DOMAIN}.EmbedLayerNormalization": _embedding,
+    f"{_DOMAIN}.GroupQueryAttention": _group_query,
     f"{_DOMAIN}.SkipLayerNormalization": _skip_norm,
 }

@@ -201,6 +201,17 @@ tie 1=3 2=4
 pin 1 2: only separate queries, keys and values without a cache are analysed
 pin 5 6: only separate queries, keys and values without a cache are analysed
 """, {"num_heads": 1}),
+    Case("com.microsoft.GroupQueryAttention", [tokens(1, 2, 3, 4), tokens(5, 6), tokens(7, 8)], """
+y@2: 1 1 3 3
+tie 2=1 4=3
+tie 5=1 6=3
+tie 7=1 8=3
+""", {"num_heads": 4, "kv_num_heads": 2}),
+    Case("com.microsoft.GroupQueryAttention", [tokens(1, 2, 3, 4), tokens(5), tokens(6), *[plain(2, 1, 5, 1)] * 2], """
+y@2: 1 2 3 4
+pin 5: its heads of keys and values lie in a cache that the model is given
+pin 6: its heads of keys and values lie in a cache that the model is given
+""", {"num_heads": 4, "kv_num_heads": 1}),
     Case("com.microsoft.Gelu", [tokens(1, 2)], """
 y@2: 1 2
 """),

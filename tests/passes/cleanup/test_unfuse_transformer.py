@@ -73,3 +73,62 @@ def test_a_cache_of_keys_and_values_stays_fused() -> None:
     model = b.model(b.declare(mixed, ["N", 1, 24]), b.declare(present, [2, "N", 4, 4, 6]))
     assert [node.op for node in apart(model).nodes] == ["Attention"]
     assert run(apart(model), feeds(model, seed=0))[0].shape[1:] == (1, 24)
+
+
+def decoder(packed: bool, cached: bool) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """Six heads of queries share two of keys and values, which follow two others in a cache."""
+    b = Builder("decoder")
+    steps = 1 if cached else 3
+    x = b.input("x", ["N", steps, 10])
+    parts = [b.matmul(x, 80), "", ""] if packed else [b.matmul(x, width) for width in (48, 16, 16)]
+    past = [b.input(name, ["N", 2, 2, 8]) if cached else "" for name in ("past_key", "past_value")]
+    counts = [b.input("last", ["N"], np.int32), b.input("total", [], np.int32)]
+    heads = {"num_heads": 6, "kv_num_heads": 2, "scale": 0.3}
+    mixed, *presents = b.nodes(
+        "GroupQueryAttention", [*parts, *past, *counts], 3 if cached else 1, domain=MICROSOFT, **heads
+    )
+    presents = [b.declare(name, ["N", 2, 3, 8]) for name in presents]
+    model = b.model(b.matmul(b.declare(mixed, ["N", steps, 48]), 5), *presents)
+    found = feeds(model, seed=0)
+    batch = len(found["x"])
+    return model, found | {"last": np.full(batch, 2, np.int32), "total": np.asarray(3, np.int32)}
+
+
+@pytest.mark.parametrize(("cached", "cells"), [(True, (2, 3)), (False, (1, 2))])
+@pytest.mark.parametrize("packed", [False, True])
+def test_heads_of_shared_keys_go(packed: bool, cached: bool, cells: tuple[int, int]) -> None:
+    model, inputs = decoder(packed, cached)
+    graph = apart(model)
+    assert distance(graph_of(model), graph, inputs) < 1e-5
+    channels = analyse(graph)
+    (group,) = channels.groups
+    assert group.cells.shape == cells
+    copy = graph.copy()
+    kept = {group.name: group.cells[:, 1:].ravel()}
+    remove(copy, channels, kept)
+    assert distance(masked(graph, channels, kept), copy, inputs) < 1e-5
+    attributes = next(node for node in copy.nodes if node.op == "GroupQueryAttention").attributes
+    assert (attributes["num_heads"], attributes["kv_num_heads"]) == ((4, 2) if cached else (3, 1))
+
+
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("places", [False, True])
+def test_an_embedding_of_tokens_is_free(segments: bool, places: bool) -> None:
+    b = Builder("embedding")
+    ids = [b.input(name, ["N", 6], np.int32) for name in ("ids", *["kinds"] * segments, *["places"] * places)]
+    tables = [b.weight([9, 24], fan_in=1), b.weight([7, 24], fan_in=1), b.weight([3, 24], fan_in=1) if segments else ""]
+    inputs = [ids[0], ids[1] if segments else "", *tables, b.vector(24, 0.6, 1.4, "gamma"), b.vector(24)]
+    names = b.nodes(
+        "EmbedLayerNormalization", [*inputs, *(["", ids[-1]] if places else [])], 3, domain=MICROSOFT, epsilon=1e-5
+    )
+    normal, total = (b.declare(names[place], ["N", 6, 24]) for place in (0, 2))
+    model = b.model(b.matmul(b.add(normal, b.matmul(total, 24)), 5))
+    given = {name: array % 3 for name, array in feeds(model, seed=0).items()}
+    graph = apart(model)
+    assert distance(graph_of(model), graph, given) < 1e-5
+    channels = analyse(graph)
+    assert [group.width for group in channels.groups] == [24]
+    kept = some(channels, np.random.default_rng(0))
+    copy = graph.copy()
+    remove(copy, channels, kept)
+    assert distance(masked(graph, channels, kept), copy, given) < 1e-5

@@ -18,6 +18,7 @@ from . import (
     contraction,
     convolution,
     elementwise,
+    grouped_query,
     indexing,
     joining,
     movement,
@@ -69,6 +70,8 @@ SHOWN = "only a run shows the shape of its output"
 
 _ONE_OUTPUT = ("BatchNormalization",)  # its statistics have no rule
 
+_FIRST = (grouped_query.GROUP_QUERY,)  # caches among its outputs keep all channels, whatever their shapes
+
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, elementwise.elementwise),
     **dict.fromkeys(UNARY, elementwise.unary),
@@ -117,6 +120,7 @@ _RULES: dict[str, Rule] = {
     "Upsample": movement.resize,
     "com.microsoft.Gelu": elementwise.unary,
     attention.MULTI_HEAD: attention.attention,
+    grouped_query.GROUP_QUERY: grouped_query.group_query,
 }
 
 _REWRITES: dict[str, Rewrite] = {
@@ -127,6 +131,7 @@ _REWRITES: dict[str, Rewrite] = {
     **dict.fromkeys(("Attention", attention.MULTI_HEAD), attention.keep_scale),
     "Gather": indexing.gather_indices,
     "GroupNormalization": over_groups.resize_group_norm,
+    grouped_query.GROUP_QUERY: grouped_query.resize_heads,
     "InstanceNormalization": over_groups.resize_instance_norm,
     "LayerNormalization": over_channels.resize_layer_norm,
     "Pad": padding.pad_amounts,
@@ -154,13 +159,14 @@ def propagate(ctx: Propagation, node: Node) -> None:
     ctx.read.clear()
     ctx.demanded.clear()
     ctx.minded.clear()
+    outputs = node.outputs[:1] if node.qualified in _FIRST else node.outputs
     if not has_rule(node):
         unprunable.whole(ctx, node)
-    elif any(t.name not in ctx.shapes for t in (*node.inputs, *node.outputs) if t.name):
+    elif any(t.name not in ctx.shapes for t in (*node.inputs, *outputs) if t.name):
         unprunable.whole(ctx, node, UNKNOWN)
     elif is_empty(ctx, node):
         unprunable.whole(ctx, node, "it reads or writes a tensor without entries")
-    elif any(t.name in ctx.seen for t in node.outputs):
+    elif any(t.name in ctx.seen for t in outputs):
         unprunable.whole(ctx, node, SHOWN)
     elif node.qualified in _ONE_OUTPUT and sum(bool(t.name) for t in node.outputs) > 1:
         unprunable.whole(ctx, node, "its further outputs change with every channel")
