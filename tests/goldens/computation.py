@@ -49,6 +49,14 @@ ends x@1: 1 2
 pin 1 2: its operand 'w' is computed, not stored
 pin 11 12 13: its operand 'w' is computed, not stored
 """),
+    Case("DeformConv", [channels(1, 2, 3, 4), weight(2, 4, 1, 1), plain(2, 4, 4, 4), weight(2), plain(2, 2, 4, 4)], """
+y@1: 11 12
+w@0: 11 12
+w@1: 1 2 3 4
+c@0: 11 12
+ends x@1: 1 2 3 4
+equal 1 2 | 3 4
+""", {"offset_group": 2}, 19),
     Case("ConvTranspose", [channels(1, 2), weight(2, 3, 1, 1), weight(3)], """
 y@1: 11 12 13
 w@0: 1 2

@@ -271,6 +271,7 @@ STRUCTURES: dict[str, Maker] = {
     "attention_multi_head": operators.attention_multi_head,
     "unpooled": operators.unpooled,
     "regions": operators.regions,
+    "deformed": operators.deformed,
     # what lies around them
     "multi_consumer_output": extras.multi_consumer_output,
     "two_outputs": extras.two_outputs,

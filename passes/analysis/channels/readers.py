@@ -1,5 +1,6 @@
 """The layers that read a group's channels, as matrices over its units: what every criterion scores with."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from ..layers.linear import Linear, stored_weight
 from ..statistics.input_moments import InputMoments
 from .groups import Channels, Group
 from .labels import Contraction, Labels, rows
+from .rules.convolution import DEFORMED
 from .rules.recurrent import GATES
 
 
@@ -79,13 +81,21 @@ def row_atoms(labels: Labels, layer: Linear) -> Array:
 
 
 def _other(node: Node, end: Contraction, units: Array) -> list[Reader]:
-    """Weights of recurrent layers, (directions, gates, channels), are known; sums have none."""
-    weight = node.inputs[max(1, end.operand)] if node.op in GATES else None
+    """Weights of recurrent layers and of DeformConv are known; sums have none."""
+    weight = node.inputs[max(1, end.operand)] if node.op in (*GATES, DEFORMED) else None
     if weight is None or not weight.is_constant:
         return [_unweighted(end.node, end.labels, units)]
-    owners = np.broadcast_to(units[rows(end.labels)], (len(weight.array), weight.array.shape[2]))
-    matrices = weight.array.astype(np.float64).transpose(0, 2, 1)
+    array = weight.array.astype(np.float64)
+    matrices = _by_group(array, rows(end.labels).size) if node.op == DEFORMED else array.transpose(0, 2, 1)
+    owners = np.broadcast_to(units[rows(end.labels)].reshape(-1, matrices.shape[1]), matrices.shape[:2])
     return [Reader(end.node, part, matrices[part], owner, None, None) for part, owner in enumerate(owners)]
+
+
+def _by_group(array: Array, channels: int) -> Array:
+    """Lay (outputs, channels of a group, *taps) out as (groups, channels of a group, outputs and taps)."""
+    count = array.shape[1]
+    split = array.reshape(channels // count, -1, count, math.prod(array.shape[2:]))
+    return split.swapaxes(1, 2).reshape(len(split), count, -1)
 
 
 def _unweighted(node: str, labels: Labels, units: Array) -> Reader:

@@ -109,3 +109,15 @@ def regions() -> onnx.ModelProto:
     boxes = b.const(np.array([[0, 0, 4, 4], [2, 2, 7, 7]], np.float32))
     found = b.node("RoiAlign", [h, boxes, b.const(np.zeros(2, np.int64))], output_height=3, output_width=3)
     return b.model(b.head(b.conv_relu(found, 8), 5))
+
+
+def deformed() -> onnx.ModelProto:
+    """DeformConv: offsets and a mask of two groups that a layer makes, the channels in two groups; then depthwise."""
+    b = Builder("deformed", opset=19)
+    h = b.conv_relu(b.input("x", ["N", 3, 8, 8]), 12)
+    offsets = [b.conv(h, 36), b.sigmoid(b.conv(h, 18))]
+    form = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "offset_group": 2}
+    parts = [b.weight([8, 6, 3, 3]), offsets[0], b.vector(8), offsets[1]]
+    y = b.relu(b.declare(b.node("DeformConv", [h, *parts], group=2, **form), ["N", 8, 8, 8]))
+    y = b.node("DeformConv", [y, b.weight([8, 1, 3, 3]), offsets[0], b.vector(8)], group=8, **form)
+    return b.model(b.head(b.conv_relu(b.declare(y, ["N", 8, 8, 8]), 8), 5))

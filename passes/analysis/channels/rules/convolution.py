@@ -1,4 +1,4 @@
-"""Conv and ConvTranspose in 1-D, 2-D and 3-D: ordinary, grouped, depthwise with a multiplier.
+"""Conv and ConvTranspose in 1-D, 2-D and 3-D, and DeformConv: ordinary, grouped, depthwise with a multiplier.
 
 Of a grouped convolution every group loses equally many channels; of one that is noted as :data:`BOUND` whole groups
 go.
@@ -13,6 +13,9 @@ from ..surgery import Surgery
 BOUND = "optimise_onnx.bound_groups"
 """The key of the note at a node whose groups go or stay as a whole; see ``bind-groups``."""
 
+DEFORMED = "DeformConv"
+"""Its offsets and mask, one plane a tap for every group of offsets, hold no channels."""
+
 
 def convolution(ctx: Propagation, node: Node) -> None:
     """Input channels end here; new ones are born on the output; depthwise channels pass through."""
@@ -22,6 +25,9 @@ def convolution(ctx: Propagation, node: Node) -> None:
     atoms = ctx.alike(labels.atoms, [axis for axis in range(rank) if axis != 1], node)
     incoming = np.broadcast_to(atoms.ravel(), ctx.shape(x)[1]) if atoms.size == 1 else atoms.ravel()
     group = int(node.attribute("group", ctx.graph.opset, 1))
+    if node.op == DEFORMED:
+        fields = incoming.reshape(int(node.attribute("offset_group", ctx.graph.opset, 1)), -1)
+        ctx.balance(node, fields, "one group of its offsets serves channels that stay, so no other may lose any")
     if group > 1 and (group == len(incoming) or is_bound(ctx.graph, node)):
         incoming, outgoing = _whole(ctx, node, incoming.reshape(group, -1))
         _by_groups(ctx, node, incoming, outgoing)
@@ -76,8 +82,9 @@ def _grouped(ctx: Propagation, node: Node, incoming: Array, born: Array, group: 
 
 
 def _bias(ctx: Propagation, node: Node, outgoing: Array) -> None:
-    if len(node.inputs) > 2 and node.inputs[2].name:
-        ctx.demand(node.inputs[2], [Labels(outgoing, 0)], node)
+    place = 3 if node.op == DEFORMED else 2
+    if len(node.inputs) > place and node.inputs[place].name:
+        ctx.demand(node.inputs[place], [Labels(outgoing, 0)], node)
 
 
 def resize_group(node: Node, surgery: Surgery) -> None:

@@ -84,6 +84,7 @@ _RULES: dict[str, Rule] = {
     "Concat": joining.concat,
     "Conv": convolution.convolution,
     "ConvTranspose": convolution.convolution,
+    convolution.DEFORMED: convolution.convolution,
     "DepthToSpace": movement.depth_to_space,
     "DequantizeLinear": normalisation.quantise,
     "DynamicQuantizeLinear": normalisation.quantise_dynamically,
@@ -126,6 +127,7 @@ _RULES: dict[str, Rule] = {
 _REWRITES: dict[str, Rewrite] = {
     "Conv": convolution.resize_group,
     "ConvTranspose": convolution.resize_group,
+    convolution.DEFORMED: convolution.resize_group,
     "Expand": movement.resize_shape,
     **dict.fromkeys(recurrent.GATES, recurrent.resize_hidden),
     **dict.fromkeys(("Attention", attention.MULTI_HEAD), attention.keep_scale),

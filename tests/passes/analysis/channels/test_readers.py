@@ -136,3 +136,16 @@ def test_a_group_stays_whole_where_a_tensor_would_be_empty() -> None:
     kept = replace(ranking, channels=channels).kept({first.name: 2, second.name: 2})
     assert kept.keys() == {second.name}
     assert len(replace(ranking, channels=channels).kept({first.name: 1})[first.name]) == first.width - 1
+
+
+def test_a_deformed_convolution_reads_with_its_weight() -> None:
+    graph = graph_of(ZOO["deformed"]())
+    channels, found = analyse(graph), {}
+    for group in channels.groups:
+        for reader in readers(graph, channels, group, {}, {}, {}):
+            found[reader.node, reader.part] = reader
+    weight = next(node for node in graph.nodes if node.op == "DeformConv").inputs[1].array
+    for part in range(2):
+        reader = found["deformconv_0", part]
+        assert reader.weight.shape == (6, 4 * 9)
+        np.testing.assert_allclose(reader.weight[2], weight[4 * part : 4 * part + 4, 2].ravel())
