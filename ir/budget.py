@@ -14,6 +14,7 @@ from .cost import macs
 from .errors import BudgetError, InvalidModelError
 from .graph import Graph
 from .inference import inferred
+from .mapped import place_of
 from .memory import afford
 from .quantity import scaled
 from .shapes import at_sizes, declared, dimensions
@@ -27,7 +28,8 @@ _OTHER = 4  # bytes of an element of unknown type
 
 
 class Needs(NamedTuple):
-    """Of one run: bytes of weights, bytes that are live at once, bytes of constants made of constants, and work.
+    """Of one run: bytes of weights, bytes that are live at once, bytes of constants made of constants, work, and bytes
+    of weights that lie in mapped files, of which no copies are made.
 
     ``work`` counts multiply-accumulates and elements. What depends on values that are not known counts nothing.
     """
@@ -36,6 +38,7 @@ class Needs(NamedTuple):
     live: int
     made: int
     work: int
+    mapped: int = 0
 
 
 def check_budget(graph: Graph, batch: int = 1) -> None:
@@ -50,7 +53,7 @@ def check_budget(graph: Graph, batch: int = 1) -> None:
     if needs.made > _MADE:
         why = f"{scaled(float(needs.made))}B, more than a model file can hold"
         raise BudgetError("the constants that the model makes of others are too large", why=why)
-    afford(_COPIES * (needs.weights + needs.made + needs.live), f"a run of the model, batch {batch},")
+    afford(needs.mapped + _COPIES * (needs.weights + needs.made + needs.live), f"a run of the model, batch {batch},")
     if needs.work > _WORK * batch:
         raise BudgetError("a run of the model takes too long", why=f"{scaled(float(needs.work))}operations")
 
@@ -70,12 +73,14 @@ def estimate(graph: Graph, batch: int) -> Needs:
     told = {name: tuple(d if isinstance(d, int) else 0 for d in shape) for name, shape in shapes.items()}
     multiplied = sum(macs(node, told, graph.opset) for node in graph.nodes)
     elements = sum(prod(told.get(tensor.name, ())) for node in graph.nodes for tensor in node.outputs)
+    mapped = sum(tensor.array.nbytes for tensor in graph.constants() if place_of(tensor.array) is not None)
     made = _made(model.graph, {*stored, *(t.name for t in model.graph.initializer)})
     return Needs(
-        sum(stored.values()),
+        sum(stored.values()) - mapped,
         _live(model.graph, held, stored) + _inside(model.graph),
         sum(held.get(name, 0) for name in made),
         multiplied + _ELEMENT * elements,
+        mapped,
     )
 
 

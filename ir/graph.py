@@ -12,16 +12,21 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 
+from . import wire
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
-from .kept import Packed, keep, mended, numpy_type, writable
+from .kept import Packed, Without, keep, mended, numpy_type, writable
+from .mapped import is_mapped, spilled
+from .mapped import values as values_of
 from .names import fresh
 from .protos import declare, shell
 from .scopes import copied, hoist, shared_names
 from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
+_LARGE = 1024  # bytes of a constant that is written apart
 _SMALL = 1024  # entries of a constant that says something of shapes
 Metadata = dict[str, dict[str, str]]
 
@@ -32,14 +37,21 @@ class Graph:
     """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface.
 
     ``sizes`` are what the dimensions that the inputs leave open are taken to be, None until they are chosen;
-    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it.
+    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it. With
+    ``on_disk`` large new weights lie in temporary files, as do those that were read in the model's.
     """
 
     def __init__(
-        self, raw: gs.Graph, base: onnx.ModelProto, sizes: Sizes | None = None, metadata: Metadata | None = None
+        self,
+        raw: gs.Graph,
+        base: onnx.ModelProto,
+        sizes: Sizes | None = None,
+        metadata: Metadata | None = None,
+        on_disk: bool = False,
     ) -> None:
         self._raw = raw
         self._base = base
+        self._on_disk = on_disk
         self.sizes = sizes
         self._names: set[str] = set()
         self.metadata: Metadata = dict(metadata or {})
@@ -63,7 +75,7 @@ class Graph:
         keep(raw.nodes, model.graph.node)
         base = onnx.ModelProto()
         base.CopyFrom(shell(model))
-        graph = Graph(raw, base)
+        graph = Graph(raw, base, on_disk=any(map(is_mapped, model.graph.initializer)))
         graph._name_nodes()
         noted = zip(raw.nodes, model.graph.node, strict=True)
         graph.metadata = {
@@ -75,7 +87,7 @@ class Graph:
         types = element_types(model)
         for name, tensor in raw.tensors().items():
             if isinstance(tensor, gs.Constant):
-                _ = tensor.values  # read once and for all, or every copy would read its own
+                _read_once(tensor)
             elif id(tensor) in ends:
                 tensor.dtype = numpy_type(tensor.dtype)
             else:
@@ -152,7 +164,7 @@ class Graph:
 
     def constant(self, name: str, array: Array) -> Tensor:
         """Make a new constant under a name like ``name``."""
-        return Tensor(gs.Constant(self._unused(name), np.asarray(array, order="C")))
+        return Tensor(gs.Constant(self._unused(name), self.kept(array)))
 
     def variable(self, name: str, dtype: Any = None) -> Tensor:
         """Make a new tensor under a name like ``name``, to be some node's output."""
@@ -171,13 +183,18 @@ class Graph:
 
     def set_array(self, tensor: Tensor, array: Array) -> None:
         """Give a constant another value; every reader sees it."""
-        tensor._raw.values = np.asarray(array, order="C")
+        tensor._raw.values = self.kept(array)
 
     def make_constant(self, tensor: Tensor, array: Array) -> None:
         """Turn a computed tensor into a stored one; its producer is left without that output's readers."""
         raw = tensor._raw
         raw.inputs.clear()
-        raw.to_constant(np.asarray(array, order="C"))
+        raw.to_constant(self.kept(array))
+
+    def kept(self, array: Array) -> Array:
+        """Return an array as the graph holds its constants: a large one of a large model lies in a temporary file."""
+        held = np.asarray(array, order="C")
+        return spilled(held) if self._on_disk else held
 
     def insert(
         self,
@@ -237,7 +254,7 @@ class Graph:
         """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(copied(self._raw), base, self.sizes, self.metadata)
+        return Graph(copied(self._raw), base, self.sizes, self.metadata, self._on_disk)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
@@ -254,7 +271,7 @@ class Graph:
         chosen = [node for node in whole.nodes if node.name in nodes]
         options = {"opset": whole.opset, "import_domains": whole.import_domains, "ir_version": whole.ir_version}
         raw = copied(gs.Graph(chosen, **options))
-        piece = Graph(raw, self._base)
+        piece = Graph(raw, self._base, on_disk=self._on_disk)
         tensors = raw.tensors() | {t.name: t._raw for node in piece.nodes for t in node.captures()}
         for name, values in inputs.items():
             if name in tensors:
@@ -267,27 +284,58 @@ class Graph:
 
     def written_bytes(self) -> int:
         """Return how long the file is that the model is written to."""
-        return int(self.to_model().ByteSize())
+        return sum(map(wire.length, wire.written(*self.light())))
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
-        with Packed(self._raw):
+        model, values = self.light()
+        for tensor in model.graph.initializer:
+            if tensor.name in values:
+                tensor.raw_data = bytes(wire.as_bytes(values[tensor.name]))
+        return model
+
+    def light(self) -> tuple[onnx.ModelProto, dict[str, Array]]:
+        """Write the model but for the values of its large weights, which are returned apart, by name, uncopied."""
+        shared = shared_names(self._raw)
+        large = [t._raw for t in self.constants() if t.name not in shared and _stands_apart(t.array)]
+        with Without(large), Packed(self._raw):
             exported = gs.export_onnx(self._raw, do_type_check=False)
         mended(exported.graph, self._raw)
+        values = {tensor.name: tensor.values for tensor in large}
+        for tensor in exported.graph.initializer:
+            if tensor.name in values:
+                tensor.dims[:] = values[tensor.name].shape
+                tensor.ClearField("raw_data")
+        return self._declared(exported.graph, shared), values
+
+    def _declared(self, graph: onnx.GraphProto, shared: set[str]) -> onnx.ModelProto:
         model = onnx.ModelProto()
         model.CopyFrom(self._base)
-        graph = exported.graph
         declare(graph.input, self._base.graph.input)
         declare(graph.output, self._base.graph.output)
         del graph.value_info[:]
         graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
         model.graph.CopyFrom(graph)
-        if shared := shared_names(self._raw):
+        if shared:
             hoist(model.graph, shared)
         for node in model.graph.node if self.metadata else ():
             for key, value in self.metadata.get(node.name, {}).items():
                 node.metadata_props.add(key=key, value=value)
         return model
+
+
+def _read_once(constant: Any) -> None:
+    """Read values for good, or every copy would read its own."""
+    held = constant._values
+    if isinstance(held, LazyValues) and isinstance(held.tensor, onnx.TensorProto) and is_mapped(held.tensor):
+        constant.values = values_of(held.tensor)
+        constant.data_location = None
+    _ = constant.values
+
+
+def _stands_apart(array: Array) -> bool:
+    """Whether a constant is large, and of a type that is written as it lies in memory."""
+    return array.nbytes > _LARGE and array.dtype.kind in "fiu" and array.dtype.isnative
 
 
 def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:
