@@ -12,6 +12,7 @@ import onnx.helper
 
 from .cost import macs
 from .errors import BudgetError, InvalidModelError
+from .feeds import batch_size
 from .graph import Graph
 from .inference import inferred
 from .mapped import place_of
@@ -24,6 +25,7 @@ _COPIES = 3  # of weights and of what is live: of the original, of its rewritten
 _MADE = 2**31  # bytes of constants that no file of this format could hold
 _WORK = 10**13  # multiply-accumulates a sample
 _ELEMENT = 50  # multiply-accumulates that an element which is read or written counts as
+_TOGETHER = 2**29  # bytes that are live at once in a run of several samples
 _OTHER = 4  # bytes of an element of unknown type
 
 
@@ -56,6 +58,17 @@ def check_budget(graph: Graph, batch: int = 1) -> None:
     afford(needs.mapped + _COPIES * (needs.weights + needs.made + needs.live), f"a run of the model, batch {batch},")
     if needs.work > _WORK * batch:
         raise BudgetError("a run of the model takes too long", why=f"{scaled(float(needs.work))}operations")
+
+
+def roomy_batch(graph: Graph, wanted: int) -> int:
+    """Return how many samples one run takes: ``wanted``, fewer where their live tensors would take too much memory, or
+    what the model fixes. It depends on the model and its sizes alone. Time: one shape inference.
+    """
+    try:
+        live = estimate(graph, 1).live
+    except (BudgetError, InvalidModelError):
+        return batch_size(graph, wanted)
+    return batch_size(graph, max(1, min(wanted, _TOGETHER // max(live, 1))))
 
 
 def estimate(graph: Graph, batch: int) -> Needs:

@@ -5,9 +5,11 @@ Files that change while they are mapped are noticed, and no longer taken for wha
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,15 +79,28 @@ def values(tensor: onnx.TensorProto) -> Array:
 
 def place_of(array: Array) -> Place | None:
     """Return where an array lies that is mapped as a whole; None for one in memory, or of a file that has changed."""
-    root: object = array
-    while isinstance(root, np.ndarray) and isinstance(root.base, np.ndarray):
-        root = root.base
+    root = _root(array)
     if not isinstance(root, np.memmap) or os.sep != "/" or not array.flags.c_contiguous:
         return None
     real = str(root.filename)
     if real not in _known or _stamp(real) != _known[real]:
         return None
     return Place(real, array.ctypes.data - root.ctypes.data)
+
+
+def give_back() -> None:
+    """Let the system have the memory that models' mapped files take; they are read anew where they are touched."""
+    let_go(list(_maps.values()))
+
+
+def let_go(arrays: Iterable[Array]) -> None:
+    """Let the system have the memory of those arrays that are maps of files, to be read anew where they are touched."""
+    for array in arrays:
+        root = _root(array)
+        if isinstance(root, np.memmap) and root.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+            file = root.base
+            if isinstance(file, mmap.mmap):
+                file.madvise(mmap.MADV_DONTNEED)
 
 
 def spilled(array: Array) -> Array:
@@ -126,6 +141,13 @@ def _folder() -> _Folder:
 def _forget(real: str) -> None:
     _known.pop(real, None)
     Path(real).unlink(missing_ok=True)
+
+
+def _root(array: Array) -> Array:
+    """Return the array that an array is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _said(tensor: onnx.TensorProto) -> dict[str, str]:

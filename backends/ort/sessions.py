@@ -13,7 +13,7 @@ from ...ir.attributes import LOOPS
 from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph
-from ...ir.mapped import Place, place_of
+from ...ir.mapped import Place, give_back, place_of
 from ...ir.protos import every_node
 from ...ir.runner import Session
 from ...ir.timing import FEWEST, Latency
@@ -200,6 +200,7 @@ def _hand_over(options: onnxruntime.SessionOptions, large: Mapping[str, Array]) 
     if lent:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", _ROOT)
         options.add_session_config_entry("session.disable_prepacking", "1")
+        give_back()  # what other graphs have touched
     for name in lent:
         options.add_initializer(name, values[name])
     return [values[name] for name in lent]

@@ -5,10 +5,9 @@ from types import TracebackType
 
 from ....ir.feeds import Calibration, batch_size
 from ....ir.graph import Array, Graph, Node
+from ....ir.mapped import let_go
 from ....ir.runner import Runner
-from .spill import Shelf, Shelved
-
-_IN_MEMORY = 512 * 2**20
+from .spill import IN_MEMORY, Shelf, Shelved
 
 
 class Stepper:
@@ -19,7 +18,7 @@ class Stepper:
 
     def __init__(self, graph: Graph, calibration: Calibration, runner: Runner, batch: int) -> None:
         self._graph, self._runner = graph, runner
-        self._shelf = Shelf(_IN_MEMORY)
+        self._shelf = Shelf(IN_MEMORY)
         self._values: dict[str, list[Shelved]] = {}
         self._done: set[Node] = set()
         names = [tensor.name for tensor in graph.inputs]
@@ -78,8 +77,10 @@ class Stepper:
         session = self._runner.session(part)
         names = [tensor.name for tensor in part.inputs]
         for piece in range(self._pieces):
-            for name, value in session.run({name: reads[name][piece] for name in names}).items():
+            given = {name: reads[name][piece] for name in names}
+            for name, value in session.run(given).items():
                 self._values.setdefault(name, []).append(self._shelf.put(value))
+            let_go(given.values())
 
     def _forget(self, names: Sequence[str]) -> None:
         tensors = self._graph.tensors()
