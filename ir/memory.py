@@ -18,7 +18,7 @@ from .quantity import BYTES, Quantity, scaled
 _SHARE = 0.8
 _ALL, _RESIDENT, _DATA = 0, 1, 5  # fields of /proc/self/statm: address space, memory held, address space for data
 _MMAP_THRESHOLD = -3  # number of a setting of glibc
-_LARGE_BLOCK = 2**23  # bytes
+_LARGE_BLOCK = 2**20  # bytes
 _HINT = "--memory-limit sets another limit"
 _SIZE = Quantity("memory", "bytes", BYTES, examples=("4GiB",))
 _TEXT = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<suffix>[A-Za-z]*)")

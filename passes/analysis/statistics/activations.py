@@ -7,9 +7,10 @@ from ....ir.graph import Array, Graph, Tensor
 from ....ir.mapped import let_go
 from ....ir.runner import Runner
 from .cone import cone
-from .spill import IN_MEMORY, Shelf, Shelved
+from .spill import Shelf, Shelved
 
 BATCH = 64
+_IN_MEMORY = 2**28
 _IN_ALL = 8 * 2**30
 _FUSED = "DequantizeLinear"
 _NOT_ARRAYS = frozenset(
@@ -25,7 +26,7 @@ class Activations:
 
     def __init__(self, graph: Graph, feeds: Sequence[Feeds], runner: Runner) -> None:
         self._graph, self._feeds, self._runner = graph, feeds, runner
-        self._shelf = Shelf(IN_MEMORY)
+        self._shelf = Shelf(_IN_MEMORY)
         self._held: dict[str, list[Shelved]] = {}
 
     def outputs(self, edited: Graph, changed: set[str], wanted: Sequence[str]) -> Iterator[dict[str, Array]]:

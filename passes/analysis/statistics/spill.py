@@ -12,8 +12,6 @@ from ....ir.errors import UsageError
 from ....ir.graph import Array
 from ....ir.scratch import scratch
 
-IN_MEMORY = 256 * 2**20  # bytes of activations that wait in memory
-
 
 @dataclass(frozen=True)
 class Shelved:

@@ -7,7 +7,9 @@ from ....ir.feeds import Calibration, batch_size
 from ....ir.graph import Array, Graph, Node
 from ....ir.mapped import let_go
 from ....ir.runner import Runner
-from .spill import IN_MEMORY, Shelf, Shelved
+from .spill import Shelf, Shelved
+
+_IN_MEMORY = 2**27  # bytes of values: most are read once more only, soon
 
 
 class Stepper:
@@ -18,7 +20,7 @@ class Stepper:
 
     def __init__(self, graph: Graph, calibration: Calibration, runner: Runner, batch: int) -> None:
         self._graph, self._runner = graph, runner
-        self._shelf = Shelf(IN_MEMORY)
+        self._shelf = Shelf(_IN_MEMORY)
         self._values: dict[str, list[Shelved]] = {}
         self._done: set[Node] = set()
         names = [tensor.name for tensor in graph.inputs]
