@@ -30,6 +30,7 @@ def read_external(model: onnx.ModelProto, folder: Path) -> None:
     afford(2 * sum(map(claimed_bytes, rest)), "the weights beside the model")
     for tensor in rest:
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        tensor.ClearField("data_location")
 
 
 def _map(tensors: Iterable[onnx.TensorProto], folder: Path) -> None:

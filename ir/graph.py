@@ -12,23 +12,20 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from . import wire
+from .exported import Metadata, light, noted, read_once, whole
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
-from .kept import Packed, Without, keep, mended, numpy_type, writable
+from .kept import keep, numpy_type, writable
 from .mapped import is_mapped, spilled
-from .mapped import values as values_of
 from .names import fresh
-from .protos import declare, shell
-from .scopes import copied, hoist, shared_names
+from .protos import shell
+from .scopes import copied
 from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
-_LARGE = 1024  # bytes of a constant that is written apart
 _SMALL = 1024  # entries of a constant that says something of shapes
-Metadata = dict[str, dict[str, str]]
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
@@ -77,17 +74,12 @@ class Graph:
         base.CopyFrom(shell(model))
         graph = Graph(raw, base, on_disk=any(map(is_mapped, model.graph.initializer)))
         graph._name_nodes()
-        noted = zip(raw.nodes, model.graph.node, strict=True)
-        graph.metadata = {
-            node.name: {entry.key: entry.value for entry in proto.metadata_props}
-            for node, proto in noted
-            if proto.metadata_props
-        }
+        graph.metadata = noted(raw.nodes, model.graph.node)
         ends = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
             if isinstance(tensor, gs.Constant):
-                _read_once(tensor)
+                read_once(tensor)
             elif id(tensor) in ends:
                 tensor.dtype = numpy_type(tensor.dtype)
             else:
@@ -288,54 +280,11 @@ class Graph:
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
-        model, values = self.light()
-        for tensor in model.graph.initializer:
-            if tensor.name in values:
-                tensor.raw_data = bytes(wire.as_bytes(values[tensor.name]))
-        return model
+        return whole(*self.light())
 
     def light(self) -> tuple[onnx.ModelProto, dict[str, Array]]:
         """Write the model but for the values of its large weights, which are returned apart, by name, uncopied."""
-        shared = shared_names(self._raw)
-        large = [t._raw for t in self.constants() if t.name not in shared and _stands_apart(t.array)]
-        with Without(large), Packed(self._raw):
-            exported = gs.export_onnx(self._raw, do_type_check=False)
-        mended(exported.graph, self._raw)
-        values = {tensor.name: tensor.values for tensor in large}
-        for tensor in exported.graph.initializer:
-            if tensor.name in values:
-                tensor.dims[:] = values[tensor.name].shape
-                tensor.ClearField("raw_data")
-        return self._declared(exported.graph, shared), values
-
-    def _declared(self, graph: onnx.GraphProto, shared: set[str]) -> onnx.ModelProto:
-        model = onnx.ModelProto()
-        model.CopyFrom(self._base)
-        declare(graph.input, self._base.graph.input)
-        declare(graph.output, self._base.graph.output)
-        del graph.value_info[:]
-        graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
-        model.graph.CopyFrom(graph)
-        if shared:
-            hoist(model.graph, shared)
-        for node in model.graph.node if self.metadata else ():
-            for key, value in self.metadata.get(node.name, {}).items():
-                node.metadata_props.add(key=key, value=value)
-        return model
-
-
-def _read_once(constant: Any) -> None:
-    """Read values for good, or every copy would read its own."""
-    held = constant._values
-    if isinstance(held, LazyValues) and isinstance(held.tensor, onnx.TensorProto) and is_mapped(held.tensor):
-        constant.values = values_of(held.tensor)
-        constant.data_location = None
-    _ = constant.values
-
-
-def _stands_apart(array: Array) -> bool:
-    """Whether a constant is large, and of a type that is written as it lies in memory."""
-    return array.nbytes > _LARGE and array.dtype.kind in "fiu" and array.dtype.isnative
+        return light(self._raw, self._base, self.metadata)
 
 
 def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:

@@ -5,6 +5,7 @@ Files that change while they are mapped are noticed, and no longer taken for wha
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import tempfile
@@ -24,6 +25,7 @@ from .scratch import scratch
 LEAST = 2**14  # bytes of a weight that is mapped: more than what says something of shapes
 WORTH = 2**26  # bytes of weights of a model from which on they are mapped
 _SPILLED = 2**20  # bytes of an array that is put into a file
+_COLLECTED = 2**31  # bytes that are written until files that nobody can reach are looked for
 
 _Stamp = tuple[int, int, int, int]
 _known: dict[str, _Stamp] = {}
@@ -114,13 +116,17 @@ class _Folder:
     """Temporary files of one process."""
 
     def __init__(self) -> None:
-        self.owner = os.getpid()
+        self.owner, self._written = os.getpid(), 0
         self._holder = scratch()
         self._place = self._holder.__enter__()
         weakref.finalize(self, self._holder.__exit__, None, None, None)
 
     def put(self, array: Array) -> Array:
         """Write an array and map it. Raises OSError."""
+        self._written += array.nbytes
+        if self._written > _COLLECTED:
+            gc.collect()  # graphs hold themselves, and so their files
+            self._written = 0
         number, name = tempfile.mkstemp(dir=self._place)
         with os.fdopen(number, "wb") as file:
             file.write(array.reshape(-1).view(np.uint8).data)
