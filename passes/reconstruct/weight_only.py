@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.graph import Array, Graph
-from ...ir.mapped import spilled
+from ...ir.mapped import let_go, spilled
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import row_atoms
 from ..analysis.channels.surgery import Surgery, sliced_constant
@@ -55,6 +55,7 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
             kept = sliced_constant(full, context.slices.get(weight.name, []), surgery, weight.name)
             graph.set_array(tensors[weight.name], kept)
             changed += 1
+            let_go([weight.array, *(mixing.share for mixing in mixings)])
     return changed
 
 
