@@ -162,10 +162,6 @@ class Graph:
         """Make a new tensor under a name like ``name``, to be some node's output."""
         return Tensor(gs.Variable(self._unused(name), dtype=dtype))
 
-    def absent(self) -> Tensor:
-        """Return what stands for an optional input that is left out before others that are given."""
-        return Tensor(gs.Variable.empty())
-
     def _unused(self, name: str) -> str:
         """Return a name like ``name`` that no tensor has, nor one that was made and is not linked yet."""
         self._names.update(self._raw.tensors())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
+TRUST = "Read a model's file that can run code of its own, such as a pickled one: only if you made it."
 Kind = TypeVar("Kind", bound="Running")
 
 
@@ -58,6 +59,7 @@ class Running:
         metavar="NAME=constant|batch:1|state",
         several=True,
     )
+    trust: bool = option(False, TRUST, "--trust")
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )
