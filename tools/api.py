@@ -37,6 +37,7 @@ from .recipes import pipeline
 from .report import Report
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
+from .stages import check_float, stages, with_codes
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
 """A file, bytes, a model in memory, or one of another framework: a module, an estimator, a function."""
@@ -146,7 +147,11 @@ def compress_with(
         raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
     if data is None and settings.tune not in (None, NONE):
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
+    if data is None and settings.quantise:
+        raise UsageError("scales of activations come from samples, so quantising needs data", hint="give --data")
     graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
+    if settings.quantise:
+        check_float(graph)
     used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
     with blamed(graph, OrtRunner()):
@@ -171,8 +176,14 @@ def compress_graph(
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
+    pruned, alone = executed.graph, None
+    if settings.quantise and used is not None:
+        progress("quantising", 0.0)
+        executed, alone = with_codes(graph, executed, runner, used)
     progress("measuring", 0.0)
     found = report(graph, executed, settings, runner, used, samples, metric if samples.judges else None)
+    if alone is not None:
+        found = replace(found, stages=stages(graph, pruned, alone, found, runner, samples))
     problem = missed(settings, found)
     if problem is not None and not settings.allow_partial:
         raise problem

@@ -21,6 +21,8 @@ def show(out: Terminal, report: Report) -> None:
             "data-free mode: without --data channels are ranked by their weights, and no layer is fitted to samples"
         )
     out.say(table.before_after(report))
+    if report.stages:
+        out.say(table.stages(report))
     if report.fidelity.samples.judges:
         out.say(f"agreement measured on {report.fidelity.samples.origin}")
     for line in report.notes:

@@ -13,6 +13,7 @@ from ...ir.mapped import let_go
 from ...ir.runner import Runner, Session
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear, stored_weight, takes_bias
+from ..analysis.layers.rounding import straight_through
 from ..analysis.statistics.cone import cone
 from ..analysis.statistics.spill import Shelf
 from .chain import Chain
@@ -87,6 +88,7 @@ def _opened(graph: Graph, layer: Linear, start: str) -> Graph:
         part.set_outputs([out])
     part.set_inputs([source, weight, bias])
     part.clean()
+    straight_through(part)
     return part
 
 

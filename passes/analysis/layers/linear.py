@@ -119,7 +119,7 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
     if known[0] == known[1] or (known[0] and not operator.either_side):
         return None
     index = int(known[1])
-    x, weight = operands[1 - index].name, _stored_shape(operands[index])
+    x, weight = operands[1 - index].name, stored_at(operands[index]).array.shape
     if x not in shapes or node.outputs[0].name not in shapes:
         return None
     return operator.layout(node, opset, (node.name, x, node.outputs[0].name, index), weight, len(shapes[x]))
@@ -182,9 +182,10 @@ def is_stored(tensor: Tensor) -> bool:
     return is_stored(producer.inputs[0]) and all(t.is_constant and t.array.ndim < 2 for t in scales)
 
 
-def _stored_shape(tensor: Tensor) -> Shape:
+def stored_at(tensor: Tensor) -> Tensor:
+    """Return the constant in which a tensor lies of which :func:`is_stored` holds."""
     producer = tensor.producer
-    return tensor.array.shape if tensor.is_constant or producer is None else _stored_shape(producer.inputs[0])
+    return tensor if tensor.is_constant or producer is None else stored_at(producer.inputs[0])
 
 
 def stored_array(tensor: Tensor, opset: int) -> Array:
