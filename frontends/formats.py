@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import onnx
 from google.protobuf.message import DecodeError
 
+from ..ir import mapped, wire
 from ..ir.errors import InvalidModelError, OptimiseOnnxError
 from ..ir.memory import afford
 from ..ir.registry import Registry
@@ -69,10 +70,24 @@ def _from_file(path: Path) -> onnx.ModelProto:
     if size > _MOST:
         why = f"{size:,} bytes are more than the 2 GiB that a file of this format can hold"
         raise InvalidModelError(f"cannot read '{path}'", why=why, hint="store the weights in a file beside it")
-    afford(_COPIES * size, f"'{path}'")
-    model = onnx.load(path, load_external_data=False)
+    model = _with_mapped(path) if size >= mapped.WORTH else None
+    if model is None:
+        afford(_COPIES * size, f"'{path}'")
+        model = onnx.load(path, load_external_data=False)
     read_external(model, path.parent)
     return model
+
+
+def _with_mapped(path: Path) -> onnx.ModelProto | None:
+    """Parse a large file but for its large weights, which are mapped; None for one that is written in another way."""
+    found = wire.apart(mapped.map_file(path), mapped.LEAST)
+    if found is None:
+        return None
+    for tensor in found.model.graph.initializer:
+        if tensor.name in found.places:
+            begin, end = found.places[tensor.name]
+            mapped.lay_out(tensor, path, begin, end - begin)
+    return found.model
 
 
 ONNX = Onnx()

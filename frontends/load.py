@@ -6,7 +6,7 @@ import onnx.checker
 from ..ir.budget import check_budget
 from ..ir.errors import InvalidModelError, OptimiseOnnxError
 from ..ir.graph import Graph
-from ..ir.inference import check_inference
+from ..ir.inference import check_inference, without_mapped
 from ..ir.runner import Runner
 from .finite import check_finite
 from .formats import read
@@ -48,7 +48,7 @@ def _read(source: object, given: Given) -> tuple[Graph, list[str]]:
     check_inference(model)
     graph = Graph.of(model)
     check_finite(graph)
-    graph.to_model()  # that what was read can be written
+    graph.light()  # that what was read can be written
     return graph, changes
 
 
@@ -66,10 +66,10 @@ def _check(model: onnx.ModelProto, source: object) -> None:
         if value.type.WhichOneof("value") not in (None, "tensor_type"):
             kind = value.type.WhichOneof("value").removesuffix("_type")
             raise InvalidModelError(f"'{value.name}' of {called(source)} is a {kind}", hint=_TENSORS)
-    large = sum(len(t.raw_data) for t in model.graph.initializer) > 2**30
+    large = sum(t.ByteSize() for t in model.graph.initializer) > 2**30
     if not large:
         try:
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(without_mapped(model))
         except onnx.checker.ValidationError as error:
             raise InvalidModelError(
                 f"the onnx checker refuses {called(source)}", why=str(error).splitlines()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,20 @@ _KEPT_APART = 5
 
 @dataclass(frozen=True)
 class CompressResult:
-    """The smaller model, the figures before and after, and what each pass did.
+    """The smaller ``model``, the figures before and after, and what each pass did.
 
     ``missed`` says how the target was not met, where less than that was allowed.
     """
 
-    model: onnx.ModelProto
+    graph: Graph
     report: Report
     records: tuple[Record, ...]
     missed: TargetNotMetError | None = None
+
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The smaller model, with all its weights in memory."""
+        return self.graph.to_model()
 
     def to_torch(self, module: Any) -> Any:
         """Return a copy of the ``torch.nn.Module`` that the model was exported from, with the new widths and weights.
@@ -181,7 +187,7 @@ def compress_graph(
     problem = missed(settings, found)
     if problem is not None and not settings.allow_partial:
         raise problem
-    return CompressResult(executed.graph.to_model(), found, executed.records, problem)
+    return CompressResult(executed.graph, found, executed.records, problem)
 
 
 def run_pipeline(

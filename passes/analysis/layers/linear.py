@@ -125,6 +125,7 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
     return operator.layout(node, opset, (node.name, x, node.outputs[0].name, index), weight, len(shapes[x]))
 
 
+_HELD = 2**28  # bytes of matrices that are kept for the next time
 _Ends = tuple[str, str, str, int]
 
 
@@ -211,3 +212,13 @@ def _along(parameter: Tensor | None, axis: int, rank: int) -> Array:
 def stored_weight(graph: Graph, node: Node, layer: Linear) -> Array:
     """Return the layer's weight, as floats when it is seen through a dequantisation."""
     return stored_array(node.inputs[layer.weight_index], graph.opset)
+
+
+def stored_matrix(graph: Graph, name: str, layer: Linear, held: dict[str, Array]) -> Array:
+    """Return the weight of the node called ``name`` as :meth:`Linear.matrix`; ``held`` keeps some for the next time."""
+    if name in held:
+        return held[name]
+    matrix = layer.matrix(stored_weight(graph, graph.node(name), layer))
+    if sum(array.nbytes for array in held.values()) + matrix.nbytes <= _HELD:
+        held[name] = matrix
+    return matrix
