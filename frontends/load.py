@@ -11,12 +11,12 @@ from ..ir.runner import Runner
 from .finite import check_finite
 from .formats import read
 from .given import NOTHING, Given, called
-from .normalise import normalise
+from .normalise import normalise, with_free_weights
 from .scripts import said
 from .wellformed import check_claims
 
 _OLDEST = 7
-_TENSORS = "inputs and outputs must be tensors: export the model without it"
+_TENSORS = "inputs and outputs must be tensors: export the model without it, with skl2onnx by options={'zipmap': False}"
 
 
 def load(source: object, runner: Runner | None = None, given: Given = NOTHING) -> tuple[Graph, list[str]]:
@@ -43,13 +43,14 @@ def load(source: object, runner: Runner | None = None, given: Given = NOTHING) -
 def _read(source: object, given: Given) -> tuple[Graph, list[str]]:
     model = read(source, given)
     check_claims(model)
+    model, raised = with_free_weights(model)
     _check(model, source)
     model, changes = normalise(model)
     check_inference(model)
     graph = Graph.of(model)
     check_finite(graph)
     graph.light()  # that what was read can be written
-    return graph, changes
+    return graph, raised + changes
 
 
 def _check(model: onnx.ModelProto, source: object) -> None:

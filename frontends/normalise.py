@@ -2,7 +2,7 @@
 
 import onnx
 
-from ..ir.constants import dense, store_constants
+from ..ir.constants import dense, set_texts_apart, store_constants
 from .functions import inlined
 
 _IR_WITH_FREE_WEIGHTS = 4
@@ -18,9 +18,29 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     copy.CopyFrom(model)
     changes += _fill_sparse(copy.graph)
     changes += _free_weights(copy)
+    texts = set_texts_apart(copy.graph)
+    changes += [f"{texts} constants of texts became Constant nodes"] if texts else []
     stored = store_constants(copy)
     changes += [f"{stored} Constant nodes became initializers"] if stored else []
     return copy, changes
+
+
+def with_free_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
+    """Return the model with the IR version that allows weights that are no inputs, where it has such, and what changed.
+
+    onnxruntime does not ask for more, but the checker does. Copies the model only if it has to.
+    """
+    declared = {value.name for value in model.graph.input}
+    if model.ir_version >= _IR_WITH_FREE_WEIGHTS or all(tensor.name in declared for tensor in model.graph.initializer):
+        return model, []
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy, [_raise_version(copy)]
+
+
+def _raise_version(model: onnx.ModelProto) -> str:
+    old, model.ir_version = model.ir_version, _IR_WITH_FREE_WEIGHTS
+    return f"IR version {old} became {_IR_WITH_FREE_WEIGHTS}, the first to allow weights that are no inputs"
 
 
 def _fill_sparse(graph: onnx.GraphProto) -> list[str]:
@@ -40,6 +60,5 @@ def _free_weights(model: onnx.ModelProto) -> list[str]:
     model.graph.input.extend(inputs)
     changes = [f"{dropped} weights were also declared as inputs and no longer are"]
     if model.ir_version < _IR_WITH_FREE_WEIGHTS:
-        changes.append(f"IR version {model.ir_version} became {_IR_WITH_FREE_WEIGHTS}, the first to allow that")
-        model.ir_version = _IR_WITH_FREE_WEIGHTS
+        changes.append(_raise_version(model))
     return changes

@@ -82,8 +82,6 @@ def _check_tensor(tensor: onnx.TensorProto) -> None:
     if tensor.data_location == _TYPES.EXTERNAL and not is_mapped(tensor):
         hint = "give the path of the model, with these files beside it"
         raise InvalidModelError(f"the values of tensor '{tensor.name}' lie in another file", hint=hint)
-    if tensor.data_type == _TYPES.STRING:
-        raise InvalidModelError(f"tensor '{tensor.name}' holds texts", hint="only networks of numbers are read")
     if is_mapped(tensor):
         found, unit = size_of(tensor), "bytes"
     elif tensor.HasField("raw_data"):

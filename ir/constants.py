@@ -7,7 +7,7 @@ import onnx.numpy_helper
 
 
 def store_constants(model: onnx.ModelProto) -> int:
-    """Turn Constant nodes into initializers but for those that are outputs; return how many."""
+    """Turn Constant nodes into initializers but for those that are outputs or hold texts; return how many."""
     kept, count = [], 0
     outputs = {value.name for value in model.graph.output}
     for node in model.graph.node:
@@ -30,7 +30,7 @@ def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
         return None
     attribute = node.attribute[0]
     value = onnx.helper.get_attribute_value(attribute)
-    if attribute.name == "value":
+    if attribute.name == "value" and value.data_type != onnx.TensorProto.STRING:
         copy = onnx.TensorProto()
         copy.CopyFrom(value)
         return copy
@@ -48,6 +48,18 @@ def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     return onnx.helper.make_tensor(
         "", kinds[attribute.name], [len(value)] if several else [], value if several else [value]
     )
+
+
+def set_texts_apart(graph: onnx.GraphProto) -> int:
+    """Turn initializers that hold texts into Constant nodes in front, subgraphs' too; return how many."""
+    texts = [tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.STRING]
+    bodies = [a.g for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+    count = len(texts) + sum(map(set_texts_apart, bodies))
+    for place, tensor in enumerate(texts):
+        node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        graph.initializer.remove(tensor)
+        graph.node.insert(place, node)
+    return count
 
 
 def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:

@@ -32,6 +32,11 @@ def as_input(node: onnx.NodeProto) -> onnx.NodeProto:
     return onnx.helper.make_node("Identity", node.input[:1], node.output[:1], node.name)
 
 
+def as_floats(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Stand in for an operator that gives a float for every entry of its first input."""
+    return onnx.helper.make_node("Cast", node.input[:1], node.output[:1], node.name, to=onnx.TensorProto.FLOAT)
+
+
 def as_queries(node: onnx.NodeProto) -> onnx.NodeProto:
     """Stand in for attention whose output has the shape of its queries, unless keys and values lie beside them."""
     return as_input(node) if len(node.input) > 1 and node.input[1] else node
@@ -46,6 +51,8 @@ def as_mixture(node: onnx.NodeProto) -> onnx.NodeProto:
 _STAND_INS: dict[str, StandIn] = {
     "GroupNormalization": as_input,
     "MeanVarianceNormalization": as_input,
+    "ai.onnx.ml.Normalizer": as_floats,
+    "ai.onnx.ml.Scaler": as_floats,
     "com.microsoft.Gelu": as_input,
     "com.microsoft.GroupQueryAttention": as_queries,
     "com.microsoft.MultiHeadAttention": as_mixture,

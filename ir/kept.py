@@ -1,7 +1,7 @@
 """What ``onnx_graphsurgeon`` loses of a model: attributes that it drops or cannot write, and packed element types.
 
 An empty list has no type of its own, so its type is kept beside it; attributes of other kinds than numbers, texts,
-tensors and graphs (types, sparse tensors, lists of tensors) stay as they were read.
+tensors of numbers and graphs (types, sparse tensors, lists of tensors) stay as they were read.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def keep(nodes: Iterable[Any], protos: Iterable[onnx.NodeProto]) -> None:
 def _is_lost(attribute: onnx.AttributeProto) -> bool:
     if attribute.type in _LISTS:
         return not (attribute.ints or attribute.floats or attribute.strings)
-    return attribute.type not in _READ
+    texts = attribute.type == _KINDS.TENSOR and attribute.t.data_type == onnx.TensorProto.STRING
+    return texts or attribute.type not in _READ
 
 
 def mended(written: onnx.GraphProto, graph: Any) -> None:

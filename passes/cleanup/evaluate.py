@@ -12,7 +12,9 @@ from ...ir.graph import Dim, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import symbolic
 
-_STORED_FORMAT = {"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"}
+_STAY = {"Constant", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear", *RANDOM}
+"""Operators whose values are not stored; a Constant that is still a node holds texts."""
+
 CAP = 2**20
 """Bytes that values may take, one and all together, which take more than twice the room of what they are made of."""
 
@@ -94,7 +96,7 @@ def _foldable(graph: Graph) -> list[Node]:
     known: set[Tensor] = set()
     found = []
     for node in graph.nodes:
-        if node.domain or node.has_subgraphs or node.op in RANDOM or node.op in _STORED_FORMAT or _widens(node):
+        if node.domain or node.has_subgraphs or node.op in _STAY or _widens(node):
             continue
         if not node.outputs or any(graph.is_output(tensor) for tensor in node.outputs):
             continue

@@ -11,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.errors import BudgetError, InvalidModelError, OptimiseOnnxError
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.cleanup.constants import FoldConstants
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -47,6 +49,7 @@ def too_few_floats(made: onnx.ModelProto) -> None:
 
 def texts(made: onnx.ModelProto) -> None:
     c(made).CopyFrom(helper.make_tensor("c", TensorProto.STRING, [1], [b"a"]))
+    c(made).dims[:] = [3]
 
 
 def elsewhere(made: onnx.ModelProto) -> None:
@@ -65,7 +68,7 @@ def elsewhere(made: onnx.ModelProto) -> None:
         (too_few_floats, "takes 4 entries, it has 3"),
         (kind(127), "'c' has the unknown element type 127"),
         (kind(0), "unknown element type 0"),
-        (texts, "'c' holds texts"),
+        (texts, r"'c' does not hold what its dimensions say: \[3\] takes 3 entries, it has 1"),
         (elsewhere, "'c' lie in another file"),
     ],
 )
@@ -153,6 +156,33 @@ def test_sparse_weights_keep_their_type_and_places() -> None:
     (constant,) = graph.constants()
     assert (constant.dtype, constant.array.tolist()) == (np.float16, [0, 0, 5, 0])
     assert changes == ["1 sparse weights became dense"]
+
+
+def test_weights_that_are_no_inputs_before_that_was_allowed() -> None:
+    made = model()
+    made.ir_version = 3
+    graph, changes = load(made, OrtRunner())
+    assert graph.to_model().ir_version == 4 and made.ir_version == 3
+    assert changes == ["IR version 3 became 4, the first to allow weights that are no inputs"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_texts_are_carried(stored: bool) -> None:
+    names = helper.make_tensor("names", TensorProto.STRING, [3], [b"cat", b"dog", b"fox"])
+    top = helper.make_node("ArgMax", ["x"], ["top"], axis=1, keepdims=0)
+    made = model(top, helper.make_node("Gather", ["names", "top"], ["y"]))
+    if stored:
+        made.graph.initializer.append(names)
+    else:
+        made.graph.node.insert(0, helper.make_node("Constant", [], ["names"], value=names))
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.STRING, ["N"]))
+    graph, _ = load(made, OrtRunner())
+    FoldConstants().run(graph, Context(OrtRunner(), graph))
+    session = OrtRunner().session(graph)
+    given = [np.eye(4, dtype=np.float32)[[place]] for place in (1, 1, 2)]
+    found = [session.run({"x": array})["y"] for array in given]
+    assert found[0] == found[1] != found[2]
+    assert not list(graph.constants())
 
 
 def test_sparse_weights_whose_zeros_fill_the_memory() -> None:

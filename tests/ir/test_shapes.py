@@ -28,6 +28,13 @@ def test_symbols_stay_as_they_are_written() -> None:
     assert not any(isinstance(dim, int) for dim in shapes["conv_0_out"][2:])
 
 
+def test_shapes_go_on_behind_a_scaler() -> None:
+    b = Builder("scaled")
+    scaled = b.node("Scaler", [b.input("x", ["N", 12], np.int64)], domain="ai.onnx.ml", offset=[0.0], scale=[2.0])
+    graph = graph_of(b.model(b.matmul(b.declare(scaled, ["N", 12]), 5)))
+    assert symbolic(graph)["matmul_0_out"] == ("N", 5)
+
+
 def test_given_sizes_make_every_shape_concrete() -> None:
     shapes = concrete(head(), {"x": (4, 3, 9, 16)})
     assert shapes["conv_0_out"] == (4, 8, 5, 8)
