@@ -72,6 +72,10 @@ def remove_branches(
     if computed:
         fixed = graph.copy()
         inner = fixed.tensors()
+        for name, rank in parts.reshaped.items():
+            node, form = fixed.node(name), fixed.constant("features", np.array([1] * (rank - 1) + [-1], np.int64))
+            node.set_op("Reshape")
+            node.set_inputs([node.inputs[0], form])
         fixed.set_inputs([])
         fixed.set_outputs([inner[name] for name in computed])
         fixed.clean()

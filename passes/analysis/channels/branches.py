@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ....ir.arguments import permutation
+from ....ir.arguments import permutation, spans
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..layers.linear import Linear, takes_bias
@@ -21,17 +21,20 @@ from .rules.elementwise import static
 from .rules.table import ELEMENTWISE, UNARY
 
 _EVERYWHERE = frozenset({*ELEMENTWISE, *UNARY}) - {"PRelu"}  # a slope may not be larger than what it is applied to
+_NORMS = ("LayerNormalization", "RMSNormalization")
 _QUANTISERS = frozenset({"DequantizeLinear", "QuantizeLinear"})
 
 
 @dataclass(frozen=True)
 class Cut:
     """``readers``: names of layers whose whole input goes; ``constants``: tensors that become constant beside others
-    that still vary, and are all that has to be stored.
+    that still vary, and are all that has to be stored; ``reshaped``: Reshape and Slice nodes between the two that
+    leave the features on the last axis, with the rank of what they make.
     """
 
     readers: tuple[str, ...]
     constants: tuple[str, ...]
+    reshaped: Mapping[str, int] = field(default_factory=dict)
 
 
 def cut(graph: Graph, channels: Channels, names: Collection[str]) -> Cut | None:
@@ -51,9 +54,22 @@ def cut(graph: Graph, channels: Channels, names: Collection[str]) -> Cut | None:
         if part.any():
             emptied.add(name)
     walk = _Walk(graph, context, channels.layers, emptied)
-    if not all(walk.passes(node) for node in graph.nodes):
+    if not all(walk.passes(node) for node in _needed(graph, emptied)):
         return None
-    return Cut(tuple(walk.readers), tuple(walk.constants))
+    return Cut(tuple(walk.readers), tuple(walk.constants), walk.reshaped)
+
+
+def _needed(graph: Graph, emptied: Collection[str]) -> list[Node]:
+    """List the nodes that outputs depend on otherwise than through an emptied tensor: not scores of lost values."""
+    wanted, found = {tensor.name for tensor in graph.outputs}, []
+    for node in reversed(graph.nodes):
+        outputs = {tensor.name for tensor in node.outputs if tensor.name}
+        if outputs.isdisjoint(wanted):
+            continue
+        found.append(node)
+        if not outputs <= set(emptied):
+            wanted.update(tensor.name for tensor in (*node.inputs, *node.captures()))
+    return found[::-1]
 
 
 def droppable(graph: Graph, channels: Channels, names: Collection[str]) -> frozenset[str]:
@@ -82,6 +98,7 @@ class _Walk:
     thin: dict[str, Shape] = field(default_factory=dict)
     readers: list[str] = field(default_factory=list)
     constants: dict[str, None] = field(default_factory=dict)
+    reshaped: dict[str, int] = field(default_factory=dict)
 
     def passes(self, node: Node) -> bool:
         """Go past one node; False when it needs channels that go, or the real shape of what has become constant."""
@@ -112,6 +129,8 @@ class _Walk:
 
     def _carried(self, node: Node) -> Shape | None:
         """Shape of a function of constants alone, if it is one that needs no more of them than what is stored."""
+        if node.op in ("Reshape", "Slice"):
+            return self._reshaped(node)
         inputs = [tensor for tensor in node.inputs if tensor.name]
         shapes = [self._shape(tensor) for tensor in inputs if tensor.name in self.thin or static(tensor)]
         known = [shape for shape in shapes if shape is not None]
@@ -123,6 +142,19 @@ class _Walk:
             return self._pointwise(self.layers[node.name])
         return self._of_first(node, known) if inputs[0].name in self.thin else None
 
+    def _reshaped(self, node: Node) -> Shape | None:
+        """One entry a feature, on the last axis before and after."""
+        (x, *_), (y, *_), shapes = node.inputs, node.outputs, self.context.shapes
+        thin, old, new = self.thin.get(x.name), shapes.get(x.name), shapes.get(y.name)
+        if not thin or not old or not new or max(thin[:-1], default=1) > 1 or old[-1] != new[-1]:
+            return None
+        if node.op == "Slice" and (
+            node.attributes or len(old) - 1 in (spans(node, self.graph.opset, len(old)) or range(len(old)))
+        ):
+            return None
+        self.reshaped[node.name] = len(new)
+        return (1,) * (len(new) - 1) + thin[-1:]
+
     def _shape(self, tensor: Tensor) -> Shape | None:
         return self.thin.get(tensor.name) or self.context.shapes.get(tensor.name)
 
@@ -133,6 +165,9 @@ class _Walk:
             return tuple(shape[axis] for axis in permutation(node, self.graph.opset, len(shape)))
         if node.op in _QUANTISERS:
             return shape if int(np.prod(shapes[1])) == 1 else None
+        if node.op in _NORMS and whole is not None and shape[-1] == whole[-1]:
+            last = int(node.attribute("axis", self.graph.opset, -1)) in (-1, len(shape) - 1)
+            return shape if last else None
         if whole is None or shape[1:2] != whole[1:2]:
             return None
         if node.op in ("GlobalAveragePool", "GlobalMaxPool"):

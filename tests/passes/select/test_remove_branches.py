@@ -24,7 +24,7 @@ from optimise_onnx.passes.select.select_channels import SelectChannels
 BLOCKS = {
     "attention_separate": 2, "cbam_gate": 1, "gqa_rope": 1, "layer_norm_channels": 1, "mobilenet_v2": 2,
     "option_a_spine": 2, "residual_gemm": 2, "resnet_projection": 5, "resnet_zero_pad": 4, "resnext": 6, "se_conv": 1,
-    "se_residual": 2, "shufflenet_v1": 2, "split_c2f": 2, "tied_embedding": 1, "unused_initializer": 1, "vit": 2,
+    "se_residual": 2, "shufflenet_v1": 2, "split_c2f": 2, "tied_embedding": 1, "unused_initializer": 1, "vit": 4,
 }  # fmt: skip
 
 

@@ -116,6 +116,40 @@ def test_what_only_a_part_of_a_tensor_consists_of_stays() -> None:
     assert cut(graph, channels, ["conv_1_out", "conv_1_out#1"]) is not None
 
 
+def transformed(b: Builder, kind: str, h: str) -> str:
+    """A block on tokens of (N, 4, 6) that ends in a constant once what it is made of is gone."""
+    if kind == "attention":
+        q, k, v = (b.transpose(b.reshape(b.matmul(h, 8), 0, 0, 2, 4), 0, 2, 1, 3) for _ in range(3))
+        scores = b.softmax(b.node("MatMul", [q, b.transpose(k, 0, 1, 3, 2)]))
+        return b.matmul(b.reshape(b.transpose(b.node("MatMul", [scores, v]), 0, 2, 1, 3), 0, 0, 8), 6)
+    y = b.matmul(b.relu(b.matmul(h, 8)), 6)
+    if kind == "norm":
+        return b.layer_norm(y)
+    y = b.transpose(b.reshape(y, 0, 2, 2, 6), 0, 2, 1, 3)
+    return b.reshape(b.slice(y, 0, 2, axis=2), 0, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("attention", {"matmul_3_out"}), ("norm", {"matmul_1_out"}), ("windows", {"matmul_1_out"})],
+)
+def test_blocks_of_transformers(kind: str, names: set[str]) -> None:
+    b = Builder(kind)
+    h = b.matmul(b.input("x", ["N", 4, 5]), 6)
+    model = b.model(b.matmul(b.relu(b.add(h, transformed(b, kind, h))), 3))
+    graph = graph_of(model)
+    channels = analyse(graph)
+    found = droppable(graph, channels, [group.name for group in channels.groups])
+    assert found == names
+    kept = dict.fromkeys(found, NOTHING)
+    parts = branch_cut(graph, channels, kept)
+    pruned = graph.copy()
+    remove_branches(pruned, channels, kept, mean_shifts(graph, channels, parts, {}), parts, OrtRunner(1))
+    assert sum(node.op == "MatMul" for node in pruned.nodes) == 2
+    for batch in (1, 3):
+        assert distance(masked(graph, channels, kept), pruned, feeds(model, 0, batch)) < 1e-5
+
+
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
@@ -125,7 +159,7 @@ def test_what_only_a_part_of_a_tensor_consists_of_stays() -> None:
         ("resnet_projection", {f"conv_{place}_out" for place in (1, 3, 5, 8, 10)}),
         ("mobilenet_v2", {"conv_4_out", "conv_10_out"}),
         ("se_residual", {"conv_1_out", "conv_3_out"}),
-        ("vit", {"matmul_4_out", "matmul_10_out"}),
+        ("vit", {f"matmul_{place}_out" for place in (0, 4, 6, 10)}),
     ],
 )
 def test_blocks_of_whole_networks(name: str, wanted: set[str]) -> None:
