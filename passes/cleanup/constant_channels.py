@@ -215,11 +215,33 @@ def _reduce(sweep: ConstantChannels, node: Node) -> list[Constants]:
     return [x]
 
 
+def _plane(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    """Crops, and samples of a plane, of zeros are zeros, whatever they put around it."""
+    old, new = sweep.ctx.shape(node.inputs[0]), sweep.ctx.shape(node.outputs[0])
+    others = [axis for axis in range(len(old)) if axis != 1]
+    return [sweep.of(node.inputs[0]).collapse(others).zeros()] if old[1:2] == new[1:2] else []
+
+
+def _deformed(sweep: ConstantChannels, node: Node) -> list[Constants]:
+    """A DeformConv that reads zeros alone gives its bias."""
+    weight, bias = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 and node.inputs[3].name else None
+    if not weight.is_constant or not (bias is None or bias.is_constant):
+        return []
+    array, group = weight.array, int(node.attribute("group", sweep.ctx.graph.opset, 1))
+    matrix = array.reshape(group, -1, array.shape[1], int(np.prod(array.shape[2:])))
+    zeros = sweep.of(node.inputs[0]).collapse([0, 2, 3]).zeros().values
+    x = np.broadcast_to(zeros.ravel(), (group * array.shape[1],))
+    rows = constant_rows(matrix, x) + (0.0 if bias is None else bias.array)
+    return [Constants(on_axis(rows, 1, zeros.ndim))]
+
+
 _TYPED = 21  # the operator set since which QuantizeLinear may name its type
 _MEANS = {"GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
 
 _SPECIAL: dict[str, Callable[[ConstantChannels, Node], list[Constants]]] = {
     "BatchNormalization": _batch_norm,
+    **dict.fromkeys(("CenterCropPad", "GridSample"), _plane),
+    "DeformConv": _deformed,
     "DequantizeLinear": _quantise,
     "Dropout": _dropout,
     "InstanceNormalization": _instance_norm,

@@ -98,6 +98,30 @@ def test_channels_that_an_instance_norm_makes_constant_go() -> None:
     assert shape(checked(build(text, weights), DEAD, X), "first") == (4, 3, 1, 1)
 
 
+def test_zeros_go_on_through_crops_samples_and_deformed_convolutions() -> None:
+    text = """(float[N, 3, 6, 6] x, float[N, 4, 4, 2] grid, float[N, 18, 4, 4] moves) => (float[N, 4, 4, 4] y) {
+        a = Conv(x, first, bias) r = Relu(a) c = CenterCropPad<axes = [2, 3]>(r, size) s = GridSample(c, grid)
+        d = DeformConv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(s, inner, moves, shift) t = Relu(d) y = Conv(t, last)
+    }"""
+    first, inner, bias, shift = normal(8, 3, 1, 1), normal(8, 8, 3, 3), normal(8), normal(8)
+    first[:3], bias[:3], inner[2:4], shift[2:4] = 0, -1, 0, (-1, 2)
+    weights = {"first": first, "bias": bias, "inner": inner, "shift": shift, "last": normal(4, 8, 1, 1)}
+    graph = build(text, {**weights, "size": np.array([5, 8])}, opset=20)
+    feeds = X | {"grid": np.clip(normal(2, 4, 4, 2), -1, 1), "moves": normal(2, 18, 4, 4)}
+    result = checked(graph, DEAD, feeds)
+    assert shape(result, "first") == (5, 3, 1, 1) and shape(result, "inner") == (6, 5, 3, 3)
+
+
+def test_a_crop_of_channels_is_not_followed() -> None:
+    text = """(float[N, 3, 6, 6] x) => (float[N, 4, 6, 6] y) {
+        a = Conv(x, first) c = CenterCropPad<axes = [1]>(a, size) y = Conv(c, last)
+    }"""
+    first = normal(8, 3, 1, 1)
+    first[[0, 3]] = 0
+    graph = build(text, {"first": first, "size": np.array([4]), "last": normal(4, 4, 1, 1)}, opset=20)
+    checked(graph, DEAD, X, changes=False)
+
+
 @pytest.mark.parametrize("zero", [0, 7])
 def test_quantised_rows_of_zeros_go(zero: int) -> None:
     """Weights and biases behind DequantizeLinear, activations through both quantisers between."""
