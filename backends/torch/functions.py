@@ -212,6 +212,7 @@ FUNCTIONS: dict[str, Function] = {
     "ConvTranspose": _conv_transpose,
     "Div": _of_two(torch.div),
     "Dropout": _of_one(lambda x: x),
+    "Einsum": lambda node, opset, x: torch.einsum(str(node.attribute("equation", opset)), *x),
     "Elu": _with(functional.elu, alpha=("alpha", 1.0)),
     "Erf": _of_one(torch.erf),
     "Exp": _of_one(torch.exp),

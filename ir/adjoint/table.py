@@ -19,6 +19,7 @@ RULES: dict[str, Rule] = {
     "DepthToSpace": movement.depth_to_space,
     "Div": elementwise.div,
     "Dropout": act.dropout,
+    "Einsum": products.einsum,
     "Elu": act.by(act.elu),
     "Erf": act.by(act.erf),
     "Exp": act.by(act.exp),

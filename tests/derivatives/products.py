@@ -33,4 +33,15 @@ GEMMS = [
     Case("Gemm", spread(2, 3), spread(3, 4), spread(4), beta=0.0),
 ]
 
-PRODUCTS = [*MATMULS, *GEMMS]
+EINSUMS = [
+    Case("Einsum", *(spread(*shape, seed=place) for place, shape in enumerate(shapes)), equation=equation)
+    for equation, *shapes in (
+        ("nqhd,nkhd->nhqk", (2, 3, 2, 4), (2, 5, 2, 4)),
+        ("bi, ij", (3, 2), (2, 4)),
+        ("ij->ji", (3, 2)),
+        ("ab,bcd,d->ac", (3, 2), (2, 4, 3), (3,)),
+        ("abc,ad->ad", (3, 2, 4), (3, 5)),
+    )
+]
+
+PRODUCTS = [*MATMULS, *GEMMS, *EINSUMS]

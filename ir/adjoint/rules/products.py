@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ...shapes import Shape
 from ..sheet import Sheet
-from ..step import Step, positions, summed
+from ..step import Step, positions, repeated, summed
 
 
 def gemm(step: Step) -> Mapping[int, str]:
@@ -58,6 +58,43 @@ def _by_right(step: Step, a: str, slope: str, shapes: tuple[Shape, Shape, Shape]
         return _shaped(step, found, columns, right)
     product = step.sheet.add("MatMul", _turned(step.sheet, a, rows), slope)
     return _fitted(step, product, (*whole[:-2], *columns[-2:]), columns, right)
+
+
+def einsum(step: Step) -> Mapping[int, str]:
+    """Return the gradients of a sum of products over letters: by one factor, that of the slope and all the others.
+
+    Letters that only one factor has are repeated. Raises UnsupportedOpError for an ellipsis, and for letters that stand
+    for two axes of a factor or for two sizes.
+    """
+    terms, result = _letters(step)
+    found = {}
+    for index in step.wanted:
+        others = [place for place in range(len(terms)) if place != index]
+        known = "".join([result, *(terms[place] for place in others)])
+        kept = "".join(letter for letter in terms[index] if letter in known)
+        equation = f"{','.join([result, *(terms[place] for place in others)])}->{kept}"
+        slope = step.sheet.add("Einsum", step.slope, *(step.x(place) for place in others), equation=equation)
+        if kept != terms[index]:
+            sizes = zip(terms[index], step.shape(index), strict=True)
+            slope = step.sheet.reshape(slope, [size if letter in kept else 1 for letter, size in sizes])
+            slope = repeated(step.sheet, slope, step.shape(index))
+        found[index] = slope
+    return found
+
+
+def _letters(step: Step) -> tuple[list[str], str]:
+    """Return the letters of every factor and of the result."""
+    equation = str(step.attribute("equation")).replace(" ", "")
+    left, arrow, result = equation.partition("->")
+    terms = left.split(",")
+    if "." in equation or any(len(set(term)) < len(term) for term in terms):
+        raise step.refuse("an ellipsis or a letter that a factor has twice")
+    sizes: dict[str, int] = {}
+    for place, term in enumerate(terms):
+        for letter, size in zip(term, step.shape(place), strict=True):
+            if sizes.setdefault(letter, size) != size:
+                raise step.refuse(f"the letter '{letter}' stands for two sizes")
+    return terms, result if arrow else "".join(letter for letter in sorted(sizes) if left.count(letter) == 1)
 
 
 def _fitted(step: Step, product: str, shape: Shape, matrix: Shape, wanted: Shape) -> str:
