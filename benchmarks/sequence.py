@@ -76,10 +76,10 @@ def time_left(runner: OrtRunner, original: Graph, smaller: Graph, x: Array) -> f
 def ways(name: str, path: Path, x: Array, target: str) -> dict[str, Graph]:
     """Compress in every way."""
     options: dict[str, Any] = {"target": target, "data": {"input": x}, "align": 1, "guard": False}
-    found = {"ours": optimise_onnx.compress(path, **options).model}
+    found = {"ours": optimise_onnx.compress(path, **options).graph}
     if name in STREAM:
         first = next(t.name for n in optimise_onnx.load(path).nodes for t in n.outputs if STREAM[name] in t.name)
-        found["heads + MLP"] = optimise_onnx.compress(path, keep_nodes=[re.escape(first)], **options).model
+        found["heads + MLP"] = optimise_onnx.compress(path, keep_nodes=[re.escape(first)], **options).graph
     smallest = optimise_onnx.PassManager.parse(MAGNITUDE.format(target=target))
     found["magnitude"] = run_pipeline(path, smallest).graph
     return found
