@@ -3,7 +3,8 @@
     python benchmarks/exports.py FOLDER [NAME ...]
 
 Needs torch, torchvision, timm and transformers (``pip install torch torchvision timm transformers onnxscript``).
-``-dy`` files come from the exporter on torch.export, at opset 23 with ``-o23``; ``-ts`` files from TorchScript.
+``-dy`` files come from the exporter on torch.export, at opset 23 with ``-o23``; ``-ts`` files from TorchScript, at
+opset 11 with ``-o11``.
 A route that an exporter refuses is said and left out.
 """
 
@@ -22,8 +23,13 @@ from torch import nn
 
 Built = tuple[nn.Module, torch.Tensor]
 SIZE, LAYERS, HEADS, WIDE, WORDS, PLACES = 96, 3, 4, 256, 200, 64
-NEWEST = 23
-ROUTES = ("dy", "ts", f"o{NEWEST}")
+OLDEST, NEWEST = 11, 23
+ROUTES = ("dy", "ts")
+OLD, NEW = f"o{OLDEST}", f"o{NEWEST}"
+TWICE = {
+    NEW: ("bert", "gpt2", "llama", "vit", "swin", "clip-vision"),
+    OLD: ("resnet18", "densenet121", "shufflenet_v2_x0_5", "lstm", "crnn"),
+}
 
 
 class Named(nn.Module):
@@ -179,13 +185,15 @@ class Route:
     def write(self, model: nn.Module, x: torch.Tensor, path: Path) -> None:
         """Write with a batch of any size, and passages of any length."""
         free = (0,) if x.ndim > 2 else (0, 1)
-        if self.name == "ts":
+        if self.name in ("ts", OLD):
             axes = {"x": {axis: f"axis{axis}" for axis in free}, "y": {0: "axis0"}}
             names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": axes}
-            torch.onnx.export(model, (x,), path, opset_version=17, dynamo=False, **names)
+            torch.onnx.export(
+                model, (x,), path, opset_version=OLDEST if self.name == OLD else 17, dynamo=False, **names
+            )
             return
         shapes = (dict.fromkeys(free, torch.export.Dim.DYNAMIC),)
-        opset = NEWEST if self.name == ROUTES[2] else 18
+        opset = NEWEST if self.name == NEW else 18
         options: dict[str, Any] = {"dynamic_shapes": shapes, "opset_version": opset, "external_data": False}
         torch.onnx.export(model, (x,), path, dynamo=True, verbose=False, **options)
 
@@ -198,7 +206,7 @@ def main() -> None:
     for name in names:
         torch.manual_seed(0)
         model, x = MODELS[name]()
-        for route in ROUTES if name in ("bert", "gpt2", "llama", "vit", "swin", "clip-vision") else ROUTES[:2]:
+        for route in (*ROUTES, *(other for other, whose in TWICE.items() if name in whose)):
             path = folder / f"{name}-{route}.onnx"
             try:
                 Route(route).write(model.eval(), x, path)

@@ -160,7 +160,7 @@ def learnt(estimator: Any, targets: int) -> Any:
 
 SKLEARN: dict[str, Callable[[], Any]] = {
     "mlp-classifier": lambda: learnt(MLPClassifier((64, 48), max_iter=20), 0),
-    "mlp-regressor": lambda: learnt(MLPRegressor((64, 48), "tanh", max_iter=20), 2),
+    "mlp-regressor": lambda: learnt(MLPRegressor(hidden_layer_sizes=(64, 48), activation="tanh", max_iter=20), 2),
     "mlp-pipeline": lambda: learnt(make_pipeline(StandardScaler(), MLPClassifier((80,), max_iter=20)), 0),
 }
 

@@ -1,6 +1,9 @@
 """Text and lines of digits, made of what every machine has: Python's standard library, and the demo's digits."""
 
+import io
+import keyword
 import sysconfig
+import tokenize
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,23 +16,24 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 VOCABULARY = 128  # ASCII; 0 stands for all else
-MASK = 1
+KINDS = ("between", "keyword", "NAME", "NUMBER", "OP", "STRING", "COMMENT")  # what a character of Python is part of
 BLANK = 10
-_SHARE = 0.15
 _HEIGHT, _DIGITS = 16, (3, 6)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Characters of some files, to be cut into passages of ``length``."""
+    """Characters of some files, and places in ``KINDS`` of what each is part of, to be cut into passages."""
 
     text: Array
+    kinds: Array
     length: int
 
-    def draw(self, count: int, seed: int | None = None) -> Array:
-        """Return passages (count, length) of int64 at random places."""
-        places = np.random.default_rng(seed).integers(0, len(self.text) - self.length, count)
-        return self.text[places[:, None] + np.arange(self.length)].astype(np.int64)
+    def draw(self, count: int, seed: int | None = None) -> tuple[Array, Array]:
+        """Return passages (count, length) of int64 at random places, and the kinds of their characters."""
+        starts = np.random.default_rng(seed).integers(0, len(self.text) - self.length, count)
+        places = starts[:, None] + np.arange(self.length)
+        return self.text[places].astype(np.int64), self.kinds[places].astype(np.int64)
 
 
 @cache
@@ -37,16 +41,22 @@ def passages(length: int, part: str) -> Split:
     """Return every sixth module of the standard library, by name, for ``test``; the others for ``train``."""
     modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     chosen = [module for place, module in enumerate(modules) if (place % 6 == 0) == (part == "test")]
-    text = np.frombuffer(b"".join(module.read_bytes() for module in chosen), np.uint8)
-    return Split(np.where(text < VOCABULARY, text, 0), length)
+    sources = [module.read_text(encoding="utf-8", errors="replace") for module in chosen]
+    text = np.concatenate([np.frombuffer(source.encode("utf-32-le"), np.uint32) for source in sources])
+    kinds = np.concatenate([_kinds(source) for source in sources])
+    return Split(np.where(text < VOCABULARY, text, 0), kinds, length)
 
 
-def masked(ids: Any, seed: int | None = None) -> tuple[Any, Any]:
-    """Replace some characters of int64 passages, arrays or tensors; return them, and what was there, -1 elsewhere."""
-    hidden = np.random.default_rng(seed).random(tuple(ids.shape)) < _SHARE
-    given, wanted = ids * 1, ids * 0 - 1
-    given[hidden], wanted[hidden] = MASK, ids[hidden]
-    return given, wanted
+def _kinds(source: str) -> Array:
+    """Return what each character is part of, as Python's own tokenizer says."""
+    found = np.zeros(len(source), np.uint8)
+    lines = np.cumsum([0, *(len(line) for line in io.StringIO(source))])
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = "keyword" if keyword.iskeyword(token.string) else tokenize.tok_name[token.type]
+        if name in KINDS:
+            begin, end = (lines[row - 1] + column for row, column in (token.start, token.end))
+            found[begin:end] = KINDS.index(name)
+    return found
 
 
 @cache

@@ -2,8 +2,9 @@
 
     python benchmarks/sequence_networks.py vit|bert|gpt|crnn OUT.onnx [--minutes 4] [--shared SHARED]
 
-The encoder fills masked characters of Python's standard library, the decoder continues them, the CRNN reads lines of
-handwritten digits, the vision transformer classifies CIFAR-10 (SHARED/data holds it).
+The encoder says of each character of Python's standard library whether it is part of a keyword, a name, a number, an
+operator, a text or a comment, the decoder says which comes next, the CRNN reads lines of handwritten digits, the vision
+transformer classifies CIFAR-10 (SHARED/data holds it).
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sequence_data import BLANK, VOCABULARY, Split, lines, masked, passages
+from sequence_data import BLANK, KINDS, VOCABULARY, Split, lines, passages
 from torch import nn
 from torch.nn import functional
 
@@ -40,16 +41,16 @@ class Block(nn.Module):
 
 
 class Text(nn.Module):
-    """Characters to scores of characters: an encoder, or a decoder where ``causal``."""
+    """Characters to scores of their kinds; a decoder, where ``causal``, to scores of characters."""
 
     def __init__(self, causal: bool) -> None:
         super().__init__()
         self.embed, self.place = nn.Embedding(VOCABULARY, WIDTH), nn.Parameter(torch.randn(1, LENGTH, WIDTH) * 0.02)
         self.blocks = nn.Sequential(*(Block(causal) for _ in range(DEPTH)))
-        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY)
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY if causal else len(KINDS))
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """(batch, LENGTH) integers to (batch, LENGTH, VOCABULARY)."""
+        """(batch, LENGTH) integers to (batch, LENGTH, classes)."""
         return self.head(self.norm(self.blocks(self.embed(ids) + self.place)))
 
 
@@ -92,11 +93,11 @@ Step = Callable[[nn.Module], torch.Tensor]
 
 
 def text_step(data: Split, causal: bool) -> Iterator[Step]:
-    """Yield losses of characters that follow, or were masked."""
+    """Yield losses of characters that follow, or of kinds."""
     while True:
-        ids = torch.from_numpy(data.draw(BATCH))
-        given, wanted = (ids[:, :-1], ids[:, 1:]) if causal else masked(ids)
-        yield lambda model, a=given, b=wanted: functional.cross_entropy(model(a).transpose(1, 2), b, ignore_index=-1)
+        ids, kinds = map(torch.from_numpy, data.draw(BATCH))
+        given, wanted = (ids[:, :-1], ids[:, 1:]) if causal else (ids, kinds)
+        yield lambda model, a=given, b=wanted: functional.cross_entropy(model(a).transpose(1, 2), b)
 
 
 def image_step(shared: Path) -> Iterator[Step]:

@@ -18,6 +18,7 @@ from .alternation import WIDEST, Alternation, held_apart, may_lead
 from .chain import chain_from
 from .derivatives import Derivatives
 from .paired import PairedMoments
+from .recurrent import Cell, cells, gates, matrix, write
 from .reform import refitted, write_again
 from .regression_target import RegressionTarget, end_of, target_of
 
@@ -38,8 +39,9 @@ class Sweep:
         self.rng = context.rng()
         self.shapes = concrete(graph, input_sizes(graph, 1)) | self._shapes_after()
         self.layers = linear_layers(graph, self.shapes)
+        self.cells = cells(graph, self.shapes)
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
-        self.final = dict.fromkeys(self.layers, False)
+        self.final = dict.fromkeys((*self.layers, *self.cells), False)
 
     def solve(self) -> tuple[int, int]:
         """Solve every layer whose input changed; return how many, and how many of them with their chain."""
@@ -49,12 +51,16 @@ class Sweep:
         batch = batch_for(self.dense, sorted(names, key=lambda n: -int(np.prod(shapes.get(n, ()))))[:8], shapes)
         count = chained = 0
         with self._stepper(self.dense, batch) as old, self._stepper(self.graph, batch) as new:
-            for place, (name, layer) in enumerate(self.layers.items()):
-                self.context.progress("reconstructing", place / len(self.layers))
-                if name in changed:
+            order = [node.name for node in self.graph.nodes if node.name in self.final]
+            for place, name in enumerate(order):
+                self.context.progress("reconstructing", place / len(order))
+                layer, cell = self.layers.get(name), self.cells.get(name)
+                if name in changed and layer is not None:
                     fit, solved = self._solve_one(self.graph.node(name), layer, old, new)
                     count += solved
                     chained += fit is not None and self._solve_chain(name, layer, fit, old, new)
+                elif name in changed and cell is not None:
+                    count += self._solve_cell(self.graph.node(name), cell, old, new)
                 self.final[name] = True
         return count, chained
 
@@ -124,6 +130,22 @@ class Sweep:
             matrix, bias = found.solve(layer.matrix(stored_weight(self.graph, node, layer)), self.ridge)
             self._write(node, layer, matrix, bias.ravel())
         return found
+
+    def _solve_cell(self, node: Node, cell: Cell, old: Stepper, new: Stepper) -> bool:
+        """Fit what a recurrent layer reads to what its gates got from it in the original; say whether it was."""
+        before = next((each for each in self.dense.nodes if each.name == node.name and each.op == node.op), None)
+        source = RegressionTarget(before.inputs[0].name if before is not None else "")
+        if before is None or cell.layer.fan_in > LARGEST or not self._reach(source, cell.layer.input, old, new):
+            return False
+        shapes = self.reference.channels.context.shapes
+        first = next(tensor.name for tensor in before.outputs if tensor.name)
+        wanted = gates(before, self.kept.get(first), shapes[first], self.dense.opset).astype(np.float32)
+        moments = PairedMoments(1, cell.layer.fan_in, cell.layer.fan_out)
+        for x, full in zip(new.pieces(cell.layer.input), old.pieces(source.dense), strict=True):
+            moments.update(cell.rows(x), cell.rows(full) @ wanted, cell.samples(x))
+        solved, bias = moments.solve(matrix(node)[None], self.ridge)
+        write(self.graph, node, solved[0], bias[0])
+        return True
 
     def _paired(self, layer: Linear, target: RegressionTarget, old: Stepper, new: Stepper) -> PairedMoments | None:
         """Pair what a layer reads with its target; None where that is out of reach."""

@@ -121,7 +121,9 @@ def pad_pixels() -> onnx.ModelProto:
     return b.model(b.head(b.relu(b.conv(h, 12, pad=0)), 5))
 
 
-def _recurrent(b: Builder, op: str, x: str, size: int, gates: int, directions: int, **attrs: int | str) -> list[str]:
+def recurrent_layer(
+    b: Builder, op: str, x: str, size: int, gates: int, directions: int, **attrs: int | str
+) -> list[str]:
     """LSTM or GRU over [S,N,I]: weights [D, gates·H, I] and [D, gates·H, H], bias [D, 2·gates·H]."""
     rows = gates * size
     weight = b.weight([directions, rows, b.size(x, 2)], b.size(x, 2))
@@ -134,7 +136,7 @@ def lstm() -> onnx.ModelProto:
     """Linear → LSTM → linear over every step."""
     b = Builder("lstm")
     h = b.relu(b.matmul(b.transpose(b.input("x", ["N", 6, 8]), 1, 0, 2), 16))
-    steps = b.squeeze(_recurrent(b, "LSTM", h, 12, 4, 1)[0], 1)
+    steps = b.squeeze(recurrent_layer(b, "LSTM", h, 12, 4, 1)[0], 1)
     return b.model(b.transpose(b.matmul(steps, 5), 1, 0, 2))
 
 
@@ -142,7 +144,7 @@ def lstm_bidirectional() -> onnx.ModelProto:
     """Two directions, joined by Transpose and Reshape to 2H features."""
     b = Builder("lstm_bidirectional")
     h = b.relu(b.matmul(b.transpose(b.input("x", ["N", 6, 8]), 1, 0, 2), 16))
-    steps = _recurrent(b, "LSTM", h, 10, 4, 2, direction="bidirectional")[0]
+    steps = recurrent_layer(b, "LSTM", h, 10, 4, 2, direction="bidirectional")[0]
     return b.model(b.matmul(b.reshape(b.transpose(steps, 0, 2, 1, 3), 6, -1, 20), 5))
 
 
@@ -150,5 +152,5 @@ def gru() -> onnx.ModelProto:
     """Conv1d features → GRU (reset after the product, as torch) → Gemm on the last state."""
     b = Builder("gru")
     h = b.transpose(b.relu(b.conv(b.input("x", ["N", 4, 6]), 16)), 2, 0, 1)
-    state = _recurrent(b, "GRU", h, 12, 3, 1, linear_before_reset=1)[1]
+    state = recurrent_layer(b, "GRU", h, 12, 3, 1, linear_before_reset=1)[1]
     return b.model(b.gemm(b.squeeze(state, 0), 5))

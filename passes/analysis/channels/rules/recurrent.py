@@ -14,7 +14,7 @@ from .elementwise import static
 
 GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
 RECURRENCE = 2
-_BIAS, _STATES, _PEEPHOLES = 3, (5, 6), 7
+BIAS, _STATES, _PEEPHOLES = 3, (5, 6), 7
 
 
 def recurrent(ctx: Propagation, node: Node) -> None:
@@ -28,7 +28,7 @@ def recurrent(ctx: Propagation, node: Node) -> None:
     columns = Labels(hidden[:, None, :], 2)
     ctx.demand(node.inputs[RECURRENCE], [_rows(hidden, GATES[node.op], 3), columns], node)
     ctx.contract(node, RECURRENCE, columns)
-    for place, times in ((_BIAS, 2 * GATES[node.op]), (_PEEPHOLES, 3)):
+    for place, times in ((BIAS, 2 * GATES[node.op]), (_PEEPHOLES, 3)):
         if _given(node, place):
             ctx.demand(node.inputs[place], [_rows(hidden, times, 2)], node)
     for place in _STATES:
@@ -57,11 +57,11 @@ def _features(ctx: Propagation, node: Node) -> list[Labels]:
 
 def _hidden(ctx: Propagation, node: Node) -> Array | None:
     """Bear the units of every direction, (directions, hidden), on all outputs; None where a weight is computed."""
-    stored = [tensor for place, tensor in enumerate(node.inputs) if tensor.name and place in (1, 2, _BIAS, _PEEPHOLES)]
+    stored = [tensor for place, tensor in enumerate(node.inputs) if tensor.name and place in (1, 2, BIAS, _PEEPHOLES)]
     outputs = [tensor for tensor in node.outputs if tensor.name]
     if not all(map(static, stored)) or not outputs:
         return None
-    axes = {tensor.name: _direction_axis(ctx, node, tensor) for tensor in outputs}
+    axes = {tensor.name: direction_axis(node, ctx.graph.opset, len(ctx.shape(tensor))) for tensor in outputs}
     first = outputs[0]
     rank = len(ctx.shape(first))
     hidden = ctx.born(node, first, [axes[first.name], rank - 1])
@@ -73,17 +73,15 @@ def _hidden(ctx: Propagation, node: Node) -> Array | None:
     return hidden.reshape(directions, size)
 
 
-def _direction_axis(ctx: Propagation, node: Node, tensor: Tensor) -> int:
+def direction_axis(node: Node, opset: int, rank: int) -> int:
     """Y is (steps, directions, batch, hidden), or with layout 1 (batch, steps, directions, hidden); states alike."""
-    turned = bool(node.attribute("layout", ctx.graph.opset, 0))
-    if len(ctx.shape(tensor)) == 4:
-        return 2 if turned else 1
-    return 1 if turned else 0
+    turned = int(node.attribute("layout", opset, 0) != 0)
+    return turned + (rank == 4)
 
 
 def _state(ctx: Propagation, node: Node, state: Tensor, hidden: Array) -> None:
     form = [1] * 3
-    form[_direction_axis(ctx, node, state)], form[2] = hidden.shape
+    form[direction_axis(node, ctx.graph.opset, len(ctx.shape(state)))], form[2] = hidden.shape
     if static(state):
         ctx.demand(state, [Labels(hidden.reshape(form), 2)], node)
     else:
