@@ -159,6 +159,25 @@ def _attention(_node: Node, ins: list[Shape], out: Shape, _opset: int) -> int:
     return prod(ins[0]) * ins[1][-1] + 2 * prod(out) * ins[0][1]
 
 
+def mixed(node: Node, shapes: Mapping[str, Shape]) -> tuple[int, int]:
+    """Return how often attention multiplies for its scores, and to mix values by them; past states count too."""
+    ins, out = [shapes.get(t.name, ()) for t in node.inputs], shapes.get(node.outputs[0].name, ())
+    place = PAST_KEYS[node.qualified]
+    past = ins[place][-2] if len(ins) > place and node.inputs[place].name else 0
+    apart = len(ins) > 1 and bool(node.inputs[1].name)  # else queries hold keys and values as well
+    keys = (ins[1][-2] if apart else ins[0][1]) + past
+    return (prod(ins[0]) if apart else prod(out)) * keys, prod(out) * keys
+
+
+def _scored(node: Node, ins: list[Shape], out: Shape, _opset: int) -> int:
+    shapes = {tensor.name: shape for tensor, shape in zip(node.inputs, ins, strict=True)}
+    return sum(mixed(node, shapes | {node.outputs[0].name: out}))
+
+
+PAST_KEYS = {"Attention": 4, "com.microsoft.GroupQueryAttention": 3, "com.microsoft.MultiHeadAttention": 6}
+"""Attention without weights of its own, and which input holds the keys of steps before."""
+
+
 def _summed(node: Node, ins: list[Shape], _out: Shape, opset: int) -> int:
     return _einsum(str(node.attribute("equation", opset)), ins)
 
@@ -167,6 +186,7 @@ _FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(("Conv", "ConvInteger", "DeformConv", "QLinearConv"), _convolved),
     **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _product),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
+    **dict.fromkeys(PAST_KEYS, _scored),
     "ConvTranspose": _spread,
     "Einsum": _summed,
     "Gemm": _gemm,

@@ -25,6 +25,7 @@ class Product:
     macs: int
     attributes: dict[str, Any] = field(default_factory=dict)
     kind: type = np.float32
+    opset: int = 19
 
     def graph(self) -> Graph:
         names = ["x", *"wbcdefg"[: len(self.stored)]]
@@ -35,7 +36,7 @@ class Product:
         y = helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)
         node = helper.make_node(self.op, names, ["y"], name="node", **self.attributes)
         graph = helper.make_graph([node], "cost", [x], [y], constants)
-        return Graph.of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)]))
+        return Graph.of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)]))
 
 
 PRODUCTS = [
@@ -65,6 +66,10 @@ PRODUCTS = [
     Product("GRU", (5, 2, 7), ((2, 9, 7), (2, 9, 3)), 5 * 2 * 2 * 9 * (7 + 3),
             {"hidden_size": 3, "direction": "bidirectional"}),
     Product("RNN", (5, 2, 7), ((1, 3, 7), (1, 3, 3)), 5 * 2 * 3 * (7 + 3), {"hidden_size": 3}),
+    # 2 samples, 4 heads, 5 queries: by 6 keys of width 3, and these by values of width 7; of two heads each
+    Product("Attention", (2, 4, 5, 3), ((2, 2, 6, 3), (2, 2, 6, 7)), 2 * 4 * 5 * 6 * (3 + 7), opset=23),
+    Product("Attention", (2, 5, 12), ((2, 6, 6), (2, 6, 14)), 2 * 4 * 5 * 6 * (3 + 7),
+            {"q_num_heads": 4, "kv_num_heads": 2}, opset=23),
     Product("ConvInteger", (1, 3, 8, 8), ((4, 3, 3, 3),), 36 * 4 * 27, kind=np.uint8),
     Product("MatMulInteger", (2, 7), ((7, 5),), 2 * 7 * 5, kind=np.uint8),
     Product("Relu", (2, 7), (), 0),

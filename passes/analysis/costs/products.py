@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....ir.cost import all_shapes, is_parameter, macs
+from ....ir.cost import PAST_KEYS, all_shapes, is_parameter, macs, mixed
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
 from ..channels.groups import Channels
@@ -106,9 +106,11 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: Counter) ->
         of_inputs = whole * inward / (inward + recurrent)
         read = counter.product(of_inputs, hidden + [ends[0]] * (0 in ends))
         return [read, counter.product(whole - of_inputs, hidden * 2)]
-    summed = list(ends.values())[:1]
     made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
-    return [counter.product(whole, made + summed, node.name)]
+    if node.qualified in PAST_KEYS:
+        scores, values = mixed(node, shapes)
+        return [counter.product(scores, [ends[0]] * (0 in ends)), counter.product(values, made)]
+    return [counter.product(whole, made + list(ends.values())[:1], node.name)]
 
 
 def bias_products(graph: Graph, channels: Channels, kind: str) -> list[Product]:

@@ -18,6 +18,7 @@ INDICES = {
     "vit",  # the shape of its class token is computed
     "gather_permutation",
     "gqa_rope",
+    "group_norm_single",
     "gru_last_state",
     "shape_flatten",
     "rope_rotate_half",
