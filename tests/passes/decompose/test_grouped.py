@@ -33,7 +33,7 @@ def _block_diagonal(outputs: Any, maps: Any, taps: int = 9) -> Floats:
     return weight.reshape(len(maps) * taps, -1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(walk=walks(), bias=st.booleans())
 def test_every_form_is_the_dense_layer(walk: dict[str, Any], bias: bool) -> None:
     case = conv_case(8, 16, bias=bias, **walk)

@@ -22,7 +22,7 @@ def test_all_rows_are_the_layer_itself(walk: dict[str, Any]) -> None:
         assert distance(case.graph, written(case, fitted)[0], case.feeds) < 1e-5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(walk=walks(), bias=st.booleans())
 def test_every_form_is_the_dense_layer(walk: dict[str, Any], bias: bool) -> None:
     case = conv_case(4, 3, bias=bias, **walk)
