@@ -63,12 +63,12 @@ class DiskCache:
     notice: Callable[[str], None] = notice
 
     @staticmethod
-    def default(notice: Callable[[str], None] = notice) -> "Cache":
-        """Return the user's cache: the folder in ``OPTIMISE_ONNX_CACHE``, else the platform's place for caches.
+    def at(place: str | Path | None, notice: Callable[[str], None] = notice) -> "Cache":
+        """Return the cache in a folder, by default the user's: ``OPTIMISE_ONNX_CACHE``, else the platform's place.
 
         For a user without a home folder it is one for this run.
         """
-        folder = default_folder()
+        folder = default_folder() if place is None else Path(place)
         if folder is None:
             notice("there is no home folder, so measurements are not kept; OPTIMISE_ONNX_CACHE can name a folder")
             return MemoryCache()
@@ -105,6 +105,15 @@ class DiskCache:
             self._shrink()
         except OSError as error:
             self.notice(f"the cache in {self.folder} cannot be written: {error}")
+
+    def sizes(self) -> list[int]:
+        """List the bytes of all entries, those first that were not used for longest."""
+        return [size for _, size, _ in sorted(_files(self.folder))] if self.folder.is_dir() else []
+
+    def clear(self) -> None:
+        """Remove all entries; nothing else in the folder."""
+        for _, _, path in _files(self.folder) if self.folder.is_dir() else ():
+            self._remove(path)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.entry"

@@ -13,6 +13,7 @@ from .. import __version__
 from ..ir.errors import OptimiseOnnxError
 from .commands.analyse import analyse
 from .commands.bench import bench
+from .commands.cache import cache
 from .commands.compress import compress
 from .commands.demo import demo
 from .commands.hls import hls
@@ -50,7 +51,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes):
+for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
     app.command()(command)
 
 

@@ -80,7 +80,7 @@ def execute(
 
 
 def _cache(running: Running) -> Cache:
-    return DiskCache.default() if running.cache else MemoryCache()
+    return DiskCache.at(running.cache_folder) if running.cache else MemoryCache()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .sizing import InputShapes
 
 AUTO = "auto"
+NO_CACHE = " /--no-cache"
 INT8 = "int8"
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
 TRUST = "Read a model's file that can run code of its own, such as a pickled one: only if you made it."
@@ -40,7 +41,10 @@ class Running:
     latency_command: str | None = option(
         None, "Ask CMD, which prints milliseconds, how long a model takes elsewhere.", metavar="'CMD {model}'"
     )
-    cache: bool = option(True, "Keep measurements for other targets of the same model and data.")
+    cache: bool = option(True, "Keep no measurements for other targets of the same model and data.", NO_CACHE)
+    cache_folder: str | None = option(
+        None, "Keep measurements in DIR; `cache info` names the usual place.", "--cache", metavar="DIR"
+    )
     input_shapes: InputShapes | None = option(
         None,
         "Sizes of an input that the model leaves open (repeatable).",

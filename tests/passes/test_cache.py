@@ -112,7 +112,7 @@ def test_several_writers_at_once(tmp_path: Path) -> None:
 
 def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTIMISE_ONNX_CACHE", str(tmp_path))
-    assert default_folder() == DiskCache.default().folder == tmp_path
+    assert default_folder() == DiskCache.at(None).folder == tmp_path
     monkeypatch.delenv("OPTIMISE_ONNX_CACHE")
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

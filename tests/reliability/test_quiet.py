@@ -115,7 +115,7 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     said: list[str] = []
     assert default_folder() is None
-    assert isinstance(DiskCache.default(said.append), MemoryCache)
+    assert isinstance(DiskCache.at(None, said.append), MemoryCache)
     assert len(said) == 1 and "no home folder" in said[0]
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert default_folder() is None

@@ -12,7 +12,7 @@ import typer
 from ...ir.errors import UsageError
 from ...ir.memory import bounded
 from ..process import heard
-from ..settings import AUTO, TRUST, Running
+from ..settings import AUTO, NO_CACHE, TRUST, Running
 from ..terminal import DEBUG, QUIET, Terminal
 
 Model = Annotated[
@@ -182,6 +182,8 @@ def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Param
         about = each.metadata
         several = about.get("several", False)
         extra = {"parser": _multiple, "show_default": AUTO} if each.name == "align" else {"min": about.get("least")}
+        if about["flags"][:1] == (NO_CACHE,):
+            extra["show_default"] = False  # it can only be switched off
         shown = typer.Option(*about["flags"], metavar=about["metavar"], help=about["about"], **extra)
         hint = list[str] if several else hints[each.name]
         found.append(_parameter(each.name, Annotated[hint, shown], [] if several else each.default))
