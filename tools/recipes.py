@@ -63,10 +63,11 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "anwar2017": Recipe(
         paper="Anwar, Hwang, Sung, Structured pruning of deep CNNs, ACM JETC 13(3) 2017, arXiv 1512.08571",
-        propose="select-channels,offer-forms{forms=grouped;strided},allocate",
+        propose="select-channels{criterion=particle},offer-forms{forms=grouped;strided},allocate",
         finish="remove-channels,decompose{forms=grouped;strided},narrow-norms,reconstruct",
         differs="Feature maps, kernels and strided taps compete in one allocation by measured error, where the "
-        f"paper goes from coarse to fine and lets a particle filter judge. {_STANDS_IN}",
+        "paper goes from coarse to fine. A particle filter finds feature maps by the error of the layers behind; "
+        f"kernels and taps are found in closed form. {_STANDS_IN}",
     ),
     "cap": Recipe(
         paper="Xie, Fu, Tian, Zhou, Chen, CaP, arXiv 2108.13728",

@@ -15,6 +15,7 @@ from .lasso import LASSO
 from .magnitude import MAGNITUDE, MAGNITUDE_L1
 from .obs import OBS
 from .obs_swap import OBS_SWAP
+from .particle import PARTICLE
 from .pivoted_qr import PIVOTED_QR
 from .random_order import RANDOM
 from .zero_or_similar import ZERO_OR_SIMILAR
@@ -34,6 +35,7 @@ OURS: tuple[Criterion, ...] = (
     MAGNITUDE_L1,
     OBS,
     OBS_SWAP,
+    PARTICLE,
     PIVOTED_QR,
     RANDOM,
     ZERO_OR_SIMILAR,

@@ -1,6 +1,6 @@
 """``genetic``: sets of channels evolve until those that stay make up best for those that go."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,23 +14,30 @@ from .genetic_search import evolved
 from .gram import contribution_gram
 from .obs_swap import eliminated, in_stages
 
+Search = Callable[[Array, Array, int, np.random.Generator], Array]
+Score = Callable[[Sequence[Reader], tuple[int, int], np.random.Generator], tuple[Array, Array]]
 
-def genetic(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
-    """A genetic search (Hu, Sun, Li, Wang, Gu, arXiv 1805.11394) for what goes in each quarter of the channels.
 
-    Ours: the fitness, see :mod:`.genetic_search`; several readers, and nested sets, so that any width can be asked for:
-    a quarter is chosen from what the last ones have left, and goes in the order of block OBS. The curve is the
-    compensated loss (methods.md#loss). Without covariances: :func:`activation`.
+def quarters(search: Search) -> Score:
+    """Rank by a search for the set that is missed least: nested sets, so that any width can be asked for.
+
+    A quarter of the channels is chosen from what the last ones have left, by the Gram matrix of all readers, and goes
+    in the order of block OBS. The curve is the compensated loss (methods.md#loss). Without covariances:
+    :func:`activation`.
     """
-    parts = conditioned(readers)
-    if not parts:
-        return activation(readers, form, rng)
-    rounds = in_stages(parts, form, partial(_quarter, rng))
-    return rounds, compensated_curve(parts, rounds)
+
+    def score(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
+        parts = conditioned(readers)
+        if not parts:
+            return activation(readers, form, rng)
+        rounds = in_stages(parts, form, partial(_quarter, search, rng))
+        return rounds, compensated_curve(parts, rounds)
+
+    return score
 
 
-def _quarter(rng: np.random.Generator, parts: Sequence[Part], cell_of: Array, count: int) -> Array:
-    gone = evolved(contribution_gram(parts, len(cell_of)), cell_of, count, rng)
+def _quarter(search: Search, rng: np.random.Generator, parts: Sequence[Part], cell_of: Array, count: int) -> Array:
+    gone = search(contribution_gram(parts, len(cell_of)), cell_of, count, rng)
     return eliminated(parts, np.where(cell_of < 0, 0, cell_of), ~gone)
 
 
@@ -38,5 +45,5 @@ GENETIC = ByReaders(
     "genetic",
     'Hu et al., "A novel channel pruning method for deep neural network compression", arXiv 1805.11394',
     FROM_MOMENTS,
-    genetic,
+    quarters(evolved),
 )

@@ -29,20 +29,25 @@ def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -
     ``gram`` (units, units) positive semi-definite; ``cell_of`` (units,) numbers the cells, -1 where a unit may not go.
     Cost at most ``POPULATION n^3 / 3`` a generation for n units that go.
     """
-    inverse = np.linalg.inv(gram + _jitter(gram) * np.eye(len(gram)))
+    inverse = inverted(gram)
     gone = largest(rng.random((POPULATION, len(gram))), cell_of, count)
-    losses, idle = _losses(inverse, gone), 0
+    costs, idle = losses(inverse, gone), 0
     affordable = int(WORK / (POPULATION * max(int(gone[0].sum()), 1) ** 3))
     for _ in range(min(GENERATIONS, max(FEWEST, affordable))):
-        order = np.argsort(losses, kind="stable")
-        gone, losses, best = gone[order], losses[order], losses[order[0]]
+        order = np.argsort(costs, kind="stable")
+        gone, costs, best = gone[order], costs[order], costs[order[0]]
         children = swapped(crossed(gone[_parents(rng)], gone[_parents(rng)], cell_of, count, rng), cell_of, rng)
         gone = np.concatenate([gone[:ELITE], children])
-        losses = np.concatenate([losses[:ELITE], _losses(inverse, children)])
-        idle = 0 if losses.min() < best else idle + 1
+        costs = np.concatenate([costs[:ELITE], losses(inverse, children)])
+        idle = 0 if costs.min() < best else idle + 1
         if idle == PATIENCE:
             break
-    return np.asarray(gone[np.argmin(losses)])
+    return np.asarray(gone[np.argmin(costs)])
+
+
+def inverted(gram: Array) -> Array:
+    """Return ``P``, of a Gram matrix that may be singular."""
+    return np.asarray(np.linalg.inv(gram + _jitter(gram) * np.eye(len(gram))))
 
 
 def largest(keys: Array, cell_of: Array, count: int) -> Array:
@@ -77,7 +82,7 @@ def _parents(rng: np.random.Generator) -> Array:
     return np.asarray(rng.integers(POPULATION, size=(POPULATION - ELITE, TOURNAMENT)).min(1))
 
 
-def _losses(inverse: Array, gone: Array) -> Array:
+def losses(inverse: Array, gone: Array) -> Array:
     """Return what every set of ``gone`` (sets, units) costs, (sets,): ``1^T inv(P_RR) 1``."""
     rows = np.nonzero(gone)[1].reshape(len(gone), -1)
     corners = inverse[rows[:, :, None], rows[:, None, :]]
