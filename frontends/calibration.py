@@ -19,7 +19,7 @@ from .data.folders import of_folder
 from .data.form import Form
 from .data.images import Images
 from .data.preprocess import Preprocess
-from .data.roles import Role, roles
+from .data.roles import Role, aside, roles
 from .data.sources import Batches, Function, One, Pieces, Placed
 from .scripts import function, is_script
 
@@ -62,7 +62,8 @@ def calibration(
     asked = roles(inputs, form)
     if isinstance(spec, Calibration):
         asked = {**{name: Role(axis) for name, axis in spec.lie.items()}, **asked}
-    form = replace(form, optional=frozenset(name for name, role in asked.items() if role.zero))
+    optional = frozenset(name for name, role in asked.items() if role.zero)
+    form = replace(form, optional=optional, aside=aside(form, asked))
     placed, fit = _placed(spec, graph, samples, form, preprocess), Fit(form, asked)
     source: Source = _Fitted(placed, fit)
     if isinstance(placed, Function):

@@ -12,7 +12,7 @@ from ..ir import mapped
 from ..ir.errors import InvalidModelError
 from ..ir.graph import Array
 from ..ir.memory import afford
-from .wellformed import claimed_bytes, messages
+from .wellformed import PACKED, claimed_bytes, messages
 
 
 def read_external(model: onnx.ModelProto, folder: Path) -> None:
@@ -38,7 +38,7 @@ def _map(tensors: Iterable[onnx.TensorProto], folder: Path) -> None:
     files: dict[Path, Array] = {}
     for tensor in tensors:
         said, size = _entries(tensor), claimed_bytes(tensor)
-        if size > mapped.LEAST:
+        if size > mapped.LEAST and tensor.data_type not in PACKED:
             path = folder / said["location"]
             if path not in files:
                 files[path] = mapped.map_file(path)

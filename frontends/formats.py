@@ -20,6 +20,7 @@ from .sklearn import SKLEARN
 from .sniff import check_known
 from .tensorflow import SAVED_MODEL, TFLITE
 from .torch import TORCH
+from .wellformed import PACKED
 
 _MOST = 2**31 - 1
 _COPIES = 3  # of the weights: the file as read, the model, and the arrays that are made of it
@@ -80,13 +81,17 @@ def _from_file(path: Path) -> onnx.ModelProto:
 
 def _with_mapped(path: Path) -> onnx.ModelProto | None:
     """Parse a large file but for its large weights, which are mapped; None for one that is written in another way."""
-    found = wire.apart(mapped.map_file(path), mapped.LEAST)
+    whole = mapped.map_file(path)
+    found = wire.apart(whole, mapped.LEAST)
     if found is None:
         return None
     for tensor in found.model.graph.initializer:
         if tensor.name in found.places:
             begin, end = found.places[tensor.name]
-            mapped.lay_out(tensor, path, begin, end - begin)
+            if tensor.data_type in PACKED:
+                tensor.raw_data = bytes(whole[begin:end])
+            else:
+                mapped.lay_out(tensor, path, begin, end - begin)
     return found.model
 
 

@@ -18,7 +18,7 @@ from ..ir.memory import afford
 
 _TYPES = onnx.TensorProto
 _BITS = {"UINT2": 2, "INT2": 2, "UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6}
-_PACKED = {kind: _BITS[name] for name, kind in _TYPES.DataType.items() if name in _BITS}
+PACKED = {kind: _BITS[name] for name, kind in _TYPES.DataType.items() if name in _BITS}
 _COMPLEX = (_TYPES.COMPLEX64, _TYPES.COMPLEX128)
 
 
@@ -74,7 +74,7 @@ def claimed_bytes(tensor: onnx.TensorProto) -> int:
 def _bits(kind: int) -> int:
     if kind == _TYPES.STRING:
         return 0
-    return _PACKED.get(kind) or 8 * int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    return PACKED.get(kind) or 8 * int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
 
 
 def _check_tensor(tensor: onnx.TensorProto) -> None:
@@ -88,7 +88,7 @@ def _check_tensor(tensor: onnx.TensorProto) -> None:
         found, unit = len(tensor.raw_data), "bytes"
     else:
         found, unit = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type))), "entries"
-        wanted = wanted if tensor.data_type in _PACKED else elements * (2 if tensor.data_type in _COMPLEX else 1)
+        wanted = wanted if tensor.data_type in PACKED else elements * (2 if tensor.data_type in _COMPLEX else 1)
     if found != wanted:
         why = f"{list(tensor.dims)} takes {wanted:,} {unit}, it has {found:,}"
         raise InvalidModelError(f"tensor '{tensor.name}' does not hold what its dimensions say", why=why)

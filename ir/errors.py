@@ -84,5 +84,9 @@ class LoweringError(OptimiseOnnxError):
     exit_code = 6
 
 
+class UnloadableError(InvalidModelError):
+    """The runtime refuses a graph before it runs: a user's, or, as :mod:`tools.blame` finds out, one of ours."""
+
+
 class PassError(OptimiseOnnxError):
     """A pass broke its promise: our bug."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
@@ -17,14 +16,13 @@ from ..ir.errors import InvalidModelError, VerificationError
 from ..ir.feeds import Feeds, batch_size, random_feeds
 from ..ir.graph import Array, Graph
 from .analysis.outputs.parts import Part, parts
+from .analysis.outputs.precision import precision
 from .base import Context
 
 _BATCH = 4
 _LEAST = 1e-3
-_STEPS = 4.0
 _FLIPPED = 0.05
 _ROUNDING = frozenset({"Ceil", "DynamicQuantizeLinear", "Floor", "QuantizeLinear", "Round", "Sign"})
-_SUMS = frozenset({"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
 
 
 def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
@@ -81,11 +79,7 @@ class Limit:
     @staticmethod
     def of(graph: Graph) -> Limit:
         """Read the types of constants and the lengths of sums in ``graph``."""
-        kinds = [np.dtype(t.dtype) for t in graph.constants() if np.dtype(t.dtype).kind == "f"]
-        coarsest = max((float(np.finfo(kind).eps) for kind in kinds), default=float(np.finfo(np.float32).eps))
-        longest = max((_length(t.array) for node in graph.nodes if node.op in _SUMS for t in node.inputs[1:2]
-                       if t.is_constant), default=1)  # fmt: skip
-        largest = max(_LEAST, _STEPS * coarsest * sqrt(longest))
+        largest = max(_LEAST, precision(graph))
         return Limit(largest, any(node.op in _ROUNDING for node in graph.nodes))
 
     def check(self, part: Part, before: Array, after: Array) -> None:
@@ -115,8 +109,3 @@ def _ratio(gap: Array, size: Array, mean: bool) -> float:
 def _changed(part: Part, why: str) -> VerificationError:
     said = f"output '{part.output}'" + (f", at '{part.tensor}'," if part.tensor != part.output else "")
     return VerificationError(f"exact passes changed {said}", why=why, hint="please report it; nothing was written")
-
-
-def _length(weight: Array) -> int:
-    """Return how many products a sum has at most."""
-    return int(weight.size // max(min(weight.shape, default=1), 1)) if weight.size else 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..ir.errors import InvalidModelError, OptimiseOnnxError
+from ..ir.errors import InvalidModelError, OptimiseOnnxError, PassError, UnloadableError
 from ..ir.feeds import random_feeds
 from ..ir.graph import Graph
 from ..ir.runner import Runner
@@ -20,12 +20,17 @@ _SECONDS = 10.0
 def blamed(graph: Graph, runner: Runner) -> Iterator[None]:
     """Where the block fails as if by a bug, run the model on a random input.
 
-    Raises InvalidModelError for a model that does not run; else what the block raised.
+    Raises InvalidModelError for a model that does not run, PassError where it is a rewritten graph that the runtime
+    refuses to load; else what the block raised.
     """
     try:
         yield
     except MemoryError:
         raise
+    except UnloadableError as error:
+        runner.session(graph)
+        hint = "please report this model"
+        raise PassError("a rewritten graph is refused", why=error.why or str(error), hint=hint) from error
     except Exception as error:
         if not isinstance(error, OptimiseOnnxError) or error.exit_code == _OURS:
             _check_runs(graph, runner, error)

@@ -11,6 +11,7 @@ from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.verify import verify
 from ..passes.analysis.layers.rounding import DEQUANTISE
+from ..passes.analysis.outputs.precision import of_half
 from ..passes.base import Context
 from ..passes.manager import PassManager
 from ..passes.pipelines import EXACT
@@ -19,11 +20,16 @@ from .evaluation import Samples
 from .measure import compared
 from .report import Report, Stage
 
+_HALF = 19
+
 
 def check_float(graph: Graph) -> None:
-    """Raise UsageError where a model is quantised already."""
+    """Raise UsageError where a model is quantised already, or of floats that its operator set cannot quantise."""
     if any(node.op == DEQUANTISE or node.op.startswith(("QLinear", "DynamicQuantize")) for node in graph.every_node()):
         raise UsageError("the model is quantised already", hint="leave out --quantise: its codes are repaired anyway")
+    if of_half(graph) and graph.opset < _HALF:
+        why = f"scales of 16 bits came with operator set {_HALF}, it has {graph.opset}"
+        raise UsageError("--quantise cannot take this float16 model", why=why, hint="export it as float32")
 
 
 def with_codes(original: Graph, executed: Executed, runner: Runner, used: Calibration) -> tuple[Executed, Graph]:
@@ -32,7 +38,9 @@ def with_codes(original: Graph, executed: Executed, runner: Runner, used: Calibr
     PassManager.parse(EXACT).run(plain, Context(runner, original, used, verify=False))
     result, alone = quantised(executed.graph, used), quantised(plain, used)
     verify(result, original)
-    return replace(executed, graph=result), alone
+    raised = f"onnxruntime's quantiser has written operator set {result.opset} in place of {original.opset}"
+    notes = (*executed.notes, raised) if result.opset != original.opset else executed.notes
+    return replace(executed, graph=result, notes=notes), alone
 
 
 def stages(

@@ -13,7 +13,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from ...ir.attributes import LOOPS
-from ...ir.errors import InvalidModelError
+from ...ir.errors import InvalidModelError, UnloadableError
 from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph
 from ...ir.mapped import Place, give_back, place_of
@@ -135,7 +135,7 @@ class OrtRunner:
 
         Those that lie in files are used as they are mapped, by all sessions, and not packed into copies of their own.
         Random operators get a seed where they have none, so that the runs of all sessions meet the same noise.
-        Raises InvalidModelError with onnxruntime's own first line.
+        Raises UnloadableError with onnxruntime's own first line.
         """
         options = self._options(exact)
         for stored in model.graph.initializer:
@@ -149,7 +149,7 @@ class OrtRunner:
             data = model.SerializeToString()
             return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]), values)
         except (*REFUSALS, ValueError) as error:
-            raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error
+            raise UnloadableError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error
 
     def latency(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float) -> Latency:
         """Time sessions in turns, see :func:`backends.ort.stopwatch.latency`; on one thread of ours by CPU time too.

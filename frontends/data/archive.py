@@ -21,14 +21,14 @@ _CHUNK = 2**20
 _LARGE, _RATIO = 2**28, 200  # bytes, and times its packed size, beyond which an array is no data
 
 Choose = Callable[[Collection[str]], Mapping[str, str]]
-Rows = Callable[[str, int], int | None]
+Rows = Callable[[str, tuple[int, ...]], int | None]
 
 
-def arrays(path: Path, choose: Choose, rows: Rows = lambda _name, _axes: None) -> dict[str, Array]:
+def arrays(path: Path, choose: Choose, rows: Rows = lambda _name, _shape: None) -> dict[str, Array]:
     """Return arrays of an ``.npz`` file by the names wanted.
 
     ``choose`` is given the names of all and returns those wanted, each with its name in the file; ``rows`` says of how
-    many entries to read the first, by name and count of axes, None for all. Raises CalibrationError for a file or an
+    many entries to read the first, by name and shape, None for all. Raises CalibrationError for a file or an
     array that cannot be read, BudgetError for one that takes too much memory.
     """
     try:
@@ -59,7 +59,7 @@ def mapped(path: Path) -> Array:
         raise CalibrationError(f"cannot read '{path}'", why=why, hint="write it with numpy.save") from error
 
 
-def _array(archive: ZipFile, info: ZipInfo, where: str, rows: Callable[[int], int | None]) -> Array:
+def _array(archive: ZipFile, info: ZipInfo, where: str, rows: Callable[[tuple[int, ...]], int | None]) -> Array:
     if info.flag_bits & _ENCRYPTED:
         raise CalibrationError(f"{where} is encrypted")
     with archive.open(info) as stream:
@@ -68,7 +68,7 @@ def _array(archive: ZipFile, info: ZipInfo, where: str, rows: Callable[[int], in
         if claimed > max(_LARGE, _RATIO * info.compress_size):
             why = f"{info.compress_size:,} bytes unpack to {claimed:,}"
             raise CalibrationError(f"{where} is packed too tightly to be data", why=why)
-        most = rows(len(shape)) if shape and not fortran else None
+        most = rows(shape) if shape and not fortran else None
         if most is not None:
             shape = (min(shape[0], most), *shape[1:])
         afford(prod(shape) * dtype.itemsize, where)

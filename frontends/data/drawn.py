@@ -67,6 +67,6 @@ def drawn(pieces: Iterable[Piece], count: Callable[[Piece], int], called: str, s
         held.append({name: np.array(array) for name, array in piece.items()})
         if samples is not None and total >= samples:
             break
-        if total > _MOST:
+        if samples is None and total > _MOST:
             raise CalibrationError(f"{called} yields more than {_MOST:,} samples", hint="say how many: --samples N")
     return Drawn(tuple(held))

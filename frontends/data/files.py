@@ -28,8 +28,8 @@ def of_file(path: Path, form: Form, samples: int | None) -> Placed:
 def unpacked(path: Path, form: Form, samples: int | None = None) -> Feeds:
     """Return the arrays of an ``.npz`` file, of the first ``samples`` samples."""
 
-    def rows(name: str, axes: int) -> int | None:
-        return None if form.single(name, axes) else samples
+    def rows(name: str, shape: tuple[int, ...]) -> int | None:
+        return samples if form.divided and not form.whole(name, shape) else None
 
     return archive.arrays(path, lambda held: form.chosen(held, f"'{path}'"), rows)
 
@@ -43,7 +43,7 @@ class Rows:
 
     def __call__(self) -> Iterator[tuple[str, Array]]:
         place, array = f"'{self.path}'", archive.mapped(self.path)
-        if not array.size or self.form.single(self.form.lone(place).name, array.ndim):
+        if not array.size or self.form.whole(self.form.lone(place).name, array.shape):
             yield place, array
             return
         step = max(_PIECE * len(array) // array.nbytes, 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -52,11 +52,15 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True)
 class Form:
-    """The arrays that data must have, ``inputs`` but for the ``optional`` ones and by name ``extra``, and no others."""
+    """The arrays that data must have, ``inputs`` but for the ``optional`` ones and by name ``extra``, and no others.
+
+    ``aside``: inputs whose samples do not lie along the first axis, and along which they do, None for constants.
+    """
 
     inputs: tuple[Input, ...]
     extra: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    aside: Mapping[str, int | None] = field(default_factory=dict)
 
     @staticmethod
     def of(graph: Graph, extra: Collection[str] = ()) -> Form:
@@ -107,3 +111,14 @@ class Form:
         ranks = {each.name: each.rank for each in self.inputs}
         rank = ranks.get(name, 1 if name in self.extra else None)
         return rank is not None and axes == rank - 1
+
+    @property
+    def divided(self) -> bool:
+        """Whether the first samples are the first entries of all arrays but constants, for sure."""
+        fixed = any(isinstance(dim, int) and dim > 0 for each in self.inputs for dim in (each.shape or ())[:1])
+        return not any(axis for axis in self.aside.values()) and (len(self.inputs) == 1 or not fixed)
+
+    def whole(self, name: str, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this name is not to be cut along its first axis: it may count something else."""
+        alike = any(each.name == name and each.fixes(shape) for each in self.inputs)
+        return name in self.aside or alike or self.single(name, len(shape))

@@ -113,11 +113,20 @@ def _decoded(file: Path, plan: Plan) -> Array:
 
     try:
         with Image.open(file) as opened:
-            found = opened.convert("L" if plan.colours == 1 else "RGB")
+            found = _of_8_bits(opened).convert("L" if plan.colours == 1 else "RGB")
             pixels = np.asarray(found if plan.size is None else _resized(found, plan.size, plan.by.crop))
     except Exception as error:  # whatever the library meets in this file
         raise CalibrationError(f"cannot read '{file}'", why="it is no image, or is cut short") from error
     return pixels.reshape(*pixels.shape[:2], plan.colours)
+
+
+def _of_8_bits(image: Image) -> Image:
+    """Scale grey values of 16 bits down, which a conversion would cut off; others are taken as they are."""
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value * (255 / 65535)).convert("L")
+    if image.mode == "F":
+        raise ValueError("floats have no scale")
+    return image
 
 
 def _resized(image: Image, size: tuple[int, ...], crop: float) -> Image:

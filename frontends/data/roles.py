@@ -42,6 +42,13 @@ def roles(given: Sequence[str], form: Form) -> dict[str, Role]:
     return found
 
 
+def aside(form: Form, asked: Mapping[str, Role]) -> dict[str, int | None]:
+    """Return the axes of samples that are not the first, as the user or the model say; None for constants."""
+    told = {each.name: declared(each, form) for each in form.inputs if each.rank}
+    axes = told | {name: role.axis for name, role in asked.items()}
+    return {name: axis for name, axis in axes.items() if axis != 0}
+
+
 def settled(form: Form, found: Feeds, asked: Mapping[str, Role]) -> dict[str, int | None]:
     """Return which axis counts samples where it is not the first, None for a constant, by the first piece of data.
 

@@ -32,7 +32,7 @@ def read(path: Path, form: Form, samples: int | None = None) -> Feeds:
             first = stream.readline().strip()
         delimiter = max(_DELIMITERS, key=first.count)
         names = [name.strip().strip('"') for name in first.split(delimiter)]
-        named = not all(map(_is_number, names))
+        named = not all(map(_is_number, names)) or names == list(map(str, range(len(names))))
         numbers = np.loadtxt(
             path, delimiter=delimiter, skiprows=int(named), max_rows=samples, ndmin=2, comments=None, encoding="utf-8"
         )

@@ -165,8 +165,12 @@ def _dynamic(op: str, axis: int) -> Callable[[_Writer, Node], bool]:
         last, scale = scaled
         codes, zero = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 else Tensor.absent()
         place = axis % codes.array.ndim
+        behind = 0 if op == "MatMul" else codes.array.ndim - 2  # axes of the product behind that of its outputs
+        along = (codes.array.shape[place], *[1] * behind)
         several = scale.array.size > 1
-        if several and (writer.graph.opset < _PER_AXIS or scale.array.size != codes.array.shape[place]):
+        if several and (writer.graph.opset < _PER_AXIS or scale.array.shape != along):
+            return False
+        if scale.array.ndim > len(along):  # it would give the product more axes
             return False
         if several:
             scale = writer.graph.constant(scale.name, scale.array.ravel())

@@ -19,21 +19,23 @@ def unfuse_transformer(graph: Graph) -> int:
 
 
 def _attention(graph: Graph, node: Node) -> bool:
-    """The product with all three weights, then MultiHeadAttention; one with a cache, or a mask of more axes, stays."""
+    """The product with all three weights, then MultiHeadAttention; one with a cache, or another mask, stays."""
     inputs, outputs = node.inputs, node.outputs
     given = [tensor.name for tensor in inputs]
     weight = inputs[1]
-    if any(given[4:]) or not weight.is_constant or len(given) < 3 or graph.opset < _SPLIT:
+    if any(given[4:]) or not weight.is_constant or graph.opset < _SPLIT:
         return False
     if any(tensor.name for tensor in outputs[1:]) or node.attribute("do_rotary", graph.opset, 0):
         return False
     mask = inputs[3] if len(given) > 3 and given[3] else None
-    if mask is not None and len(mask.shape or (None,) * 3) > 2:
+    if mask is not None and not _understood(mask, graph):
         return False
     sizes = list(node.attribute("qkv_hidden_sizes", graph.opset, None) or [weight.array.shape[1] // 3] * 3)
-    product, packed = (graph.variable(f"{node.name}_{name}", node.outputs[0].dtype) for name in ("product", "packed"))
-    graph.insert("MatMul", inputs[:2], [product], before=node)
-    graph.insert("Add", [product, inputs[2]], [packed], before=node)
+    packed = graph.variable(f"{node.name}_product", node.outputs[0].dtype)
+    graph.insert("MatMul", inputs[:2], [packed], before=node)
+    if any(given[2:3]):
+        product, packed = packed, graph.variable(f"{node.name}_packed", node.outputs[0].dtype)
+        graph.insert("Add", [product, inputs[2]], [packed], before=node)
     parts = [graph.variable(f"{node.name}_{name}", node.outputs[0].dtype) for name in ("queries", "keys", "values")]
     split = graph.constant(f"{node.name}_sizes", np.asarray(sizes, np.int64))
     graph.insert("Split", [packed, split], parts, {"axis": -1}, before=node)
@@ -42,6 +44,13 @@ def _attention(graph: Graph, node: Node) -> bool:
     graph.insert("MultiHeadAttention", [*parts, *masked], outputs[:1], kept, before=node, domain=_DOMAIN)
     graph.remove(node)
     return True
+
+
+def _understood(mask: Tensor, graph: Graph) -> bool:
+    """Whether MultiHeadAttention reads a mask alike: one of two axes, or surely one length a sample, not two."""
+    form = mask.shape or ()
+    batches = {tensor.shape[0] for tensor in graph.inputs if tensor.shape and tensor != mask}
+    return len(form) == 2 or (len(form) == 1 and form[0] is not None and form[0] in batches)
 
 
 def _group_query(graph: Graph, node: Node) -> bool:

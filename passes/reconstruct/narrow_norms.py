@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir.errors import UsageError
-from ...ir.feeds import Calibration
+from ...ir.feeds import Calibration, batch_size
 from ...ir.graph import Array, Graph
 from ..analysis.channels.opened_norms import OpenedNorm, opened_norms, replace_opened
 from ..base import Context, Outcome
@@ -51,7 +51,7 @@ class NarrowNorms:
         """Return the :func:`moments` of every norm's factor and shift over some samples."""
         session = context.runner.session(graph, outputs=[norm.moved.name for norm in norms])
         found = [np.zeros((3, 2)) for _ in norms]
-        for feeds in samples.batches(self.batch):
+        for feeds in samples.batches(batch_size(graph, self.batch)):
             values = session.run(feeds)
             for norm, total in zip(norms, found, strict=True):
                 total += moments(values[norm.moved.name], norm.share)

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir.errors import UsageError
-from ...ir.feeds import Calibration
+from ...ir.feeds import Calibration, batch_size
 from ...ir.graph import Array, Graph, Node
 from ..analysis.layers.codes import centre, coded, limits, spanned
 from ..analysis.layers.families import Key, families
@@ -77,10 +77,11 @@ class RefitScales:
         read = {key: [n.inputs[0].name for n in nodes if n.op == QUANTISE] for key, nodes in found.items()}
         session = context.runner.session(graph, outputs=sorted({name for names in read.values() for name in names}))
         held: dict[Key, list[Array]] = {key: [] for key in found}
-        for feeds in samples.batches(self.batch):
+        batch = batch_size(graph, self.batch)
+        for feeds in samples.batches(batch):
             given = session.run(feeds)
             for key, names in read.items():
-                share = max(1, _VALUES * self.batch // (samples.samples * len(names)))
+                share = max(1, _VALUES * batch // (samples.samples * len(names)))
                 held[key] += [_spread(given[name].ravel(), share) for name in names]
         return {key: np.concatenate(parts) for key, parts in held.items()}
 

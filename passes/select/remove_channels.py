@@ -15,6 +15,7 @@ from ..analysis.channels.groups import Channels
 from ..analysis.channels.masking import masked
 from ..analysis.channels.origins import origins
 from ..analysis.channels.removal import keep_mask
+from ..analysis.outputs.precision import of_half, precision
 from ..base import Context, Outcome
 
 TOLERANCE = 1e-5
@@ -23,7 +24,8 @@ _HIDING = frozenset({"ArgMax", "ArgMin", "LogSoftmax", "QuantizeLinear", "Sigmoi
 
 @dataclass(frozen=True)
 class RemoveChannels:
-    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs.
+    """Remove the decided channels. ``tolerance``: largest difference from the masked graph, relative to its outputs;
+    more where floats have 16 bits.
 
     A droppable group of which nothing stays vanishes with its block: what read it becomes a constant per channel, its
     bias plus, with calibration data, the mean of what the removed channels gave it.
@@ -68,7 +70,7 @@ class RemoveChannels:
         wanted = context.runner.session(reference, outputs=names, exact=True).run(feeds)
         got = context.runner.session(graph, outputs=names, exact=True).run(feeds)
         worst = max((_difference(wanted[name], got[name]) for name in wanted), default=0.0)
-        if not worst <= self.tolerance:
+        if not worst <= max(self.tolerance, precision(reference) if of_half(reference) else 0.0):
             raise VerificationError(
                 f"the pruned graph differs from the masked one by {worst:.1e}",
                 why="removing these channels is not the same as zeroing them",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
@@ -84,3 +85,19 @@ def test_what_a_model_says_itself_of_files_is_not_believed(path: Path) -> None:
     mapped.lay_out(tensor, path.parent / "other", 0, len(tensor.raw_data))
     with pytest.raises(InvalidModelError, match="lie in another file"):
         load(made)
+
+
+def test_codes_of_four_bits_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "WORTH", 1)
+    codes = onnx.TensorProto(name="codes", data_type=onnx.TensorProto.INT4, dims=[256, 256])
+    codes.raw_data = np.random.default_rng(0).integers(0, 256, 256 * 128, np.uint8).tobytes()
+    nodes = [helper.make_node("DequantizeLinear", ["codes", "scale"], ["w"]), helper.make_node("MatMul", "xw", "y")]
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 256]) for name in "xy"]
+    scale = onnx.numpy_helper.from_array(np.float32(0.1), "scale")
+    graph = helper.make_graph(nodes, "codes", ends[:1], ends[1:], [codes, scale])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    wanted = load(made)[0].to_model()
+    for beside in (False, True):
+        place = tmp_path / f"{beside}.onnx"
+        onnx.save(made, place, save_as_external_data=beside, location="weights", size_threshold=0)
+        assert load(place, OrtRunner(1))[0].to_model() == wanted

@@ -129,3 +129,8 @@ def test_a_function_is_called_once_and_its_arrays_are_copied() -> None:
     for _ in range(2):
         assert [value for part in found.batches(4) for value in part["x"][:, 0]] == [10, 10, 11, 11, 12, 12]
     assert len(calls) == 1
+
+
+def test_so_many_samples_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn, "_MOST", 5000)
+    assert calibration(endless, model(), samples=9000).samples == 9000

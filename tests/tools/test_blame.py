@@ -39,3 +39,13 @@ def test_else_the_failure_stays(error: Exception) -> None:
 def test_what_is_no_bug_is_not_looked_into() -> None:
     with pytest.raises(CalibrationError), blamed(gather(10**12), OrtRunner()):
         raise CalibrationError("bad")
+
+
+def test_a_graph_of_ours_that_does_not_load_is_our_bug() -> None:
+    broken = gather(0)
+    broken.node(broken.nodes[0].name).set_attribute("axis", 7)
+    with pytest.raises(PassError, match="a rewritten graph is refused") as caught, blamed(gather(0), OrtRunner()):
+        OrtRunner().session(broken)
+    assert caught.value.exit_code == 1
+    with pytest.raises(InvalidModelError, match="does not load"), blamed(broken, OrtRunner()):
+        OrtRunner().session(broken)

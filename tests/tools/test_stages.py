@@ -55,3 +55,18 @@ def test_what_cannot_be_quantised(options: dict[str, Any], said: str) -> None:
     model = b.model(b.conv_with(b.input("x", ["N", 3, 8, 8]), [codes]))
     with pytest.raises(UsageError, match=said):
         compress(model, target="macs=0.5x", **options)
+
+
+def test_half_floats_need_a_newer_operator_set() -> None:
+    b = Builder("half")
+    x = b.input("x", ["N", 6], np.float16)
+    model = b.model(b.node("MatMul", [x, b.const(np.ones((6, 4), np.float16))]))
+    with pytest.raises(UsageError, match="operator set 19"):
+        compress(model, target="macs=0.5x", data={"x": np.zeros((8, 6), np.float16)}, quantise="int8")
+
+
+def test_a_new_operator_set_is_said() -> None:
+    b = Builder("old", opset=9)
+    model = b.model(b.head(b.conv_relu(b.input("x", ["N", 3, 8, 8]), 12), 5))
+    result = compress(model, target="macs=0.6x", data={"x": feeds(model, 0, 64)["x"]}, quantise="int8", guard=False)
+    assert any("in place of 9" in note for note in result.report.notes)

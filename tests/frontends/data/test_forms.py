@@ -101,7 +101,7 @@ def test_one_test_set_of_several_inputs(tmp_path: Path) -> None:
         calibration(tmp_path, model())
 
 
-@pytest.mark.parametrize("text", ["1,2\n3,4", "a;b\n1;2\n3;4\n", "\ufeffa\tb\n1\t2\n3\t4"])
+@pytest.mark.parametrize("text", ["1,2\n3,4", "0,1\n1,2\n3,4", "a;b\n1;2\n3;4\n", "\ufeffa\tb\n1\t2\n3\t4"])
 def test_tables(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     assert read(calibration(tmp_path / "a.csv", model(["N", 2]))).tolist() == [[1, 2], [3, 4]]

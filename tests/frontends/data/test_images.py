@@ -211,3 +211,18 @@ def test_outputs_that_never_move_are_told(tmp_path: Path) -> None:
     )
     (said,) = doubts(graph, OrtRunner(1), calibration(digits(tmp_path), graph, preprocess="0-1"))
     assert "nearly the same for all of them" in said
+
+
+def test_grey_values_of_16_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 24).astype(np.uint16).reshape(4, 6)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    found = calibration(tmp_path, model(["N", 1, 4, 6]), preprocess="0-1")
+    (batch,) = found.batches(1)
+    np.testing.assert_allclose(batch["x"][0, 0], ramp / 65535, atol=1 / 255)
+
+
+def test_floats_are_no_pixels(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((4, 6), np.float32)).save(tmp_path / "depth.tiff")
+    (tmp_path / "depth.tiff").rename(tmp_path / "depth.png")
+    with pytest.raises(CalibrationError, match="cannot read"):
+        calibration(tmp_path, model(), preprocess="0-1")

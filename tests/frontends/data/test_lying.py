@@ -9,6 +9,7 @@ import pytest
 from onnx import helper
 
 from optimise_onnx.frontends.calibration import calibration
+from optimise_onnx.frontends.data import files
 from optimise_onnx.ir.errors import CalibrationError, UsageError
 from optimise_onnx.ir.feeds import Calibration, batch_size, random_feeds, suited
 from optimise_onnx.ir.graph import Graph
@@ -164,3 +165,24 @@ def test_samples_that_wait_for_others_are_few() -> None:
 
     first = next(Calibration(source, 99).batches(2))
     assert first["x"].shape == (1, 1) and len(read) == 16
+
+
+@pytest.mark.parametrize(
+    ("dims", "given"),
+    [(["M"], ("h=constant",)), ([10], ()), ([7, "N"], ()), ([7, "M"], ()), (["T", "B"], ("h=batch:1",))],
+)
+def test_the_first_samples_are_cut_along_their_own_axis(tmp_path: Path, dims: Dims, given: tuple[str, ...]) -> None:
+    arrays = {"x": numbers(12, 3), "h": numbers(10) if len(dims) == 1 else numbers(7, 12)}
+    np.savez(tmp_path / "data.npz", **arrays)
+    found = calibration(tmp_path / "data.npz", model(h=dims, x=X), samples=5, inputs=given)
+    (batch,) = found.batches(5)
+    assert found.samples == 5
+    assert batch["h"].tolist() == (arrays["h"] if len(dims) == 1 else arrays["h"][:, :5]).tolist()
+
+
+def test_steps_of_a_file_are_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_PIECE", 64)
+    np.save(tmp_path / "data.npy", numbers(40, 5, 3))
+    found = calibration(tmp_path / "data.npy", model(x=["T", "N", 3]), inputs=("x=batch:1",))
+    (batch,) = found.batches(5)
+    assert found.samples == 5 and batch["x"].shape == (40, 5, 3)

@@ -95,3 +95,29 @@ def test_a_dynamic_range_does_not_change_when_zeros_go() -> None:
     codes = [b.const(b.rng.integers(-99, 99, [10, 4]).astype(np.int8)), b.const(np.float32(0.02))]
     y = b.node("MatMul", [b.node("DequantizeLinear", made), b.node("DequantizeLinear", codes)])
     assert len(oracle_checked(b, y).groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "sizes", "scale", "known"),
+    [
+        ("MatMulInteger", (6, 4), (1, 1, 1), False),
+        ("MatMulInteger", (6, 4), (4,), True),
+        ("ConvInteger", (8, 3, 3, 3), (8,), False),
+        ("ConvInteger", (8, 3, 3, 3), (8, 1, 1), True),
+    ],
+)
+def test_scales_that_broadcast_otherwise_stay(
+    op: str, sizes: tuple[int, ...], scale: tuple[int, ...], known: bool
+) -> None:
+    b, form = Builder("broadcast"), [6] if len(sizes) == 2 else [3, 10, 10]
+    made = b.nodes("DynamicQuantizeLinear", [b.input("x", ["N", *form])], 3)
+    weight = b.const(b.rng.integers(-99, 99, sizes).astype(np.int8))
+    sums = b.node("Cast", [b.node(op, [made[0], weight, made[2]])], to=onnx.TensorProto.FLOAT)
+    y = b.mul(sums, b.mul(made[1], b.const(b.uniform(scale, 0.01, 0.02))))
+    graph = graph_of(b.model(y))
+    result = folded(graph)
+    assert (op not in ops(result)) == known
+    batch = {"x": normal(4, *form).astype(np.float32)}
+    (before,), (after,) = (run(each, batch) for each in (graph, result))
+    assert before.shape == after.shape
+    np.testing.assert_allclose(before, after, atol=0.02 * np.abs(before).max())

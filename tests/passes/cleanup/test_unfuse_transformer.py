@@ -132,3 +132,17 @@ def test_an_embedding_of_tokens_is_free(segments: bool, places: bool) -> None:
     copy = graph.copy()
     remove(copy, channels, kept)
     assert distance(masked(graph, channels, kept), copy, given) < 1e-5
+
+
+@pytest.mark.parametrize(("lengths", "apart_then"), [(["N"], True), ([2], False), (["K"], False), (["N", 6], True)])
+def test_a_mask_of_ends_and_starts_stays_fused(lengths: list[int | str], apart_then: bool) -> None:
+    b = Builder("masked")
+    x = b.input("x", ["N", 6, 24])
+    mask = b.input("lengths", lengths, np.int32)
+    mixed = b.node("Attention", [x, b.weight([24, 72]), "", mask], domain=MICROSOFT, num_heads=4)
+    model = b.model(b.matmul(b.declare(mixed, ["N", 6, 24]), 5))
+    graph = apart(model)
+    assert any(node.op == "MultiHeadAttention" for node in graph.nodes) == apart_then
+    x_values = np.random.default_rng(0).standard_normal((2, 6, 24)).astype(np.float32)
+    inputs = {"x": x_values, "lengths": np.full([2, 6][: len(lengths)], 1, np.int32) * 4}
+    assert distance(graph_of(model), graph, inputs) < 1e-5

@@ -19,10 +19,10 @@ from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.reconstruct.narrow_norms import NarrowNorms, error, moments
 
 
-def opened(offset: float, shift: bool = True) -> tuple[Graph, dict[str, np.ndarray]]:
+def opened(offset: float, shift: bool = True, batch: int | str = "N") -> tuple[Graph, dict[str, np.ndarray]]:
     """A norm that has lost half of its channels; ``offset``: how far the mean of what is normalised wanders."""
     b = Builder("normed")
-    x = b.input("x", ["N", 5, 6])
+    x = b.input("x", [batch, 5, 6])
     wander = b.mul(b.node("ReduceSum", [x, b.ints(-1)]), b.const(offset))
     h = b.add(b.matmul(x, 12), wander)
     vectors = [b.vector(12, 0.6, 1.4, "gamma"), *([b.vector(12)] if shift else [])]
@@ -70,3 +70,9 @@ def test_the_error_is_that_of_every_position(moved: list[float], share: float, s
     added = (1 - share) * u * factor
     wanted = np.sum((factor - scale) ** 2 + (added - shift) ** 2) / np.sum(factor**2 + added**2)
     assert error(moments(u, share), scale, shift) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_model_of_one_sample_at_a_time() -> None:
+    graph, inputs = opened(0.0, batch=1)
+    outcome = NarrowNorms(most=0.2).run(graph, Context(OrtRunner(), graph, Calibration.from_arrays(inputs)))
+    assert outcome.figures == {"norms_narrowed": 1}

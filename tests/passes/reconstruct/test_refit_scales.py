@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from oracle import graph_of
+from oracle import graph_of, run
 from zoo import feeds
 from zoo.builder import Builder
 
@@ -35,11 +35,11 @@ def weight(b: Builder, *shape: int) -> str:
     return b.node("DequantizeLinear", [codes, b.const(b.uniform([shape[0]], 0.002, 0.004))], axis=0)
 
 
-def model() -> onnx.ModelProto:
+def model(batch: int | str = "N") -> onnx.ModelProto:
     """Codes in, codes out; two values share a scale."""
     b = Builder("quantised")
     entry = [b.const(np.float32(0.03)), b.const(np.int8(0))]
-    x = b.node("DequantizeLinear", [b.input("x", ["N", 3, 8, 8], np.int8), *entry])
+    x = b.node("DequantizeLinear", [b.input("x", [batch, 3, 8, 8], np.int8), *entry])
     bias = b.node("DequantizeLinear", [b.const(np.arange(12, dtype=np.int32)), b.const(np.float32(1e-4))])
     h = b.relu(b.conv_with(x, [weight(b, 12, 3, 3, 3), bias]))
     h = rounding(b, h, WIDTH, -128)
@@ -107,3 +107,11 @@ def test_where_nothing_is_removed_nothing_is_fitted() -> None:
     graph = graph_of(model())
     context = Context(OrtRunner(1), graph, Calibration.from_arrays({"x": feeds(model(), 0, 8)["x"]}))
     assert not RefitScales().run(graph, context).changed
+
+
+def test_a_model_of_one_sample_at_a_time() -> None:
+    source = model(1)
+    graph, given = graph_of(source), np.concatenate([feeds(source, seed)["x"] for seed in range(32)])
+    pruned, context = graph.copy(), Context(OrtRunner(1), graph, Calibration.from_arrays({"x": given}))
+    PassManager.parse("select-channels{keep=0.75},remove-channels,refit-scales").run(pruned, context)
+    assert run(pruned, feeds(source, 0))[0].shape == (1, 5)

@@ -58,7 +58,7 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
     graph, (y, *others), x = surgery.graph, node.outputs, node.inputs[0]
     vectors = _vectors(node, surgery)
     scale, *shift = (graph.constant(f"{node.name}_vector", vector) for vector in vectors)
-    write = Writer(graph, node, np.promote_types(scale.dtype, np.float32))
+    write = Writer(graph, node, np.dtype(np.float32))  # which mean and deviation are, whatever is normalised
     plain, mean, inverse = (graph.variable(f"{y.name}_{name}") for name in ("plain", "mean", "inverse"))
     attributes = node.attributes | {"epsilon": float(node.attribute("epsilon", graph.opset, EPSILON)) / share}
     graph.insert("LayerNormalization", [x, scale], [plain, mean, inverse], attributes, before=node)
@@ -69,10 +69,11 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
         if tensor.name:
             write("Mul", value, times, out=tensor)
     added, factor = (write.cast(each, scale.dtype) for each in (write("Mul", moved, gone), factor))
-    whole = write("Add", plain, write("Mul", added, scale))
-    scaled = write("Mul", whole, factor, out=None if shift else y)
+    last = Writer(graph, node, scale.dtype)
+    whole = last("Add", plain, last("Mul", added, scale))
+    scaled = last("Mul", whole, factor, out=None if shift else y)
     if shift:
-        write("Add", scaled, shift[0], out=y)
+        last("Add", scaled, shift[0], out=y)
     graph.remove(node)
 
 
