@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ..backends.ort.quantiser import quantised
@@ -21,11 +22,12 @@ from .measure import compared
 from .report import Report, Stage
 
 _HALF = 19
+_OF_CODES = re.compile("QLinear|DynamicQuantize|QGemm|QAttention|MatMulNBits|(Conv|MatMul)Integer")
 
 
 def check_float(graph: Graph) -> None:
     """Raise UsageError where a model is quantised already, or of floats that its operator set cannot quantise."""
-    if any(node.op == DEQUANTISE or node.op.startswith(("QLinear", "DynamicQuantize")) for node in graph.every_node()):
+    if any(node.op == DEQUANTISE or _OF_CODES.match(node.op) for node in graph.every_node()):
         raise UsageError("the model is quantised already", hint="leave out --quantise: its codes are repaired anyway")
     if of_half(graph) and graph.opset < _HALF:
         why = f"scales of 16 bits came with operator set {_HALF}, it has {graph.opset}"

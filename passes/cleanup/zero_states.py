@@ -1,15 +1,15 @@
 """Initial states of recurrent layers that are zero at every size: left out, which says the same."""
 
 from ...ir.graph import Graph, Node, Tensor
+from ..analysis.channels.rules.recurrent import GATES
 
-_RECURRENT = ("GRU", "LSTM", "RNN")
 _STATES = (5, 6)
 _MOVES = ("Expand", "Identity", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 
 
 def drop_zero_states(graph: Graph) -> int:
     """Leave such states out; return how many."""
-    return sum(_dropped(node) for node in graph.every_node() if not node.domain and node.op in _RECURRENT)
+    return sum(_dropped(node) for node in graph.every_node() if not node.domain and node.op in GATES)
 
 
 def _dropped(node: Node) -> int:
