@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
 import onnx.external_data_helper
 
+from ..ir import mapped
 from ..ir.errors import InvalidModelError
+from ..ir.graph import Array
 from ..ir.memory import afford
 from .wellformed import claimed_bytes, messages
 
 
 def read_external(model: onnx.ModelProto, folder: Path) -> None:
-    """Put the values that lie in files of ``folder`` into the model.
+    """Put the values that lie in files of ``folder`` into the model; large weights of large models are mapped instead.
 
     Raises InvalidModelError for a file that is missing, outside of the folder or too short, BudgetError for values
     that need too much memory.
@@ -21,18 +24,38 @@ def read_external(model: onnx.ModelProto, folder: Path) -> None:
     tensors = [each for each in messages(model) if isinstance(each, onnx.TensorProto) and _is_outside(each)]
     if not tensors:
         return
-    total = sum(_checked(tensor, folder) for tensor in tensors)
-    afford(2 * total, "the weights beside the model")
-    onnx.external_data_helper.load_external_data_for_model(model, str(folder))
+    if sum(_checked(tensor, folder) for tensor in tensors) >= mapped.WORTH:
+        _map(filter(_is_outside, model.graph.initializer), folder)
+    rest = [tensor for tensor in tensors if not mapped.is_mapped(tensor)]
+    afford(2 * sum(map(claimed_bytes, rest)), "the weights beside the model")
+    for tensor in rest:
+        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        tensor.ClearField("data_location")
+
+
+def _map(tensors: Iterable[onnx.TensorProto], folder: Path) -> None:
+    """Let large weights, which were checked, stand for bytes of their files."""
+    files: dict[Path, Array] = {}
+    for tensor in tensors:
+        said, size = _entries(tensor), claimed_bytes(tensor)
+        if size > mapped.LEAST:
+            path = folder / said["location"]
+            if path not in files:
+                files[path] = mapped.map_file(path)
+            mapped.lay_out(tensor, path, int(said.get("offset") or 0), size)
+
+
+def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _is_outside(tensor: onnx.TensorProto) -> bool:
-    return tensor.data_location == onnx.TensorProto.EXTERNAL
+    return tensor.data_location == onnx.TensorProto.EXTERNAL and not mapped.is_mapped(tensor)
 
 
 def _checked(tensor: onnx.TensorProto, folder: Path) -> int:
     """Return how many bytes a tensor takes, which its file has."""
-    said, wanted = {entry.key: entry.value for entry in tensor.external_data}, claimed_bytes(tensor)
+    said, wanted = _entries(tensor), claimed_bytes(tensor)
     offset, length = (_number(tensor, key, said.get(key, "")) for key in ("offset", "length"))
     if length is not None and length != wanted:
         raise _refused(tensor, f"{list(tensor.dims)} takes {wanted:,} bytes, its length is {length:,}")

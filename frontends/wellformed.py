@@ -13,6 +13,7 @@ import onnx
 import onnx.helper
 
 from ..ir.errors import InvalidModelError
+from ..ir.mapped import is_mapped, size_of
 from ..ir.memory import afford
 
 _TYPES = onnx.TensorProto
@@ -24,7 +25,7 @@ _COMPLEX = (_TYPES.COMPLEX64, _TYPES.COMPLEX128)
 def check_claims(model: onnx.ModelProto) -> None:
     """Raise InvalidModelError for a text that is not UTF-8, or a tensor whose type, dimensions and data disagree.
 
-    Weights in other files must have been read. Time: linear in the fields of the model; no weight is copied.
+    Weights in other files must have been read or mapped. Time: linear in the fields of the model; no weight is copied.
     """
     for message in messages(model):
         if isinstance(message, onnx.SparseTensorProto):
@@ -78,12 +79,14 @@ def _bits(kind: int) -> int:
 
 def _check_tensor(tensor: onnx.TensorProto) -> None:
     wanted, elements = claimed_bytes(tensor), prod(tensor.dims)
-    if tensor.data_location == _TYPES.EXTERNAL:
+    if tensor.data_location == _TYPES.EXTERNAL and not is_mapped(tensor):
         hint = "give the path of the model, with these files beside it"
         raise InvalidModelError(f"the values of tensor '{tensor.name}' lie in another file", hint=hint)
     if tensor.data_type == _TYPES.STRING:
         raise InvalidModelError(f"tensor '{tensor.name}' holds texts", hint="only networks of numbers are read")
-    if tensor.HasField("raw_data"):
+    if is_mapped(tensor):
+        found, unit = size_of(tensor), "bytes"
+    elif tensor.HasField("raw_data"):
         found, unit = len(tensor.raw_data), "bytes"
     else:
         found, unit = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type))), "entries"

@@ -12,8 +12,10 @@ import onnx.helper
 
 from .cost import macs
 from .errors import BudgetError, InvalidModelError
+from .feeds import batch_size
 from .graph import Graph
 from .inference import inferred
+from .mapped import place_of
 from .memory import afford
 from .quantity import scaled
 from .shapes import at_sizes, declared, dimensions
@@ -23,11 +25,13 @@ _COPIES = 3  # of weights and of what is live: of the original, of its rewritten
 _MADE = 2**31  # bytes of constants that no file of this format could hold
 _WORK = 10**13  # multiply-accumulates a sample
 _ELEMENT = 50  # multiply-accumulates that an element which is read or written counts as
+_TOGETHER = 2**29  # bytes that are live at once in a run of several samples
 _OTHER = 4  # bytes of an element of unknown type
 
 
 class Needs(NamedTuple):
-    """Of one run: bytes of weights, bytes that are live at once, bytes of constants made of constants, and work.
+    """Of one run: bytes of weights, bytes that are live at once, bytes of constants made of constants, work, and bytes
+    of weights that lie in mapped files, of which no copies are made.
 
     ``work`` counts multiply-accumulates and elements. What depends on values that are not known counts nothing.
     """
@@ -36,6 +40,7 @@ class Needs(NamedTuple):
     live: int
     made: int
     work: int
+    mapped: int = 0
 
 
 def check_budget(graph: Graph, batch: int = 1) -> None:
@@ -50,9 +55,20 @@ def check_budget(graph: Graph, batch: int = 1) -> None:
     if needs.made > _MADE:
         why = f"{scaled(float(needs.made))}B, more than a model file can hold"
         raise BudgetError("the constants that the model makes of others are too large", why=why)
-    afford(_COPIES * (needs.weights + needs.made + needs.live), f"a run of the model, batch {batch},")
+    afford(needs.mapped + _COPIES * (needs.weights + needs.made + needs.live), f"a run of the model, batch {batch},")
     if needs.work > _WORK * batch:
         raise BudgetError("a run of the model takes too long", why=f"{scaled(float(needs.work))}operations")
+
+
+def roomy_batch(graph: Graph, wanted: int) -> int:
+    """Return how many samples one run takes: ``wanted``, fewer where their live tensors would take too much memory, or
+    what the model fixes. It depends on the model and its sizes alone. Time: one shape inference.
+    """
+    try:
+        live = estimate(graph, 1).live
+    except (BudgetError, InvalidModelError):
+        return batch_size(graph, wanted)
+    return batch_size(graph, max(1, min(wanted, _TOGETHER // max(live, 1))))
 
 
 def estimate(graph: Graph, batch: int) -> Needs:
@@ -70,12 +86,14 @@ def estimate(graph: Graph, batch: int) -> Needs:
     told = {name: tuple(d if isinstance(d, int) else 0 for d in shape) for name, shape in shapes.items()}
     multiplied = sum(macs(node, told, graph.opset) for node in graph.nodes)
     elements = sum(prod(told.get(tensor.name, ())) for node in graph.nodes for tensor in node.outputs)
+    mapped = sum(tensor.array.nbytes for tensor in graph.constants() if place_of(tensor.array) is not None)
     made = _made(model.graph, {*stored, *(t.name for t in model.graph.initializer)})
     return Needs(
-        sum(stored.values()),
+        sum(stored.values()) - mapped,
         _live(model.graph, held, stored) + _inside(model.graph),
         sum(held.get(name, 0) for name in made),
         multiplied + _ELEMENT * elements,
+        mapped,
     )
 
 

@@ -157,9 +157,9 @@ def suited(graph: Graph, samples: Calibration | None) -> Graph:
 
 
 def lying(graph: Graph) -> Axes:
-    """Return how samples lie along the inputs of a graph, as :attr:`Calibration.lie`."""
-    sizes = graph.sizes or Sizes()
-    return {**sizes.axes, **dict.fromkeys(sizes.constants)}
+    """Return how samples lie along the inputs of a graph, as :attr:`Calibration.lie`. Scalars are no samples."""
+    sizes, scalars = graph.sizes or Sizes(), (tensor.name for tensor in graph.inputs if tensor.shape == ())
+    return {**sizes.axes, **dict.fromkeys((*sizes.constants, *scalars))}
 
 
 def repeated(arrays: Mapping[str, Array], count: int, lie: Axes) -> Feeds:

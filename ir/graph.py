@@ -13,17 +13,19 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from . import wire
+from .exported import Metadata, light, noted, read_once, whole
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
-from .kept import Packed, keep, mended, numpy_type, writable
+from .kept import keep, numpy_type, writable
+from .mapped import is_mapped, spilled
 from .names import fresh
-from .protos import declare, shell
-from .scopes import copied, hoist, shared_names
+from .protos import shell
+from .scopes import copied
 from .sizes import Sizes
 
 _IR_VERSION = 8  # what onnxruntime reads since 1.10
 _SMALL = 1024  # entries of a constant that says something of shapes
-Metadata = dict[str, dict[str, str]]
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
 
@@ -32,14 +34,21 @@ class Graph:
     """A model being rewritten. ``base`` keeps what the graph does not: metadata, opset imports, declared interface.
 
     ``sizes`` are what the dimensions that the inputs leave open are taken to be, None until they are chosen;
-    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it.
+    ``metadata`` is what is noted at nodes, by node name and key: read from the file, and written to it. With
+    ``on_disk`` large new weights lie in temporary files, as do those that were read in the model's.
     """
 
     def __init__(
-        self, raw: gs.Graph, base: onnx.ModelProto, sizes: Sizes | None = None, metadata: Metadata | None = None
+        self,
+        raw: gs.Graph,
+        base: onnx.ModelProto,
+        sizes: Sizes | None = None,
+        metadata: Metadata | None = None,
+        on_disk: bool = False,
     ) -> None:
         self._raw = raw
         self._base = base
+        self._on_disk = on_disk
         self.sizes = sizes
         self._names: set[str] = set()
         self.metadata: Metadata = dict(metadata or {})
@@ -63,19 +72,14 @@ class Graph:
         keep(raw.nodes, model.graph.node)
         base = onnx.ModelProto()
         base.CopyFrom(shell(model))
-        graph = Graph(raw, base)
+        graph = Graph(raw, base, on_disk=any(map(is_mapped, model.graph.initializer)))
         graph._name_nodes()
-        noted = zip(raw.nodes, model.graph.node, strict=True)
-        graph.metadata = {
-            node.name: {entry.key: entry.value for entry in proto.metadata_props}
-            for node, proto in noted
-            if proto.metadata_props
-        }
+        graph.metadata = noted(raw.nodes, model.graph.node)
         ends = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
         for name, tensor in raw.tensors().items():
             if isinstance(tensor, gs.Constant):
-                _ = tensor.values  # read once and for all, or every copy would read its own
+                read_once(tensor)
             elif id(tensor) in ends:
                 tensor.dtype = numpy_type(tensor.dtype)
             else:
@@ -152,15 +156,11 @@ class Graph:
 
     def constant(self, name: str, array: Array) -> Tensor:
         """Make a new constant under a name like ``name``."""
-        return Tensor(gs.Constant(self._unused(name), np.asarray(array, order="C")))
+        return Tensor(gs.Constant(self._unused(name), self.kept(array)))
 
     def variable(self, name: str, dtype: Any = None) -> Tensor:
         """Make a new tensor under a name like ``name``, to be some node's output."""
         return Tensor(gs.Variable(self._unused(name), dtype=dtype))
-
-    def absent(self) -> Tensor:
-        """Return what stands for an optional input that is left out before others that are given."""
-        return Tensor(gs.Variable.empty())
 
     def _unused(self, name: str) -> str:
         """Return a name like ``name`` that no tensor has, nor one that was made and is not linked yet."""
@@ -171,13 +171,18 @@ class Graph:
 
     def set_array(self, tensor: Tensor, array: Array) -> None:
         """Give a constant another value; every reader sees it."""
-        tensor._raw.values = np.asarray(array, order="C")
+        tensor._raw.values = self.kept(array)
 
     def make_constant(self, tensor: Tensor, array: Array) -> None:
         """Turn a computed tensor into a stored one; its producer is left without that output's readers."""
         raw = tensor._raw
         raw.inputs.clear()
-        raw.to_constant(np.asarray(array, order="C"))
+        raw.to_constant(self.kept(array))
+
+    def kept(self, array: Array) -> Array:
+        """Return an array as the graph holds its constants: a large one of a large model lies in a temporary file."""
+        held = np.asarray(array, order="C")
+        return spilled(held) if self._on_disk else held
 
     def insert(
         self,
@@ -237,7 +242,7 @@ class Graph:
         """Copy the structure, with the sizes of inputs; arrays are shared."""
         base = onnx.ModelProto()
         base.CopyFrom(self._base)
-        return Graph(copied(self._raw), base, self.sizes, self.metadata)
+        return Graph(copied(self._raw), base, self.sizes, self.metadata, self._on_disk)
 
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
@@ -254,7 +259,7 @@ class Graph:
         chosen = [node for node in whole.nodes if node.name in nodes]
         options = {"opset": whole.opset, "import_domains": whole.import_domains, "ir_version": whole.ir_version}
         raw = copied(gs.Graph(chosen, **options))
-        piece = Graph(raw, self._base)
+        piece = Graph(raw, self._base, on_disk=self._on_disk)
         tensors = raw.tensors() | {t.name: t._raw for node in piece.nodes for t in node.captures()}
         for name, values in inputs.items():
             if name in tensors:
@@ -267,27 +272,15 @@ class Graph:
 
     def written_bytes(self) -> int:
         """Return how long the file is that the model is written to."""
-        return int(self.to_model().ByteSize())
+        return sum(map(wire.length, wire.written(*self.light())))
 
     def to_model(self) -> onnx.ModelProto:
         """Write the model: metadata, opset, IR version, inputs and outputs as they were read."""
-        with Packed(self._raw):
-            exported = gs.export_onnx(self._raw, do_type_check=False)
-        mended(exported.graph, self._raw)
-        model = onnx.ModelProto()
-        model.CopyFrom(self._base)
-        graph = exported.graph
-        declare(graph.input, self._base.graph.input)
-        declare(graph.output, self._base.graph.output)
-        del graph.value_info[:]
-        graph.name, graph.doc_string = self._base.graph.name, self._base.graph.doc_string
-        model.graph.CopyFrom(graph)
-        if shared := shared_names(self._raw):
-            hoist(model.graph, shared)
-        for node in model.graph.node if self.metadata else ():
-            for key, value in self.metadata.get(node.name, {}).items():
-                node.metadata_props.add(key=key, value=value)
-        return model
+        return whole(*self.light())
+
+    def light(self) -> tuple[onnx.ModelProto, dict[str, Array]]:
+        """Write the model but for the values of its large weights, which are returned apart, by name, uncopied."""
+        return light(self._raw, self._base, self.metadata)
 
 
 def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:

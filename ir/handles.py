@@ -31,6 +31,11 @@ class _Handle:
 class Tensor(_Handle):
     """A value in the graph: a constant with an array, or the output of a node or the graph's input."""
 
+    @staticmethod
+    def absent() -> Tensor:
+        """Return what stands for an optional input that is left out."""
+        return Tensor(gs.Variable.empty())
+
     @property
     def name(self) -> str:
         """Unique name; empty for an omitted optional input or output."""
@@ -129,7 +134,7 @@ class Node(_Handle):
 
     def omit_input(self, index: int) -> None:
         """Leave out an optional input; the list ends with the last one that is given."""
-        self._raw.inputs[index] = gs.Variable.empty()
+        self._raw.inputs[index] = Tensor.absent()._raw
         while not self._raw.inputs[-1].name:
             self._raw.inputs.pop()
 

@@ -15,6 +15,7 @@ import onnx.numpy_helper
 import onnx.shape_inference
 
 from .errors import BudgetError, InvalidModelError
+from .mapped import is_mapped
 from .registry import Registry
 from .trial import bearable
 
@@ -101,6 +102,21 @@ def check_inference(model: onnx.ModelProto) -> None:
     if not bearable(lambda: inferred(light), _SECONDS, _MEMORY):
         why = f"it takes more than {_SECONDS:g} s or {_MEMORY / 2**30:g} GiB"
         raise BudgetError("the shapes of the model cannot be inferred", why=why)
+
+
+def without_mapped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model in which weights that lie in mapped files are inputs; the model itself where it has none."""
+    outside = [tensor for tensor in model.graph.initializer if is_mapped(tensor)]
+    if not outside:
+        return model
+    light, known = onnx.ModelProto(), {value.name for value in model.graph.input}
+    light.CopyFrom(model)
+    del light.graph.initializer[:]
+    light.graph.initializer.extend(tensor for tensor in model.graph.initializer if not is_mapped(tensor))
+    for tensor in outside:
+        if tensor.name not in known:
+            light.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return light
 
 
 def _light(model: onnx.ModelProto, largest: int) -> onnx.ModelProto:

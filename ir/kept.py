@@ -100,6 +100,21 @@ class Packed:
             constant._values = array
 
 
+class Without:
+    """While it is entered, constants are written without values."""
+
+    def __init__(self, constants: Iterable[Any]) -> None:
+        self._held = [(each, each._values) for each in constants]
+
+    def __enter__(self) -> None:
+        for constant, array in self._held:
+            constant._values = np.empty(0, array.dtype)
+
+    def __exit__(self, *_: object) -> None:
+        for constant, array in self._held:
+            constant._values = array
+
+
 def _stored(graph: Any) -> Iterator[Any]:
     for scope in (graph, *graph.subgraphs(recursive=True)):
         attributes = (value for node in scope.nodes for value in node.attrs.values())

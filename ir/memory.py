@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .quantity import BYTES, Quantity, scaled
 
 _SHARE = 0.8
 _ALL, _RESIDENT, _DATA = 0, 1, 5  # fields of /proc/self/statm: address space, memory held, address space for data
+_MMAP_THRESHOLD = -3  # number of a setting of glibc
+_LARGE_BLOCK = 2**20  # bytes
 _HINT = "--memory-limit sets another limit"
 _SIZE = Quantity("memory", "bytes", BYTES, examples=("4GiB",))
 _TEXT = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<suffix>[A-Za-z]*)")
@@ -38,7 +41,11 @@ def memory_limit(wanted: str | int | None) -> Iterator[int]:
 
 @contextmanager
 def bounded(wanted: str | int | None) -> Iterator[None]:
-    """Do what :func:`memory_limit` does, and let the system hold it: what would take more fails, as BudgetError."""
+    """Do what :func:`memory_limit` does, and let the system hold it: what would take more fails, as BudgetError.
+
+    From then on large arrays that are freed go back to the system.
+    """
+    _give_back_what_is_freed()
     with memory_limit(wanted) as most:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
@@ -50,6 +57,16 @@ def bounded(wanted: str | int | None) -> Iterator[None]:
             raise BudgetError("this needs too much memory", why=why, hint=_HINT) from error
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _give_back_what_is_freed() -> None:
+    """Take large blocks from the system one by one, where the C library is glibc: in its heap they leave holes.
+
+    By itself it does so from a size on that grows with the blocks that were freed.
+    """
+    if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 def limit() -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-Chunks = Iterable[bytes]
+Chunks = Iterable[bytes | memoryview]
 
 _OPEN = Path("/proc/self/fd")  # where a file without a name can be given one
 _UNNAMED = getattr(os, "O_TMPFILE", 0) if _OPEN.is_dir() else 0

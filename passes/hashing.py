@@ -14,6 +14,7 @@ import numpy as np
 from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
 from ..ir.registry import offered
+from ..ir.wire import as_bytes
 
 _SOURCES = ("ir", "passes", "backends")
 _PACKAGES = ("optimise-onnx", "numpy", "onnxruntime", "scipy")
@@ -43,14 +44,16 @@ def _feed(state: "hashlib._Hash", part: Part) -> None:
             _feed(state, inner)
 
 
-def _content(array: Array) -> bytes:
-    return repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
+def _content(array: Array) -> bytes | memoryview:
+    return repr(array.tolist()).encode() if array.dtype.hasobject else as_bytes(array)
 
 
 def graph_digest(graph: Graph) -> str:
     """Return the hash of a graph with its weights and the sizes of its inputs."""
     sizes: list[Part] = [list(pair) for pair in sorted(graph.sizes.of.items())] if graph.sizes else []
-    return digest(graph.to_model().SerializeToString(deterministic=True), sizes)
+    model, values = graph.light()
+    weights: list[Part] = [[name, array] for name, array in values.items()]
+    return digest(model.SerializeToString(deterministic=True), weights, sizes)
 
 
 def calibration_digest(calibration: Calibration) -> str:

@@ -16,6 +16,7 @@ from .decompose.offer import OfferForms
 from .reconstruct.fold_channels import FoldChannels
 from .reconstruct.narrow_norms import NarrowNorms
 from .reconstruct.reconstruct import Reconstruct
+from .reconstruct.refit_scales import RefitScales
 from .reconstruct.require_gradients import RequireGradients
 from .reconstruct.tune import Tune
 from .search.meet_target import MeetTarget
@@ -42,6 +43,7 @@ PASSES: dict[str, type[Pass]] = {
     "decompose": Decompose,
     "fold-channels": FoldChannels,
     "reconstruct": Reconstruct,
+    "refit-scales": RefitScales,
     "tune": Tune,
     "drop-samplers": DropSamplers,
     "free-groups": FreeGroups,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv  # not scipy.stats, which takes half a second to import
 
 from ..ir.errors import VerificationError
 from ..ir.graph import Array
@@ -91,8 +91,8 @@ class Agreement:
         if not self._counted:
             return None
         hits, count = self._hits, self._counted
-        low = float(beta.ppf(_DOUBT / 2, hits, count - hits + 1)) if hits > 0 else 0.0
-        high = float(beta.ppf(1 - _DOUBT / 2, hits + 1, count - hits)) if hits < count else 1.0
+        low = float(betaincinv(hits, count - hits + 1, _DOUBT / 2)) if hits > 0 else 0.0
+        high = float(betaincinv(hits + 1, count - hits, 1 - _DOUBT / 2)) if hits < count else 1.0
         return low, high
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnx
 from ..backends.ort import OrtRunner
 from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
+from ..frontends.given import Given
 from ..frontends.scripts import metric as metric_function
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration, batch_size
@@ -34,9 +36,11 @@ from .outcome import missed, report
 from .recipes import pipeline
 from .report import Report
 from .settings import Running, Settings, documented
-from .sizing import InputShapes, sized
+from .sizing import InputShapes, shapes, sized
+from .stages import check_float, stages, with_codes
 
-Source = str | Path | bytes | onnx.ModelProto | Graph
+Source = str | Path | bytes | onnx.ModelProto | Graph | Any
+"""A file, bytes, a model in memory, or one of another framework: a module, an estimator, a function."""
 
 _MEASURED = 1024
 _KEPT_APART = 5
@@ -44,28 +48,53 @@ _KEPT_APART = 5
 
 @dataclass(frozen=True)
 class CompressResult:
-    """The smaller model, the figures before and after, and what each pass did.
+    """The smaller ``model``, the figures before and after, and what each pass did.
 
     ``missed`` says how the target was not met, where less than that was allowed.
     """
 
-    model: onnx.ModelProto
+    graph: Graph
     report: Report
     records: tuple[Record, ...]
     missed: TargetNotMetError | None = None
 
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The smaller model, with all its weights in memory."""
+        return self.graph.to_model()
 
-def load(source: Source) -> Graph:
-    """Read a model that the checker and onnxruntime accept. Raises InvalidModelError."""
-    return source if isinstance(source, Graph) else frontend.load(source, OrtRunner())[0]
+    def to_torch(self, module: Any) -> Any:
+        """Return a copy of the ``torch.nn.Module`` that the model was exported from, with the new widths and weights.
+
+        It computes what the compressed model does, which is checked on random inputs, and can be trained on. Raises
+        LoweringError, with a list of the layers that do not map, where it cannot.
+        """
+        from .widths import to_torch
+
+        return to_torch(self.model, module)
 
 
-def analyse(source: Source, *, input_shapes: InputShapes | None = None) -> Analysis:
+def load(
+    source: Source, *, example_inputs: Any = None, input_shapes: InputShapes | None = None, trust: bool = False
+) -> Graph:
+    """Read a model that the checker and onnxruntime accept, exported by its framework where it is of another one.
+
+    The other arguments are as in :func:`compress`. Raises InvalidModelError, UsageError.
+    """
+    if isinstance(source, Graph):
+        return source
+    return frontend.load(source, OrtRunner(), Given(example_inputs, shapes(input_shapes), trust))[0]
+
+
+def analyse(
+    source: Source, *, example_inputs: Any = None, input_shapes: InputShapes | None = None, trust: bool = False
+) -> Analysis:
     """Find groups of coupled channels, pins with reasons, and the cost of every layer.
 
-    ``input_shapes`` as in :func:`compress`. Raises InvalidModelError, UsageError.
+    The arguments are as in :func:`compress`. Raises InvalidModelError, UsageError.
     """
-    graph, runner = load(source), OrtRunner()
+    runner = OrtRunner()
+    graph = load(source, example_inputs=example_inputs, input_shapes=input_shapes, trust=trust)
     with blamed(graph, runner):
         return Analysis.of(sized(graph, runner, input_shapes), runner)
 
@@ -78,11 +107,15 @@ def compress(
     samples: int | None = None,
     labels: str | None = None,
     metric: str | Metric | None = None,
+    example_inputs: Any = None,
     progress: Progress = silent,
     **options: Any,
 ) -> CompressResult:
     """Make a model smaller: to ``target``, or fail.
 
+    ``source`` is a file, a model in memory, or one of another framework, such as a ``torch.nn.Module``, a Keras model,
+    a scikit-learn estimator or a JAX function, which is exported first; ``example_inputs`` are what it is called with,
+    where that needs an example: one tensor or array, a tuple, or a dict by name.
     ``data`` is calibration data as in :func:`optimise_onnx.frontends.calibration.calibration`, of which ``samples`` are
     used (all by default); without it channels are ranked by weights alone. ``labels`` names an array in ``data``, and
     ``metric`` a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared
@@ -90,7 +123,8 @@ def compress(
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    return compress_with(source, Settings.parse(target, **options), data, samples, labels, metric, progress)
+    settings = Settings.parse(target, **options)
+    return compress_with(source, settings, data, samples, labels, metric, progress, example_inputs)
 
 
 compress.__doc__ = f"{compress.__doc__}\n    Options, as of the command:\n\n{documented(Settings)}\n"
@@ -104,6 +138,7 @@ def compress_with(
     labels: str | None = None,
     metric: str | Metric | None = None,
     progress: Progress = silent,
+    example_inputs: Any = None,
 ) -> CompressResult:
     """Do what :func:`compress` does, with its options gathered in ``settings``."""
     if data is None and (labels or metric or samples is not None):
@@ -112,7 +147,11 @@ def compress_with(
         raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
     if data is None and settings.tune not in (None, NONE):
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
-    graph = load(source)
+    if data is None and settings.quantise:
+        raise UsageError("scales of activations come from samples, so quantising needs data", hint="give --data")
+    graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
+    if settings.quantise:
+        check_float(graph)
     used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
     with blamed(graph, OrtRunner()):
@@ -137,12 +176,18 @@ def compress_graph(
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
     executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
+    pruned, alone = executed.graph, None
+    if settings.quantise and used is not None:
+        progress("quantising", 0.0)
+        executed, alone = with_codes(graph, executed, runner, used)
     progress("measuring", 0.0)
     found = report(graph, executed, settings, runner, used, samples, metric if samples.judges else None)
+    if alone is not None:
+        found = replace(found, stages=stages(graph, pruned, alone, found, runner, samples))
     problem = missed(settings, found)
     if problem is not None and not settings.allow_partial:
         raise problem
-    return CompressResult(executed.graph.to_model(), found, executed.records, problem)
+    return CompressResult(executed.graph, found, executed.records, problem)
 
 
 def run_pipeline(
@@ -163,7 +208,7 @@ def run_pipeline(
     running = Running.of(**options)
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner()
-    original = load(source)
+    original = load(source, input_shapes=running.input_shapes, trust=running.trust)
     used = None if data is None else _fitted(data, original, running, samples)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)

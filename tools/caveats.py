@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
+from ..passes.analysis.layers.linear import is_stored
 from ..passes.observers import Record
 from ..passes.reconstruct.tune import Tune
 from .measure import Fidelity
@@ -44,9 +45,9 @@ def tuned(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def unrepaired(graph: Graph) -> tuple[str, ...]:
-    """Say how many layers are quantised, for those are not solved again after channels have gone."""
+    """Say how many quantised layers are not solved again after channels have gone, for their codes stay as they are."""
     count = sum(node.op in _QUANTISED for node in graph.nodes)
     for node in graph.nodes:
         made = node.inputs[1].producer if node.op in _LAYERS and len(node.inputs) > 1 else None
-        count += made is not None and made.op == "DequantizeLinear"
-    return (f"{count} layers have quantised weights: these are cut, but not repaired",) if count else ()
+        count += made is not None and made.op == "DequantizeLinear" and not is_stored(node.inputs[1])
+    return (f"{count} layers are quantised in a way that is not repaired after channels have gone",) if count else ()

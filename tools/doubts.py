@@ -7,7 +7,8 @@ from math import log
 
 import numpy as np
 
-from ..ir.feeds import Calibration, batch_size
+from ..ir.budget import roomy_batch
+from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
 
@@ -44,7 +45,7 @@ def doubts(graph: Graph, runner: Runner, data: Calibration) -> tuple[str, ...]:
 def _told(graph: Graph, session: Session, data: Calibration) -> tuple[float, float] | None:
     """Return what outputs tell of images, and the most that they could; None where no output is (samples, classes)."""
     parts = []
-    for feeds in data.batches(batch_size(graph, _BATCH)):
+    for feeds in data.batches(roomy_batch(graph, _BATCH)):
         outputs = session.run(feeds).values()
         scores = next((one for one in outputs if one.ndim == 2 and one.dtype.kind == "f" and one.shape[1] > 1), None)
         if scores is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..ir.budget import roomy_batch
 from ..ir.errors import InvalidModelError
 from ..ir.feeds import Axes, Calibration, Feeds, batch_size, fixed_batches, lying, random_feeds, suited
 from ..ir.feeds import first as one_of
@@ -40,7 +41,7 @@ class Samples:
 
 def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
     """Take data that no pass sees in batches that the model accepts."""
-    size = batch_size(suited(graph, data), _BATCH)
+    size = roomy_batch(suited(graph, data), _BATCH)
     return Samples(lambda: data.batches(size), f"{data.samples} {origin}", held_out=True, lie=data.lie)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 
 import onnx
 from onnx.external_data_helper import uses_external_data
 
+from ..ir import wire
+from ..ir.graph import Array, Graph
 from ..ir.writing import Chunks
 from .files import beside
 
@@ -18,14 +20,16 @@ _PAGE = 4096
 _MOST_READ = 2**31
 
 
-def model_files(model: onnx.ModelProto, path: Path) -> dict[Path, Chunks]:
-    """Return what to write for a model, which may be used up: one file, or weights and then the model."""
-    weights = [tensor for tensor in _stored(model.graph) if tensor.HasField("raw_data")]
+def model_files(graph: Graph, path: Path) -> dict[Path, Chunks]:
+    """Return what to write for a model: one file, or weights and then the model. No weight is copied."""
+    model, values = graph.light()
+    weights = [t for t in _stored(model.graph) if t.name in values or t.HasField("raw_data")]
     if sum(map(_size, weights)) <= _LIMIT:
-        return {path: [model.SerializeToString(deterministic=True)]}
+        return {path: wire.written(model, values)}
     data = beside(path)
     large = [tensor for tensor in weights if _size(tensor) > _SMALL]
-    return {data: _moved(large, data.name), path: (part.SerializeToString(deterministic=True) for part in [model])}
+    chunks = _moved(large, values, data.name)
+    return {data: chunks, path: (part.SerializeToString(deterministic=True) for part in [model])}
 
 
 def locations(path: Path) -> set[Path]:
@@ -41,12 +45,14 @@ def locations(path: Path) -> set[Path]:
     return {(path.parent / name).resolve() for name in names}
 
 
-def _moved(tensors: Iterable[onnx.TensorProto], name: str) -> Iterator[bytes]:
+def _moved(tensors: Iterable[onnx.TensorProto], known: Mapping[str, Array], name: str) -> Iterator[wire.Chunk]:
     """Yield the bytes of tensors, each from a new page on, and leave in the model where they are."""
     end = 0
     for tensor in tensors:
-        values, start = tensor.raw_data, -(-end // _PAGE) * _PAGE
-        yield bytes(start - end) + values
+        values = tensor.raw_data if tensor.HasField("raw_data") else wire.as_bytes(known[tensor.name])
+        start = -(-end // _PAGE) * _PAGE
+        yield bytes(start - end)
+        yield values
         end = start + len(values)
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import onnx
-
+from ..ir.graph import Graph
 from . import table
 from .external import model_files
 from .files import write
@@ -22,6 +21,8 @@ def show(out: Terminal, report: Report) -> None:
             "data-free mode: without --data channels are ranked by their weights, and no layer is fitted to samples"
         )
     out.say(table.before_after(report))
+    if report.stages:
+        out.say(table.stages(report))
     if report.fidelity.samples.judges:
         out.say(f"agreement measured on {report.fidelity.samples.origin}")
     for line in report.notes:
@@ -35,16 +36,16 @@ def show(out: Terminal, report: Report) -> None:
 
 
 def save(
-    out: Terminal, model: onnx.ModelProto, output: Path | None, report: Path | None = None, found: Report | None = None
+    out: Terminal, graph: Graph, output: Path | None, report: Path | None = None, found: Report | None = None
 ) -> None:
-    """Write the model, which may be used up, and the report ``found`` when asked: both, or neither.
+    """Write the model and the report ``found`` when asked: both, or neither.
 
     Raises UsageError when a file cannot be written.
     """
     if output is None:
         out.say("dry run: nothing was written")
         return
-    files = model_files(model, output)
+    files = model_files(graph, output)
     if report is not None and found is not None:
         files[report] = [_json(found.to_json())]
     write(files)

@@ -16,6 +16,7 @@ from ..passes.syntax import join, parse
 from .settings import Settings
 
 DEFAULT = "least-squares"
+_ROUND = "refit-scales"
 _REMOVE = "remove-channels,narrow-norms"
 _STANDS_IN = "The paper trains in the end; reconstruct stands in for that, and --tune."
 
@@ -41,7 +42,7 @@ class Recipe:
     def pipeline(self) -> str:
         """All of it as one pipeline."""
         first = f"{FIRST},{EXACT},{self.before}" if self.before else f"{FIRST},{EXACT}"
-        aimed = join([MeetTarget(self.propose, self.finish, step=self.step)])
+        aimed = join([MeetTarget(self.propose, f"{self.finish},{_ROUND}", step=self.step)])
         return f"{first},require-rules,require-gradients,bind-groups,{aimed},tune,free-groups"
 
 

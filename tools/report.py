@@ -53,9 +53,24 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What one way to the result, by its ``name``, leaves: the bytes of the file, and how closely it follows."""
+
+    name: str
+    bytes: int
+    fidelity: Fidelity
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        told = {name: _output(self.fidelity, found) for name, found in self.fidelity.told.items()}
+        return {"name": self.name, "bytes": self.bytes, "outputs": told}
+
+
+@dataclass(frozen=True)
 class Report:
     """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``input_shapes``: at which
-    all is counted; ``notes`` say so where nobody gave them.
+    all is counted; ``notes`` say so where nobody gave them. ``stages``: what pruning and quantising do, where both were
+    asked for.
     """
 
     target: str
@@ -70,6 +85,7 @@ class Report:
     records: tuple[Record, ...]
     input_shapes: dict[str, Shape]
     notes: tuple[str, ...]
+    stages: tuple[Stage, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
@@ -92,6 +108,7 @@ class Report:
             "data_free": self.calibration == 0,
             "seed": self.seed,
             "pins": [line.to_json() for line in self.pins],
+            "stages": [stage.to_json() for stage in self.stages],
             "passes": [asdict(record) for record in self.records],
         }
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .sizing import InputShapes
 
 AUTO = "auto"
+INT8 = "int8"
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
+TRUST = "Read a model's file that can run code of its own, such as a pickled one: only if you made it."
 Kind = TypeVar("Kind", bound="Running")
 
 
@@ -58,6 +60,7 @@ class Running:
         metavar="NAME=constant|batch:1|state",
         several=True,
     )
+    trust: bool = option(False, TRUST, "--trust")
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )
@@ -149,6 +152,9 @@ class Settings(Running):
     augment: Sequence[str] = option(
         (), "Change images while tuning: flip, or crop4 for up to 4 pixels (repeatable).", metavar="NAME", several=True
     )
+    quantise: str | None = option(
+        None, "Quantise the result on the same samples, and report what each step does: int8.", metavar="int8"
+    )
     max_ratio: float | None = option(None, "Remove at most this share of a group.", metavar="R", least=0)
     align: int = option(
         0, "Keep widths multiples of N, or of what makes convolutions faster here.", metavar=f"N|{AUTO}", least=0
@@ -176,6 +182,8 @@ class Settings(Running):
         from ..passes.search.meet_target import check_step
         from ..passes.select.bind_groups import GROUP, UNIT
 
+        if self.quantise not in (None, INT8):
+            raise UsageError(f"quantise='{self.quantise}' is unknown", hint=INT8)
         chosen(self.forms)
         check_step(self.step or 0)
         if self.granularity not in (UNIT, GROUP):

@@ -115,6 +115,11 @@ def uncounted(graph: Graph) -> tuple[str, ...]:
     return (f"not counted, for no one can tell their MACs: {listed}{more}",) if names else ()
 
 
+def shapes(given: InputShapes | None) -> dict[str, Sequence[int]]:
+    """Return shapes by input name. Raises UsageError for a text that is none."""
+    return dict(given if isinstance(given, Mapping) else map(_parsed, given or ()))
+
+
 def _statements(given: InputShapes) -> list[Statement]:
     pairs = given.items() if isinstance(given, Mapping) else map(_parsed, given)
     return [Statement(f"input shape {_text(name, shape)}", name, tuple(shape)) for name, shape in pairs]

@@ -28,7 +28,7 @@ _COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of the
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
     *(f"{name}, {clock} time" for name in ("p50", "p95") for clock in ("CPU", "wall")),
-    *("before", "after", "after / before", "MACs", "parameters", "bytes", "width"),
+    *("before", "after", "after / before", "of it left", "MACs", "parameters", "bytes", "width"),
     *(
         "p50",
         "p95",
@@ -76,6 +76,21 @@ def before_after(report: Report) -> Table:
     for name, (worth, left) in report.fidelity.metric.items():
         table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}")
     return table
+
+
+def stages(report: Report) -> Table:
+    """Show what pruning, quantising and both leave: the size of the file, and each output's agreement and error."""
+    outputs = list(report.fidelity.told)[:_SHOWN_OUTPUTS]
+    table = _table("", "bytes", "of it left", *(f"'{name}' agrees, error" for name in outputs))
+    for stage in report.stages:
+        told = [stage.fidelity.told[name] for name in outputs]
+        cells = [", ".join(_known(percent(one.same) if one.same is not None else "", one.error)) for one in told]
+        table.add_row(stage.name, scaled(stage.bytes) + "B", share(stage.bytes, report.before.bytes), *cells)
+    return table
+
+
+def _known(same: str, error: float | None) -> list[str]:
+    return [cell for cell in (same, "" if error is None else f"{error:.3g}") if cell]
 
 
 def _interval(report: Report, found: Agreement) -> str:

@@ -12,7 +12,7 @@ from ...ir.feeds import random_feeds
 from ...ir.graph import Graph
 from ...ir.scratch import scratch
 from ..ort.profiler import Events, by_node, events, seconds
-from ..ort.sessions import OPTIMISED, without_large
+from ..ort.sessions import OPTIMISED
 from .execution import Execution
 from .units import BLOCKED, NodeSpec, Operand, Unit, unit_of
 
@@ -45,7 +45,7 @@ def block_size(provider: str) -> int:
 
 def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
     feeds = random_feeds(graph, np.random.default_rng(0), target.batch)
-    model, large = without_large(graph.copy())
+    model, large = graph.light()
     for value in model.graph.input:
         del value.type.tensor_type.shape.dim[:]
         for size in feeds[value.name].shape:

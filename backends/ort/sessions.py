@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
@@ -13,7 +12,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from ...ir.attributes import LOOPS
 from ...ir.errors import InvalidModelError
 from ...ir.feeds import Feeds
-from ...ir.graph import Array, Graph, Tensor
+from ...ir.graph import Array, Graph
+from ...ir.mapped import Place, give_back, place_of
 from ...ir.protos import every_node
 from ...ir.runner import Session
 from ...ir.timing import FEWEST, Latency
@@ -25,6 +25,8 @@ from .watch import watched
 OPTIMISED = "optimised.onnx"
 
 _LARGE = 1024
+_ROOT = "/"  # where onnxruntime looks for weights in files
+_HANDED_OVER = Place("memory", 0)
 _LOADS = 6
 _HERE = "CPUExecutionProvider"
 
@@ -42,9 +44,10 @@ REFUSALS = (
 
 @dataclass(frozen=True)
 class OrtSession:
-    """One loaded model."""
+    """One loaded model. ``lent``: what it uses of ours for as long as it lives."""
 
     inner: onnxruntime.InferenceSession
+    lent: Sequence[onnxruntime.OrtValue] = ()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Return every declared output by name; inputs the model does not declare are ignored.
@@ -107,29 +110,31 @@ class OrtRunner:
 
         Raises InvalidModelError when onnxruntime refuses the model.
         """
-        graph = graph.copy()
         if outputs is not None:
+            graph = graph.copy()
             tensors = graph.tensors()
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
-        return self.load(*without_large(graph), exact=exact)
+        return self.load(*graph.light(), exact=exact)
 
     def load(self, model: onnx.ModelProto, large: Mapping[str, Array], *, exact: bool = False) -> OrtSession:
-        """Load a model; ``large`` has the values of the constants that it declares as external.
+        """Load a model; ``large`` has the values of constants, by name, which it holds or declares as external.
 
+        Those that lie in files are used as they are mapped, by all sessions, and not packed into copies of their own.
         Random operators get a seed where they have none, so that the runs of all sessions meet the same noise.
         Raises InvalidModelError with onnxruntime's own first line.
         """
         options = self._options(exact)
-        if large:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
-            options.add_external_initializers(list(large), values)
+        for stored in model.graph.initializer:
+            if stored.name in large and stored.data_location != onnx.TensorProto.EXTERNAL:
+                declare_external(stored, large[stored.name])
+        values = _hand_over(options, large)
         # The arena of onnxruntime ends the process where a loop fills the memory that may be used.
         options.enable_cpu_mem_arena = not any(node.op_type in LOOPS for node in every_node(model.graph))
         seed(model.graph)
         try:
             data = model.SerializeToString()
-            return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]))
+            return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]), values)
         except (*REFUSALS, ValueError) as error:
             raise InvalidModelError("onnxruntime does not load the model", why=str(error).splitlines()[0]) from error
 
@@ -185,31 +190,30 @@ def _keep_optimised(options: onnxruntime.SessionOptions, folder: Path) -> None:
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", str(_LARGE))
 
 
-def without_large(graph: Graph) -> tuple[onnx.ModelProto, dict[str, Array]]:
-    """Write a graph, which is used up, with its large constants declared as external, and return these apart.
-
-    To write and read them would take longer than many a session runs.
-    """
-    large = {tensor: tensor.array for tensor in graph.constants() if _handed_over(tensor)}
-    for tensor in large:
-        graph.set_array(tensor, np.empty(0, tensor.dtype))
-    values = {tensor.name: array for tensor, array in large.items()}
-    model = graph.to_model()
-    for stored in model.graph.initializer:
-        if stored.name in values:
-            stored.ClearField("raw_data")
-            declare_external(stored, values[stored.name])
-    return model, values
-
-
-def _handed_over(tensor: Tensor) -> bool:
-    """Whether a constant is large, and of a type that onnxruntime takes from numpy as it is."""
-    return tensor.array.nbytes > _LARGE and tensor.array.dtype.kind in "fiu" and tensor.array.dtype.isnative
+def _hand_over(options: onnxruntime.SessionOptions, large: Mapping[str, Array]) -> list[onnxruntime.OrtValue]:
+    """Give a session its large constants; return those that it uses as they are."""
+    values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in large.items()}
+    lent = [name for name, array in large.items() if place_of(array) is not None]
+    copied = [name for name in large if name not in set(lent)]
+    if copied:
+        options.add_external_initializers(copied, [values[name] for name in copied])
+    if lent:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", _ROOT)
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        give_back()  # what other graphs have touched
+    for name in lent:
+        options.add_initializer(name, values[name])
+    return [values[name] for name in lent]
 
 
 def declare_external(stored: onnx.TensorProto, array: Array) -> None:
-    """Let a tensor of a model stand for an array that is handed over when the model is loaded."""
+    """Let a tensor of a model stand for an array: of a mapped file, or handed over when the model is loaded."""
+    place = place_of(array) or _HANDED_OVER
     stored.dims[:] = array.shape
     stored.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
+    for key, value in (
+        ("location", place.path.removeprefix(_ROOT)),
+        ("offset", str(place.offset)),
+        ("length", str(array.nbytes)),
+    ):
         stored.external_data.add(key=key, value=value)

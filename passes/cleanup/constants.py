@@ -10,9 +10,12 @@ from .evaluate import evaluate
 from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
+from .to_qdq import to_qdq
 from .unfuse import unfuse
 from .unfuse_transformer import unfuse_transformer
 from .zero_states import drop_zero_states
+
+_WRITTEN_OUT = (unfuse, unfuse_transformer, unroll_sequences)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
     Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
-    recurrent layers without initial states that are zero.
+    recurrent layers without initial states that are zero, operators on integer codes as float ones between roundings.
     Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
@@ -31,7 +34,9 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        passed = unfuse(graph) + unfuse_transformer(graph) + unroll_sequences(graph) + _remove_passing(graph)
+        opened = to_qdq(graph)
+        before = _count(graph) if opened else before
+        passed = opened + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
         computed = known = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
@@ -44,8 +49,12 @@ class FoldConstants:
         changed = bool(passed or computed or known) or after != before
         if not changed:
             return Outcome(False)
-        notes = (f"{before[0] - after[0]} of {before[0]} nodes went",)
+        notes = (f"{before[0] - after[0]} of {before[0]} nodes went", *_said(opened))
         return Outcome(True, notes, {"evaluated": computed, "shapes": known, "identities": passed, "nodes": after[0]})
+
+
+def _said(opened: int) -> tuple[str, ...]:
+    return (f"{opened} operators on codes are written as float ones between roundings (QDQ)",) if opened else ()
 
 
 def _count(graph: Graph) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def _attention(graph: Graph, node: Node) -> bool:
     split = graph.constant(f"{node.name}_sizes", np.asarray(sizes, np.int64))
     graph.insert("Split", [packed, split], parts, {"axis": -1}, before=node)
     kept = {name: value for name, value in node.attributes.items() if name in _KEPT}
-    masked = [graph.absent(), mask] if mask is not None else []
+    masked = [Tensor.absent(), mask] if mask is not None else []
     graph.insert("MultiHeadAttention", [*parts, *masked], outputs[:1], kept, before=node, domain=_DOMAIN)
     graph.remove(node)
     return True

@@ -7,6 +7,7 @@ from ...ir.arguments import clip_bounds
 from ...ir.graph import Graph, Node
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear
+from ..analysis.layers.rounding import dequantiser
 from ..analysis.layers.writing import bias_place, writable
 
 _ACTIVATIONS = ("Clip", "Relu")
@@ -41,19 +42,22 @@ def chain_from(
         reader = end.consumers[0]
         layer = layers.get(reader.name)
         if layer is not None and layer.groups == 1 and reader.name not in inner:
-            bent = any(n.op in _ACTIVATIONS for n in between)
+            bent = any(_bends(n, graph.opset) for n in between)
             fits = bent and layer.input == end.name and _plain(layer, shapes) and writable(graph, reader, layer)
             return Chain(first, tuple(between), layer) if fits else None
         grouped = layer is not None and _plain(layer, shapes)
         if reader.inputs[0] != end or not (grouped or _bends(reader, graph.opset)):
             return None
-        between.append(reader)
-        end = reader.outputs[0]
+        back = dequantiser(reader)
+        between += [reader] if back is None else [reader, back]
+        end = between[-1].outputs[0]
     return None
 
 
 def _bends(node: Node, opset: int) -> bool:
-    """Whether a node is an activation that is linear between kinks known beforehand."""
+    """Whether a node is an activation that is linear between kinks known beforehand, as a rounding is about."""
+    if dequantiser(node) is not None:
+        return True
     if node.domain or node.op not in _ACTIVATIONS:
         return False
     return node.op == "Relu" or clip_bounds(node, opset) is not None

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.adjoint.linear import linearised
+from ...ir.feeds import Feeds
 from ...ir.geometry import Geometry
 from ...ir.graph import Array, Graph, Node, Tensor
-from ...ir.runner import Runner
+from ...ir.mapped import let_go
+from ...ir.runner import Runner, Session
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear, stored_weight, takes_bias
+from ..analysis.layers.rounding import straight_through
 from ..analysis.statistics.cone import cone
+from ..analysis.statistics.spill import Shelf
 from .chain import Chain
 
 
@@ -48,20 +52,27 @@ class Derivatives:
         weight = _mirrored(first[0]) if self._turned else first[0]
         return _only(self._head.run(dict(zip(self._reads[0], (x, weight, first[1]), strict=True))))
 
-    def tail(self, inner: Array, last: tuple[Array, Array]) -> Passed:
-        """Run the rest of the chain on the first layer's output."""
+    def tail(self, inner: Array, last: tuple[Array, Array], shelf: Shelf | None = None) -> Passed:
+        """Run the rest of the chain on the first layer's output; what it gives waits on a shelf, where one is given."""
         given = dict(zip(self._reads[1], (inner, *last), strict=True))
         found = self._tail.run(given)
+        if shelf is not None:
+            found = {name: shelf.get(shelf.put(array)) for name, array in found.items()}
         read, out = (found[name] for name in self._gives)
         return Passed(read, out, given | found)
 
     def change(self, inner: Array, at: Passed) -> Array:
         """Return the first-order change of the chain's output when that of the first layer changes by ``inner``."""
-        return _only(self._change.run({**at.inner, self._moved: inner}))
+        return self._at(self._change, at, {self._moved: inner})
 
     def adjoint(self, slope: Array, at: Passed) -> Array:
         """Carry a slope at the chain's output back to the first layer's output."""
-        return _only(self._adjoint.run({**at.inner, self._slope: slope}))
+        return self._at(self._adjoint, at, {self._slope: slope})
+
+    def _at(self, session: Session, at: Passed, given: Feeds) -> Array:
+        found = _only(session.run({**at.inner, **given}))
+        let_go(at.inner.values())
+        return found
 
 
 def _opened(graph: Graph, layer: Linear, start: str) -> Graph:
@@ -77,6 +88,7 @@ def _opened(graph: Graph, layer: Linear, start: str) -> Graph:
         part.set_outputs([out])
     part.set_inputs([source, weight, bias])
     part.clean()
+    straight_through(part)
     return part
 
 

@@ -21,11 +21,13 @@ from scipy.linalg import cho_solve
 from ...ir.graph import Array
 from ..analysis.layers.linear import Linear
 from ..analysis.statistics.moments import factor
+from ..analysis.statistics.spill import Shelf
 from .derivatives import Derivatives, Passed
 from .paired import Joint
 
 _SLOPE_RIDGE = 1e-2
 _LEAST_GAIN = 1e-4
+_IN_MEMORY = 2**27  # bytes of what slopes depend on
 
 Weights = tuple[Array, Array]
 Inner = tuple[list[Array], list[Array]]
@@ -107,16 +109,16 @@ class JointFit:
 
     def _step(self, search: _Search, first: Weights, inner: Inner, like: Array, last: Weights) -> Weights | None:
         """Turn, and go where the linearised error is least; ``inner`` goes along. None where that leads nowhere."""
-        passed = [self._chain.tail(values, last) for values in inner[0]]
-        rests = [at.out - piece.y for at, piece in zip(passed, self._train, strict=True)]
-        self._turn(search, self._slopes(passed, rests), passed)
+        shelf = Shelf(_IN_MEMORY)
+        passed = [self._chain.tail(values, last, shelf) for values in inner[0]]
+        self._turn(search, self._slopes(passed), passed)
         assert search.weight is not None and search.bias is not None
         shift = search.bias - self._mean @ search.weight
         changes = self.inner((search.weight[None], shift), like)
         along = across = 0.0
-        for values, at, rest in zip(changes[0], passed, rests, strict=True):
+        for values, at, piece in zip(changes[0], passed, self._train, strict=True):
             moved = self._chain.change(values, at)
-            along -= float(np.vdot(rest, moved))
+            along -= float(np.vdot(at.out - piece.y, moved))
             across += _square(moved)
         if not 0 < along < np.inf or not 0 < across < np.inf:
             return None
@@ -125,11 +127,11 @@ class JointFit:
             values += length * change
         return first[0] + length * search.weight, first[1] + length * shift
 
-    def _slopes(self, passed: Sequence[Passed], rests: Sequence[Array]) -> tuple[Array, Array]:
+    def _slopes(self, passed: Sequence[Passed]) -> tuple[Array, Array]:
         """Return the slope of half the squared error by the weight (d, m), inputs centred, and by the bias (m,)."""
         weight, bias = np.zeros((self._layer.fan_in, self._layer.fan_out)), np.zeros(self._layer.fan_out)
-        for piece, at, rest in zip(self._train, passed, rests, strict=True):
-            back = self._layer.outputs(self._chain.adjoint(rest, at), piece.spots)[0]
+        for piece, at in zip(self._train, passed, strict=True):
+            back = self._layer.outputs(self._chain.adjoint(at.out - piece.y, at), piece.spots)[0]
             total = back.sum(0, dtype=np.float64)
             weight += piece.rows.T @ back - np.outer(self._mean, total)
             bias += total

@@ -6,6 +6,8 @@ from scipy.linalg import cho_solve
 from ...ir.graph import Array
 from ..analysis.statistics.moments import factor
 
+_ROWS = 256
+
 
 def linear_kernel(rows: Array) -> Array:
     """``E[a_i a_j]`` of ``a = rows @ x`` for white ``x``: ``rows @ rows^T``. ``rows`` (c, d) → (c, c)."""
@@ -17,11 +19,13 @@ def relu_kernel(rows: Array) -> Array:
 
     ``|r_i| |r_j| (sin t + (pi - t) cos t) / (2 pi)`` with ``t`` the angle between the rows (Cho, Saul, NIPS 2009).
     """
-    gram = rows @ rows.T
-    norm = np.sqrt(np.maximum(np.diagonal(gram), 1e-30))
-    cosine = np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
-    angle = np.arccos(cosine)
-    kernel: Array = np.outer(norm, norm) * (np.sin(angle) + (np.pi - angle) * cosine) / (2 * np.pi)
+    kernel: Array = rows @ rows.T
+    norm = np.sqrt(np.maximum(np.diagonal(kernel), 1e-30))
+    for start in range(0, len(kernel), _ROWS):  # in place: what stands between would take several times as much
+        part, scale = kernel[start : start + _ROWS], np.outer(norm[start : start + _ROWS], norm)
+        cosine = np.clip(part / scale, -1.0, 1.0)
+        angle = np.arccos(cosine)
+        part[:] = scale * (np.sin(angle) + (np.pi - angle) * cosine) / (2 * np.pi)
     return kernel
 
 

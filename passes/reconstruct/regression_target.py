@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ...ir.graph import Graph, Node, Tensor
 from ...ir.shapes import Shape
 from ..analysis.layers.linear import Linear
+from ..analysis.layers.rounding import past_rounding
 from ..analysis.layers.writing import bias_place
 
 
@@ -25,14 +26,16 @@ def end_of(graph: Graph, node: Node, layer: Linear) -> Tensor:
 
 
 def target_of(graph: Graph, end: Tensor, final: Mapping[str, bool], shapes: Mapping[str, Shape]) -> RegressionTarget:
-    """Aim at a layer's output ``end``, or past an addition whose other operand will not change any more.
+    """Aim at a layer's output ``end``, or past an addition whose other operand will not change any more, and past the
+    rounding before it.
 
     ``final`` says of every layer that may be solved whether that is done; ``shapes`` are those of ``graph``.
     """
-    readers = end.consumers
-    if len(readers) != 1 or readers[0].op != "Add" or graph.is_output(end):
+    shown = past_rounding(graph, end)
+    readers = shown.consumers
+    if len(readers) != 1 or readers[0].op != "Add" or graph.is_output(shown):
         return RegressionTarget(end.name)
-    other = next((t for t in readers[0].inputs if t != end), None)
+    other = next((t for t in readers[0].inputs if t != shown), None)
     block = readers[0].outputs[0]
     widened = shapes.get(block.name) != shapes.get(end.name)
     if other is None or other.is_constant or widened or not _settled(other, final):

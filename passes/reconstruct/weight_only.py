@@ -2,16 +2,18 @@
 and folded into every reader. Interpolation as in CHaPR (arXiv 1908.03266); the guess from weights alone is ours.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.graph import Array, Graph
+from ...ir.graph import Array, Graph, Tensor
+from ...ir.mapped import let_go, spilled
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import row_atoms
 from ..analysis.channels.surgery import Surgery, sliced_constant
-from ..analysis.layers.linear import Linear, stored_weight
+from ..analysis.layers.linear import Linear, stored_at, stored_weight
+from ..analysis.layers.writing import holds_floats, write_weight
 from .kernel import interpolation, linear_kernel, relu_kernel
 
 _RECTIFIERS = ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Swish")
@@ -45,52 +47,83 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
         if layer is None or layer.groups > 1 or end.node not in here:
             continue
         weight = nodes[end.node].inputs[layer.weight_index]
-        if not weight.is_constant or len(weight.consumers) > 1 or weight.name not in tensors:
+        source, stored = stored_at(weight), stored_weight(dense, nodes[end.node], layer)
+        if not _alone(weight, source) or source.name not in tensors:
             continue
-        atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(weight.array)[0])
+        atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(stored)[0])
         features = matrix.reshape(len(atoms), layer.taps, -1)
         if sum(_fold(features, atoms, mixing) for mixing in mixings):
-            full = layer.weight(matrix[None], weight.array)
-            kept = sliced_constant(full, context.slices.get(weight.name, []), surgery, weight.name)
-            graph.set_array(tensors[weight.name], kept)
+            full = layer.weight(matrix[None], stored)
+            kept = sliced_constant(full, context.slices.get(source.name, []), surgery, source.name)
+            write_weight(graph, graph.node(end.node), layer, kept)
             changed += 1
+            let_go([source.array, *(mixing.share for mixing in mixings)])
     return changed
+
+
+def _alone(weight: Tensor, source: Tensor) -> bool:
+    """Whether a weight, and the constant behind it, belong to one layer, and can be written."""
+    return len(weight.consumers) == len(source.consumers) == 1 and holds_floats(weight)
 
 
 def _mixings(
     dense: Graph, channels: Channels, layers: Mapping[str, Linear], keep: Array, ridge: float
 ) -> list[_Mixing]:
-    """Guess every shortened cell's combination; cells whose producers are unknown are left out."""
+    """Guess every shortened cell's combination; cells whose producers are unknown are left out.
+
+    One cell's second moments are held at a time, and of all combinations only those of small cells in memory.
+    """
     cells = [np.sort(cell) for group in channels.groups for cell in group.cells if not keep[cell].all()]
-    kernels = _kernels(dense, channels, layers, cells)
     return [
-        _Mixing(cell, keep[cell], interpolation(kernel, keep[cell], ridge))
-        for cell, kernel in zip(cells, kernels, strict=True)
+        _Mixing(cell, keep[cell], spilled(interpolation(kernel, keep[cell], ridge)))
+        for cell, kernel in zip(cells, _kernels(dense, channels, layers, cells), strict=True)
         if kernel.any()
     ]
 
 
-def _kernels(dense: Graph, channels: Channels, layers: Mapping[str, Linear], cells: Sequence[Array]) -> list[Array]:
+def _kernels(dense: Graph, channels: Channels, layers: Mapping[str, Linear], cells: Sequence[Array]) -> Iterator[Array]:
     """Sum each cell's second moments over the layers that make all of its channels; zeros where none does."""
-    size = channels.context.registry_size()
-    rectified = np.zeros(size, bool)
+    rectified = np.zeros(channels.context.registry_size(), bool)
     for node in dense.nodes:
         labels = channels.context.labels.get(node.outputs[0].name) if node.op in _RECTIFIERS + _WRITTEN_OUT else None
         if labels is not None:
             rectified[labels.atoms] = True
-    kernels = [np.zeros((len(cell), len(cell))) for cell in cells]
+    makers = list(_makers(channels, layers))
+    for cell in cells:
+        kernel = np.zeros((len(cell), len(cell)))
+        for maker, births in makers:
+            places = births.places(cell)
+            if places is not None:
+                made = _rows(dense, maker, layers[maker])[places]
+                kernel += (relu_kernel if rectified[cell].all() else linear_kernel)(made)
+        yield kernel
+
+
+@dataclass(frozen=True)
+class _Births:
+    """The channels that a layer makes, ``atoms`` (c,), and their ``order``."""
+
+    atoms: Array
+    order: Array
+
+    def places(self, cell: Array) -> Array | None:
+        """Return where the channels of a cell stand; None where the layer does not make all of them."""
+        found = self.order[np.searchsorted(self.atoms, cell, side="right", sorter=self.order) - 1]
+        return found if np.array_equal(self.atoms[found], cell) else None
+
+
+def _makers(channels: Channels, layers: Mapping[str, Linear]) -> Iterator[tuple[str, _Births]]:
+    """Yield the layers that make channels, by node name, and which."""
     for birth in channels.context.births:
         layer = layers.get(birth.node)
-        if layer is None or layer.groups * layer.fan_out != len(birth.atoms):
-            continue
-        matrix = layer.matrix(stored_weight(dense, dense.node(birth.node), layer))
-        made = matrix.transpose(0, 2, 1).reshape(-1, layer.fan_in)
-        place = np.full(size, -1)
-        place[birth.atoms] = np.arange(len(made))
-        for cell, kernel in zip(cells, kernels, strict=True):
-            if (place[cell] >= 0).all():
-                kernel += (relu_kernel if rectified[cell].all() else linear_kernel)(made[place[cell]])
-    return kernels
+        if layer is not None and layer.groups * layer.fan_out == len(birth.atoms):
+            yield birth.node, _Births(birth.atoms, np.argsort(birth.atoms, kind="stable"))
+
+
+def _rows(dense: Graph, node: str, layer: Linear) -> Array:
+    """Return a layer's weights (channels made, inputs)."""
+    matrix = layer.matrix(stored_weight(dense, dense.node(node), layer))
+    return matrix.transpose(0, 2, 1).reshape(-1, layer.fan_in)
 
 
 def _fold(features: Array, atoms: Array, mixing: _Mixing) -> bool:

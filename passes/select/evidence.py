@@ -7,15 +7,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...ir.budget import roomy_batch
 from ...ir.errors import UsageError
-from ...ir.feeds import Calibration, batch_size
+from ...ir.feeds import Calibration
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
 from ..analysis.channels.squeeze_excite import gates
 from ..analysis.channels.writers import strengths
-from ..analysis.statistics.activations import Activations
+from ..analysis.statistics.activations import BATCH, Activations
 from ..analysis.statistics.fisher import fisher
 from ..analysis.statistics.gate_goals import halved
 from ..analysis.statistics.gate_training import gate_costs, standin_costs
@@ -112,7 +113,7 @@ class Study:
     @cached_property
     def activations(self) -> Activations:
         """The inner tensors on the samples, in bounded memory."""
-        return Activations(self.graph, list(self.samples.batches(batch_size(self.graph, 64))), self.context.runner)
+        return Activations(self.graph, list(self.samples.batches(roomy_batch(self.graph, BATCH))), self.context.runner)
 
     @cached_property
     def judge(self) -> Judge:

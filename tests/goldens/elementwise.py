@@ -124,6 +124,10 @@ tie 2=1 4=3
 _ZERO = np.zeros(2, np.int8)
 
 QUANTISATION = [
+    Case("DynamicQuantizeLinear", [channels(1, 2)], """
+y@1: 1 2
+ends x@1: 1 2
+""", outputs=3),
     Case("QuantizeLinear", [channels(1, 2), weight(), np.int8(0).reshape(())], """
 y@1: 1 2
 """),

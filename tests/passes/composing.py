@@ -44,7 +44,7 @@ def disagreements(model: onnx.ModelProto, graph: Graph, plan: Plan) -> tuple[lis
     were compared, and how many of them are shorter.
     """
     reference, inputs = zeroed(plan, graph), feeds(model, 3, 2)
-    made = {tensor.name for node in graph.nodes for tensor in node.outputs if tensor.name}
+    made = {tensor.name for node in graph.nodes for tensor in node.outputs if tensor.name and node.op != "Shape"}
     known = {tensor.name for node in reference.nodes for tensor in node.outputs if tensor.name}
     common = sorted(name for name in made & known if plan.kept.get(name, True) is not None)
     wanted, got = values(reference, common, inputs), values(graph, common, inputs)

@@ -60,5 +60,8 @@ def test_what_was_not_compared_is_named() -> None:
 def test_layers_that_are_cut_but_not_repaired_are_counted() -> None:
     text = "(float[N, 4] x) => (float[N, 5] y) { w = DequantizeLinear(q, s) z = MatMul(x, w) y = MatMul(z, v) }"
     weights = {"q": np.ones((4, 5), np.int8), "s": np.float32(0.1), "v": np.ones((5, 5), np.float32)}
-    (said,) = unrepaired(build(text, {name: np.asarray(array) for name, array in weights.items()}))
-    assert said == "1 layers have quantised weights: these are cut, but not repaired"
+    arrays = {name: np.asarray(array) for name, array in weights.items()}
+    assert unrepaired(build(text, arrays)) == ()
+    blocked = text.replace("DequantizeLinear(q, s)", "DequantizeLinear<axis=0, block_size=2>(q, s)")
+    (said,) = unrepaired(build(blocked, arrays | {"s": np.ones((2, 5), np.float32)}, 21))
+    assert said == "1 layers are quantised in a way that is not repaired after channels have gone"

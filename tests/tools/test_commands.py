@@ -23,7 +23,7 @@ def test_compress_with_data(folder: Path, run: Callable[..., Run]) -> None:
     assert 0.5 * report["before"]["macs"] <= report["after"]["macs"] <= 0.6 * report["before"]["macs"]
     assert (report["calibration_samples"], report["data_free"], report["target"]) == (16, False, "macs=0.6x")
     assert report["metric"].keys() == {"accuracy"}
-    assert [step["name"] for step in report["passes"]][-2:] == ["reconstruct", "meet-target"]
+    assert [step["name"] for step in report["passes"]][-3:] == ["reconstruct", "refit-scales", "meet-target"]
     assert all(pin["why"] for pin in report["pins"])
     assert sorted(path.name for path in folder.iterdir()) == ["data.npz", "in.onnx", "out.onnx", "r.json"]
     onnx.checker.check_model(onnx.load(folder / "out.onnx"))

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from optimise_onnx.ir.graph import Graph
 from optimise_onnx.tools import external
 from optimise_onnx.tools.files import write
 
@@ -43,16 +44,17 @@ def model() -> onnx.ModelProto:
 
 
 def test_small_models_are_one_file(tmp_path: Path) -> None:
-    files = external.model_files(model(), tmp_path / "out.onnx")
+    graph = Graph.of(model())
+    files = external.model_files(graph, tmp_path / "out.onnx")
     assert list(files) == [tmp_path / "out.onnx"]
-    assert b"".join(files[tmp_path / "out.onnx"]) == model().SerializeToString(deterministic=True)
+    assert b"".join(files[tmp_path / "out.onnx"]) == graph.to_model().SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("name", ["out.onnx", "o" * 250 + ".onnx"])
 def test_large_weights_lie_beside(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "_LIMIT", 4 * 3 * SIZE)
     out = tmp_path / name
-    files = external.model_files(model(), out)
+    files = external.model_files(Graph.of(model()), out)
     assert len(files) == 2
     write(files)
     assert out.stat().st_size < 1500

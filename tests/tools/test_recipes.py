@@ -31,7 +31,8 @@ def steps(target: str, **options: Any) -> dict[str, Pass]:
 
 def test_by_default_exact_passes_then_channels() -> None:
     assert list(steps("macs=0.5x")) == [
-        *EXACT, "meet-target", "select-channels", "allocate", "remove-channels", "narrow-norms", "reconstruct"
+        *EXACT, "meet-target", "select-channels", "allocate", "remove-channels", "narrow-norms", "reconstruct",
+        "refit-scales",
     ]  # fmt: skip
     assert "narrow-norms" not in steps("macs=0.5x", exact_norms=True)
 
@@ -40,7 +41,7 @@ def test_only_what_is_asked_for_joins_in() -> None:
     whole = steps("latency=0.5x", sampler=True, forms=["stretch", "low-rank"], strict=True)
     assert list(whole)[len(EXACT) :] == [
         "require-rules", "meet-target", "sample-inputs", "select-channels", "offer-forms", "allocate",
-        "remove-channels", "decompose", "narrow-norms", "reconstruct", "drop-samplers",
+        "remove-channels", "decompose", "narrow-norms", "reconstruct", "drop-samplers", "refit-scales",
     ]  # fmt: skip
     assert vars(whole["offer-forms"])["forms"] == ("stretch", "low-rank")
     assert vars(whole["decompose"])["only_faster"] is True

@@ -151,6 +151,7 @@ STRUCTURES: dict[str, Maker] = {
     "rms_norm_decomposed": norms.rms_norm_decomposed,
     "rms_norm": norms.rms_norm,
     "layer_norm_outputs": norms.layer_norm_outputs,
+    "layer_norm_beside": norms.layer_norm_beside,
     "softmax_channels": norms.softmax_channels,
     "softmax_coerced": norms.softmax_coerced,
     "softmax_spatial": norms.softmax_spatial,

@@ -7,7 +7,12 @@ from . import options as o
 
 @o.command
 def analyse(
-    out: Terminal, source: o.Model, why: o.Why = None, json_file: o.Json = None, input_shapes: o.InputShapes = None
+    out: Terminal,
+    source: o.Model,
+    why: o.Why = None,
+    json_file: o.Json = None,
+    input_shapes: o.InputShapes = None,
+    trust: o.Trust = False,
 ) -> None:
     """List groups of coupled channels, what has to stay and why, and the cost of each layer. Writes no model."""
     if json_file is not None:
@@ -15,7 +20,7 @@ def analyse(
     from .. import api, table
     from ..output import write_json
 
-    found = api.analyse(source, input_shapes=input_shapes)
+    found = api.analyse(source, input_shapes=input_shapes, trust=trust)
     for note in found.notes:
         out.say(note)
     answer = None if why is None else found.why(why)

@@ -44,7 +44,7 @@ def compress(
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
-    results.save(out, found.model, None if dry_run else output, report, found.report)
+    results.save(out, found.graph, None if dry_run else output, report, found.report)
     if found.missed is not None:
         raise found.missed
 

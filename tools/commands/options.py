@@ -12,10 +12,17 @@ import typer
 from ...ir.errors import UsageError
 from ...ir.memory import bounded
 from ..process import heard
-from ..settings import AUTO, Running
+from ..settings import AUTO, TRUST, Running
 from ..terminal import DEBUG, QUIET, Terminal
 
-Model = Annotated[Path, typer.Argument(metavar="IN.onnx", help="The model to read.", show_default=False)]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IN.onnx",
+        help="The model to read: .onnx, or .pt2, .keras, .h5, .tflite, a SavedModel, script.py:function, …",
+        show_default=False,
+    ),
+]
 First = Annotated[Path, typer.Argument(metavar="A.onnx", show_default=False)]
 MaybeSecond = Annotated[Path | None, typer.Argument(metavar="[B.onnx]", show_default=False)]
 Second = Annotated[Path, typer.Argument(metavar="B.onnx", show_default=False)]
@@ -58,6 +65,7 @@ InputShapes = Annotated[
         "--input-shape", metavar="NAME:D0,D1,...", help="Sizes of an input that the model leaves open (repeatable)."
     ),
 ]
+Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 

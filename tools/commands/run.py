@@ -47,4 +47,4 @@ def run(
         out.say(line, VERBOSE)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))
-    save(out, found.graph.to_model(), output)
+    save(out, found.graph, output)

@@ -1,7 +1,10 @@
 """Normalisations: of the data by its own mean and variance, or by stored ones."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from ...arguments import axis
 from ...shapes import Shape
@@ -30,17 +33,37 @@ def batch_normalization(step: Step) -> Mapping[int, str]:
 
 
 def layer_normalization(step: Step) -> Mapping[int, str]:
-    """Return the gradients of a normalisation over the last axes, with scale and bias over the same."""
+    """Return the gradients of a normalisation over the last axes, with scale and bias over the same.
+
+    Mean and inverse deviation may be read as well.
+    """
     shape = step.shape()
     first = axis(step.node, step.opset, len(shape))
     own = _Own(step, step.x(0), list(range(first, len(shape))))
-    scaled = step.sheet.add("Mul", step.slope, step.x(1))
-    found = {0: own.back(scaled)} if 0 in step.wanted else {}
+    slope, *moments = step.slopes
+    found = {0: _of_moments(step, own, moments, prod(shape[first:]))} if any(moments) and 0 in step.wanted else {}
+    if slope is None:
+        return found
+    if 0 in step.wanted:
+        back = own.back(step.sheet.add("Mul", slope, step.x(1)))
+        found[0] = step.sheet.add("Add", back, found[0]) if found else back
     if 1 in step.wanted:
-        found[1] = step.fitted(step.sheet.add("Mul", step.slope, own.normal), 1)
+        found[1] = step.fitted(step.sheet.add("Mul", slope, own.normal), 1)
     if 2 in step.wanted:
-        found[2] = step.fitted(step.slope, 2)
+        found[2] = step.fitted(slope, 2)
     return found
+
+
+def _of_moments(step: Step, own: _Own, slopes: Sequence[str | None], count: int) -> str:
+    """Return the slope by data of its mean, ``1 / count``, and of its inverse deviation i, ``-n i² / count``."""
+    sheet = step.sheet
+    mean, inverse = [*slopes, None][:2]
+    part = sheet.constant(1 / count)
+    square = sheet.add("Mul", own.inverse, own.inverse)
+    factor = sheet.add("Mul", square, inverse) if inverse is not None else sheet.add("Mul", square, sheet.constant(0.0))
+    turned = sheet.add("Mul", own.normal, factor)
+    whole = sheet.add("Neg", turned) if mean is None else sheet.add("Sub", mean, turned)
+    return sheet.add("Mul", whole, part)
 
 
 def instance_normalization(step: Step) -> Mapping[int, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....ir.graph import Array, Graph, Node
-from ..layers.linear import Linear, stored_weight
+from ..layers.linear import Linear, stored_matrix
 from ..statistics.input_moments import InputMoments
 from .groups import Channels, Group
 from .labels import Contraction, Labels, rows
@@ -58,9 +58,7 @@ def readers(
         if layer is None:
             found += _other(graph.node(end.node), end, units)
             continue
-        if end.node not in weights:
-            weights[end.node] = layer.matrix(stored_weight(graph, graph.node(end.node), layer))
-        matrix = weights[end.node]
+        matrix = stored_matrix(graph, end.node, layer, weights)
         owner = np.repeat(units[row_atoms(end.labels, layer)], layer.taps)
         for part, unit in enumerate(owner.reshape(len(matrix), -1)):
             if (unit >= 0).any():

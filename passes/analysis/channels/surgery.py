@@ -153,7 +153,7 @@ def operate(graph: Graph, ctx: Propagation, keep: Array, rewrites: Mapping[str, 
         kept_count(keep[blocks], 1, "a grouped operator")
     gone = going or frozenset()
     sliced = {
-        name: sliced_constant(tensors[name].array, layers, surgery, name)
+        name: graph.kept(sliced_constant(tensors[name].array, layers, surgery, name))
         for name, layers in ctx.slices.items()
         if name in tensors and (not gone or any(reader.name not in gone for reader in tensors[name].consumers))
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ....ir.graph import Array, Graph
-from ..layers.linear import Linear, stored_weight
+from ..layers.linear import Linear, stored_matrix
 from .groups import Channels
 
 
@@ -22,9 +22,7 @@ def strengths(graph: Graph, channels: Channels, layers: Mapping[str, Linear], we
         labels = channels.context.labels.get(layer.output)
         if labels is None:
             continue
-        if name not in weights:
-            weights[name] = layer.matrix(stored_weight(graph, graph.node(name), layer))
-        squares = (weights[name] ** 2).sum(1).ravel()
+        squares = (stored_matrix(graph, name, layer, weights) ** 2).sum(1).ravel()
         atoms, values = np.broadcast_arrays(np.moveaxis(labels.atoms, layer.features, -1), squares)
         entries = np.bincount(atoms.ravel(), minlength=len(total))
         total += np.bincount(atoms.ravel(), values.ravel(), len(total)) / np.maximum(entries, 1)

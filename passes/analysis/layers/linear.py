@@ -119,12 +119,13 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
     if known[0] == known[1] or (known[0] and not operator.either_side):
         return None
     index = int(known[1])
-    x, weight = operands[1 - index].name, _stored_shape(operands[index])
+    x, weight = operands[1 - index].name, stored_at(operands[index]).array.shape
     if x not in shapes or node.outputs[0].name not in shapes:
         return None
     return operator.layout(node, opset, (node.name, x, node.outputs[0].name, index), weight, len(shapes[x]))
 
 
+_HELD = 2**28  # bytes of matrices that are kept for the next time
 _Ends = tuple[str, str, str, int]
 
 
@@ -181,9 +182,10 @@ def is_stored(tensor: Tensor) -> bool:
     return is_stored(producer.inputs[0]) and all(t.is_constant and t.array.ndim < 2 for t in scales)
 
 
-def _stored_shape(tensor: Tensor) -> Shape:
+def stored_at(tensor: Tensor) -> Tensor:
+    """Return the constant in which a tensor lies of which :func:`is_stored` holds."""
     producer = tensor.producer
-    return tensor.array.shape if tensor.is_constant or producer is None else _stored_shape(producer.inputs[0])
+    return tensor if tensor.is_constant or producer is None else stored_at(producer.inputs[0])
 
 
 def stored_array(tensor: Tensor, opset: int) -> Array:
@@ -210,3 +212,13 @@ def _along(parameter: Tensor | None, axis: int, rank: int) -> Array:
 def stored_weight(graph: Graph, node: Node, layer: Linear) -> Array:
     """Return the layer's weight, as floats when it is seen through a dequantisation."""
     return stored_array(node.inputs[layer.weight_index], graph.opset)
+
+
+def stored_matrix(graph: Graph, name: str, layer: Linear, held: dict[str, Array]) -> Array:
+    """Return the weight of the node called ``name`` as :meth:`Linear.matrix`; ``held`` keeps some for the next time."""
+    if name in held:
+        return held[name]
+    matrix = layer.matrix(stored_weight(graph, graph.node(name), layer))
+    if sum(array.nbytes for array in held.values()) + matrix.nbytes <= _HELD:
+        held[name] = matrix
+    return matrix

@@ -4,11 +4,16 @@ import numpy as np
 
 from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
-from .linear import Linear, is_stored, stored_array, stored_weight, takes_bias
+from ....ir.shapes import concrete, input_sizes
+from .codes import centre, coded, fitted_scale, is_codes, limits
+from .linear import Linear, is_stored, linear_layers, stored_array, stored_at, stored_weight, takes_bias
+from .rounding import sum_scale
+
+_FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
 
 
 def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None:
-    """Store a float weight where the layer reads it, in its own format; a quantised one gets a new symmetric scale."""
+    """Store a float weight where the layer reads it, in its own format; a quantised one gets new symmetric scales."""
     tensor = node.inputs[layer.weight_index]
     producer = tensor.producer
     if tensor.is_constant or producer is None:
@@ -17,37 +22,47 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
     if producer.op == "Cast":
         _replace(graph, producer, 0, weight.astype(producer.inputs[0].dtype))
         return
-    axis = axis_of(producer, graph.opset, weight.ndim)
+    _write_codes(graph, producer, weight)
+
+
+def _write_codes(graph: Graph, producer: Node, values: Array) -> None:
+    """Store floats behind a DequantizeLinear, on new symmetric scales."""
+    axis = axis_of(producer, graph.opset, values.ndim)
     stored, scale, *zero = producer.inputs
     each = scale.array.size > 1
-    others = tuple(a for a in range(weight.ndim) if a != axis) if each else None
-    limit = np.iinfo(stored.dtype).max
-    peak = np.abs(weight).max(axis=others)
-    step = np.where(peak > 0, peak / limit, 1.0).astype(scale.dtype)
-    form = [-1 if a == axis and each else 1 for a in range(weight.ndim)]
-    codes = np.clip(np.round(weight / step.reshape(form)), -limit, limit)
-    _replace(graph, producer, 0, codes.astype(stored.dtype))
+    others = [a for a in range(values.ndim) if a != axis or not each]
+    step = fitted_scale(values, others, stored.dtype).astype(scale.dtype)
+    middle = centre(stored.dtype)
+    _replace(graph, producer, 0, coded(values, step, middle, stored.dtype))
     _replace(graph, producer, 1, step.reshape(scale.array.shape))
-    if zero and zero[0].name and zero[0].array.any():
-        _replace(graph, producer, 2, np.zeros_like(zero[0].array))
+    if zero and zero[0].name and (zero[0].array != middle).any():
+        _replace(graph, producer, 2, np.full_like(zero[0].array, middle))
 
 
 def writable(graph: Graph, node: Node, layer: Linear) -> bool:
-    """Whether the weight belongs to this layer alone, as floats or signed codes, and the bias is stored or missing.
+    """Whether the weight belongs to this layer alone, as floats or codes, and the bias is stored or missing.
 
     Floats may lie behind a Cast.
     """
     if takes_bias(node) and _has_third(node) and bias_place(graph, node, layer) is None:
         return False
     tensor = node.inputs[layer.weight_index]
-    if tensor.is_constant:
-        return len(tensor.consumers) == 1 and np.dtype(tensor.dtype).kind == "f"
+    return holds_floats(tensor) and len(tensor.consumers) == len(stored_at(tensor).consumers) == 1
+
+
+def holds_floats(tensor: Tensor) -> bool:
+    """Whether any floats can be stored where a tensor lies: unsigned codes need a zero point for that."""
     producer = tensor.producer
-    kind = {"Cast": "f", "DequantizeLinear": "i"}.get("" if producer is None else producer.op)
-    if producer is None or kind is None or not producer.inputs[0].is_constant:
+    if tensor.is_constant:
+        return bool(np.dtype(tensor.dtype).kind == "f")
+    if producer is None or not producer.inputs[0].is_constant:
         return False
-    alone = len(tensor.consumers) == 1 and len(producer.inputs[0].consumers) == 1
-    return alone and np.dtype(producer.inputs[0].dtype).kind == kind
+    if producer.op == "Cast":
+        return bool(np.dtype(producer.inputs[0].dtype).kind == "f")
+    if producer.op != "DequantizeLinear" or producer.attributes.get("block_size"):
+        return False
+    shifted = len(producer.inputs) > 2 and bool(producer.inputs[2].name)
+    return is_codes(producer.inputs[0].dtype) and (shifted or not centre(producer.inputs[0].dtype))
 
 
 def _replace(graph: Graph, node: Node, index: int, array: Array) -> None:
@@ -104,10 +119,9 @@ def stored_bias(graph: Graph, node: Node, layer: Linear) -> Array:
 
 
 def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
-    """Store a bias (g * m,): in place, as a new third input, or as an Add after a MatMul."""
-    form = bias.reshape(-1, 1) if layer.columns else bias
-    dtype = stored_weight(graph, node, layer).dtype
-    place = bias_place(graph, node, layer)
+    """Store a bias (g * m,): in place, a new third input or an Add after a MatMul; of a quantised layer as codes."""
+    form = (bias.reshape(-1, 1) if layer.columns else bias).astype(stored_weight(graph, node, layer).dtype)
+    place, scale = bias_place(graph, node, layer), _bias_scale(graph, node, layer, bias)
     if place is not None:
         holder, index = place
         target = holder.inputs[index]
@@ -116,14 +130,61 @@ def write_bias(graph: Graph, node: Node, layer: Linear, bias: Array) -> None:
             _replace(graph, holder, index, kept.astype(target.dtype))
         elif (source := _cast_alone(target)) is not None and source.array.size == bias.size:
             graph.set_array(source, bias.reshape(source.array.shape).astype(source.dtype))
+        elif scale is not None and (made := _codes_alone(target, bias)) is not None:
+            _set_bias_codes(graph, made, form, scale)
         else:
-            holder.set_input(index, graph.constant(f"{node.name}_bias", form.astype(dtype)))
+            holder.set_input(index, _new_bias(graph, node, form, scale))
         return
-    stored = graph.constant(f"{node.name}_bias", form.astype(dtype))
+    stored = _new_bias(graph, node, form, scale)
     if takes_bias(node):
         node.set_inputs([*node.inputs[:2], stored])
     else:
         _add_after(graph, node, stored)
+
+
+def coded_biases(graph: Graph) -> list[tuple[Node, Linear, Array]]:
+    """Return the layers whose bias is codes on the layer's own scale, with the bias in float64."""
+    found = []
+    for name, layer in linear_layers(graph, concrete(graph, input_sizes(graph, 1))).items():
+        node = graph.node(name)
+        place = bias_place(graph, node, layer)
+        made = None if place is None else place[0].inputs[place[1]].producer
+        if made is not None and made.op == "DequantizeLinear" and sum_scale(node, layer, graph.opset) is not None:
+            found.append((node, layer, stored_bias(graph, node, layer)))
+    return found
+
+
+def _bias_scale(graph: Graph, node: Node, layer: Linear, bias: Array) -> Array | None:
+    """Return the scale of a quantised layer's bias; None where it stays in floats, or codes would not reach so far."""
+    scale = None if layer.columns else sum_scale(node, layer, graph.opset)
+    return None if scale is None or np.abs(bias / scale).max(initial=0) > _FARTHEST else scale
+
+
+def _new_bias(graph: Graph, node: Node, form: Array, scale: Array | None) -> Tensor:
+    """Store a bias, as 32-bit codes where it has a scale."""
+    if scale is None:
+        return graph.constant(f"{node.name}_bias", form)
+    codes = graph.constant(f"{node.name}_bias", np.zeros(form.shape, np.int32))
+    result = graph.variable(f"{node.name}_bias_float", form.dtype)
+    made = graph.insert("DequantizeLinear", [codes, graph.constant(f"{node.name}_scale", scale)], [result], before=node)
+    _set_bias_codes(graph, made, form, scale)
+    return result
+
+
+def _codes_alone(target: Tensor, bias: Array) -> Node | None:
+    """Return the DequantizeLinear that reads a vector of 32-bit codes as a bias of one node alone."""
+    made = target.producer
+    if made is None or made.op != "DequantizeLinear" or len(target.consumers) != 1 or not made.inputs[0].is_constant:
+        return None
+    return made if made.inputs[0].array.shape == bias.shape and made.inputs[0].dtype == np.int32 else None
+
+
+def _set_bias_codes(graph: Graph, made: Node, form: Array, scale: Array) -> None:
+    _replace(graph, made, 0, coded(form, scale, 0, np.int32))
+    _replace(graph, made, 1, scale)
+    made.set_attribute("axis", 0 if scale.ndim else None)
+    if len(made.inputs) > 2:
+        _replace(graph, made, 2, np.zeros(scale.shape, np.int32))
 
 
 def _cast_alone(tensor: Tensor) -> Tensor | None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ....ir.feeds import Feeds
 from ....ir.graph import Array, Graph, Tensor
+from ....ir.mapped import let_go
 from ....ir.runner import Runner
 from .cone import cone
 from .spill import Shelf, Shelved
 
-_IN_MEMORY = 512 * 2**20
+BATCH = 64
+_IN_MEMORY = 2**28
 _IN_ALL = 8 * 2**30
 _FUSED = "DequantizeLinear"
 _NOT_ARRAYS = frozenset(
@@ -64,7 +66,9 @@ class Activations:
     ) -> Iterator[dict[str, Array]]:
         session = self._runner.session(graph.part(nodes, reads, names))
         for place in range(len(self._feeds)):
-            yield session.run({name: values[place] for name, values in reads.items()})
+            given = {name: values[place] for name, values in reads.items()}
+            yield session.run(given)
+            let_go(given.values())
 
     def _evict(self, spared: int) -> None:
         """Drop what was not used for longest, but not the last ``spared`` tensors."""

@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ....ir.feeds import Calibration, Feeds, batch_size
+from ....ir.budget import roomy_batch
+from ....ir.feeds import Calibration, Feeds
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ..outputs.parts import Part, deciding, parts
-from .activations import Activations
+from .activations import BATCH, Activations
 from .cone import changed_nodes
 from .divergence import as_logits, disagreement, divergence, looks_like_logits
 
@@ -71,7 +72,7 @@ def _rows(part: Part, values: Array) -> int | None:
 
 def judge(graph: Graph, samples: Calibration, runner: Runner) -> Judge:
     """Run ``graph`` on samples and remember what its outputs are made of."""
-    feeds = list(samples.batches(batch_size(graph, 64)))
+    feeds = list(samples.batches(roomy_batch(graph, BATCH)))
     found = {part.tensor: part for part in parts(graph, behind=True)}
     values = run_all(graph, feeds, runner, list(found))
     original = graph.copy()  # the caller may go on to edit its own

@@ -5,10 +5,11 @@ from types import TracebackType
 
 from ....ir.feeds import Calibration, batch_size
 from ....ir.graph import Array, Graph, Node
+from ....ir.mapped import let_go
 from ....ir.runner import Runner
 from .spill import Shelf, Shelved
 
-_IN_MEMORY = 512 * 2**20
+_IN_MEMORY = 2**27  # bytes of values: most are read once more only, soon
 
 
 class Stepper:
@@ -78,8 +79,10 @@ class Stepper:
         session = self._runner.session(part)
         names = [tensor.name for tensor in part.inputs]
         for piece in range(self._pieces):
-            for name, value in session.run({name: reads[name][piece] for name in names}).items():
+            given = {name: reads[name][piece] for name in names}
+            for name, value in session.run(given).items():
                 self._values.setdefault(name, []).append(self._shelf.put(value))
+            let_go(given.values())
 
     def _forget(self, names: Sequence[str]) -> None:
         tensors = self._graph.tensors()

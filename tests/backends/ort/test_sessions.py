@@ -10,7 +10,7 @@ from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.backends.ort.profiler import by_node, events
-from optimise_onnx.backends.ort.sessions import OPTIMISED, without_large
+from optimise_onnx.backends.ort.sessions import OPTIMISED
 from optimise_onnx.ir.errors import InvalidModelError
 from optimise_onnx.ir.graph import Graph
 from tests.passes.cleanup.support import build
@@ -27,7 +27,7 @@ FEEDS = {"x": np.ones((1, 8, 8, 8), np.float32), "other": np.ones(1)}
 
 def test_large_constants_travel_beside_the_model(graph: Graph) -> None:
     wanted = OrtRunner(1).session(graph, exact=True).run(FEEDS)
-    model, large = without_large(graph.copy())
+    model, large = graph.light()
     assert large and max(map(len, (t.raw_data for t in model.graph.initializer))) <= 1024
     found = OrtRunner(1).load(model, large, exact=True).run(FEEDS)
     assert all(np.array_equal(found[name], value) for name, value in wanted.items())

@@ -173,10 +173,6 @@ REASONS = {
         'agraph (float[1,1,4] x) => (float[1,1,8] y) { y = Resize<mode = "cubic">(x, none, scales) }',
         "mode is 'cubic'",
     ),
-    "moments": (
-        "agraph (float[2,3] x) => (float[2,1] y) { a, y = LayerNormalization(x, w) }",
-        "another of its outputs",
-    ),
     "half": (
         "agraph (float[2,3] x) => (float[2,3] y) { h = Cast<to = 10>(x) s = Sin(h) y = Cast<to = 1>(s) }",
         "float16",

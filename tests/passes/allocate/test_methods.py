@@ -100,7 +100,7 @@ def test_what_an_allocation_cannot_do_is_said() -> None:
             shrunk(model, "macs=0.5x", 8, **options)
     for allocation in ("bisect", "uniform"):
         with pytest.raises(TargetNotMetError):
-            shrunk(model, "macs=1", 8, allocation=allocation)
+            shrunk(model, "macs=2", 8, allocation=allocation)
 
 
 def whispering(branches: int, inner: int = 1) -> onnx.ModelProto:

@@ -119,7 +119,7 @@ def test_out_of_reach_is_none() -> None:
 def test_an_unreachable_target_is_told() -> None:
     graph, shared = calibrated(network("residual"), 16)
     with pytest.raises(TargetNotMetError):
-        run("select-channels,offer-forms,allocate{target=macs=1}", graph, shared)
+        run("select-channels,offer-forms,allocate{target=macs=2}", graph, shared)
 
 
 def test_on_a_trained_network_forms_are_no_worse_than_channels_alone() -> None:

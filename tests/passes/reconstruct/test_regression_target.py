@@ -52,6 +52,15 @@ def test_a_projection_block(projection_first: bool) -> None:
     assert found[last.removesuffix("_out")] == RegressionTarget("add_0_out", first)
 
 
+def test_past_a_rounding_of_its_own() -> None:
+    b = Builder("rounded")
+    x = b.conv_relu(b.input("x", ["N", 3, 6, 6]), 8)
+    scale, zero = b.const(np.float32(0.05)), b.const(np.int8(0))
+    codes = b.node("QuantizeLinear", [b.conv(x, 8), scale, zero])
+    graph = graph_of(b.model(b.add(b.node("DequantizeLinear", [codes, scale, zero]), x)))
+    assert targets(graph)["conv_1"] == RegressionTarget("add_0_out", "relu_0_out")
+
+
 def test_past_a_bias_and_a_residual() -> None:
     b = Builder("tokens")
     x = b.matmul(b.input("x", ["N", 5, 4]), 8)

@@ -65,7 +65,7 @@ def test_a_wide_random_network_loses_less(activation: str, share: float) -> None
     assert max(ratios) < 0.8 and np.mean(ratios) < 0.6, ratios
 
 
-@pytest.mark.parametrize("kind", ["conv", "flatten", "nhwc", "linear", "residual"])
+@pytest.mark.parametrize("kind", ["codes", "conv", "flatten", "nhwc", "linear", "residual"])
 def test_copies_are_made_up_for_exactly(kind: str) -> None:
     b = Builder(f"copies_{kind}")
     x = b.input("x", ["N", 3, 6, 6])
@@ -79,7 +79,10 @@ def test_copies_are_made_up_for_exactly(kind: str) -> None:
         y = b.relu(y)
     if kind == "nhwc":
         y = b.transpose(y, 0, 2, 3, 1)
-    model = b.model(b.gemm(b.flatten(y), 5) if kind in ("flatten", "nhwc") else b.conv(y, 5))
+    if kind == "codes":
+        codes = b.const(b.rng.integers(-127, 128, [5, 8, 3, 3]).astype(np.int8))
+        y = b.conv_with(y, [b.node("DequantizeLinear", [codes, b.const(b.uniform([5], 0.001, 0.002))], axis=0)])
+    model = b.model(y if kind == "codes" else b.gemm(b.flatten(y), 5) if kind in ("flatten", "nhwc") else b.conv(y, 5))
     graph = graph_of(model)
     channels = analyse(graph)
     (group,) = channels.groups
@@ -92,10 +95,10 @@ def test_copies_are_made_up_for_exactly(kind: str) -> None:
 
 
 def test_what_cannot_be_guessed_is_left_alone() -> None:
-    """A grouped reader, a shared weight and quantised codes stay as removal left them, and nothing fails."""
+    """A grouped reader and codes that cannot stand for any floats stay as removal left them, and nothing fails."""
     b = Builder("alone")
     x = b.relu(b.conv(b.input("x", ["N", 3, 6, 6]), 8))
-    codes = b.node("DequantizeLinear", [b.const(np.ones((4, 8, 1, 1), np.int8)), b.const(np.float32(0.1))])
+    codes = b.node("DequantizeLinear", [b.const(np.ones((4, 8, 1, 1), np.uint8)), b.const(np.float32(0.1))])
     graph = graph_of(b.model(b.conv(x, 6, group=2), b.node("Conv", [x, codes])))
     pruned, shared = at_random(graph, 0, 0.5)
     assert not apply(Reconstruct(), pruned, shared).changed

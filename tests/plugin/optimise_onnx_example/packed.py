@@ -5,6 +5,8 @@ from pathlib import Path
 
 import onnx
 
+from optimise_onnx.frontends.given import Given
+
 
 class Packed:
     """Reads ``model.onnx.gz``."""
@@ -13,7 +15,7 @@ class Packed:
         """Whether the name says so."""
         return str(source).endswith(".onnx.gz")
 
-    def load(self, source: object) -> onnx.ModelProto:
+    def load(self, source: object, given: Given) -> onnx.ModelProto:
         """Unpack and parse."""
         return onnx.load_model_from_string(gzip.decompress(Path(str(source)).read_bytes()))
 

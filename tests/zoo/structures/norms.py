@@ -118,6 +118,12 @@ def layer_norm_outputs() -> onnx.ModelProto:
     return _token_tail(b, b.add(b.mul(normal, inverse), mean))
 
 
+def layer_norm_beside() -> onnx.ModelProto:
+    """LayerNormalization over rows of an image: no channel is part of what it measures."""
+    b = Builder("layer_norm_beside")
+    return _tail(b, b.relu(b.layer_norm(_stem(b))))
+
+
 def softmax_channels() -> onnx.ModelProto:
     """Softmax over the channels of an inner tensor."""
     b = Builder("softmax_channels")

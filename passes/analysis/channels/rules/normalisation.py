@@ -107,6 +107,14 @@ def pooling(ctx: Propagation, node: Node) -> None:
             ctx.set(tensor, atoms, 1)
 
 
+def quantise_dynamically(ctx: Propagation, node: Node) -> None:
+    """DynamicQuantizeLinear: a range that always holds zero does not change when channels of zeros go."""
+    labels = ctx.of(node.inputs[0])
+    if labels.shrink is not None:
+        ctx.contract(node, 0, labels, statistic=True)
+        ctx.set(node.outputs[0], labels.atoms, labels.shrink)
+
+
 def quantise(ctx: Propagation, node: Node) -> None:
     """QuantizeLinear and DequantizeLinear: scales and zero points of one axis are sliced with it."""
     labels = ctx.of(node.inputs[0])

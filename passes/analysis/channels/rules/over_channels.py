@@ -51,7 +51,7 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
 
     A mean and a deviation that are outputs become those of all channels.
     """
-    share = _share(node, surgery)
+    share = _share_of_norm(node, surgery)
     if share == 1:
         return
     graph, (y, *others), x = surgery.graph, node.outputs, node.inputs[0]
@@ -77,7 +77,7 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
 
 def resize_rms_norm(node: Node, surgery: Surgery) -> None:
     """Scale by 1 / √r, and what is added to the mean square by 1 / r."""
-    share = _share(node, surgery)
+    share = _share_of_norm(node, surgery)
     if share == 1:
         return
     (scale,) = _vectors(node, surgery)
@@ -99,6 +99,14 @@ def resize_mean(node: Node, surgery: Surgery) -> None:
     write = _Writer(graph, node, np.dtype(node.inputs[0].dtype))
     write("Mul", mean, write.number(share), out=y)
     graph.remove(node)
+
+
+def _share_of_norm(node: Node, surgery: Surgery) -> float:
+    """Return r; 1 where the norm works over other axes than the channels'."""
+    labels, rank = surgery.ctx.labels.get(node.inputs[0].name), len(surgery.ctx.shape(node.inputs[0]))
+    axis = int(node.attribute("axis", surgery.graph.opset, -1)) % rank
+    over = labels is not None and labels.shrink is not None and labels.shrink >= axis
+    return _share(node, surgery) if over else 1.0
 
 
 def _share(node: Node, surgery: Surgery) -> float:

@@ -82,6 +82,7 @@ _RULES: dict[str, Rule] = {
     "ConvTranspose": convolution.convolution,
     "DepthToSpace": movement.depth_to_space,
     "DequantizeLinear": normalisation.quantise,
+    "DynamicQuantizeLinear": normalisation.quantise_dynamically,
     "Einsum": contraction.einsum,
     "Expand": movement.expand,
     "Flatten": movement.reshape,

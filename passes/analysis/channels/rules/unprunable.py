@@ -15,21 +15,25 @@ _REASONS = {
 
 
 _HINT = "keep these channels, or rewrite the operator with basic ones"
+_HINT_CODES = "quantise the float model as QDQ (onnxruntime's QuantFormat.QDQ), or compress it with --quantise int8"
+_BEGINS = "DynamicQuantize", "MatMulNBits", "QAttention", "QGemm", "QLinear"
+_ENDS = "Integer", "IntegerToFloat"
 
 
 def whole(ctx: Propagation, node: Node, cause: str = "") -> None:
     """Pin every labelled operand, also those that subgraphs read from outside, and name a layer that stays itself."""
     why = cause or _REASONS.get(node.op, "this operator has no rule, so nothing is assumed about it")
+    hint = _HINT_CODES if node.op.startswith(_BEGINS) or node.op.endswith(_ENDS) else _HINT
     for tensor in (*node.inputs, *node.captures()):
         if tensor.name in ctx.shapes:
-            ctx.pin(ctx.of(tensor).atoms, node, why, _HINT)
+            ctx.pin(ctx.of(tensor).atoms, node, why, hint)
             if static(tensor):
                 ctx.demand(tensor, [], node)
     if is_layer(node):
         inside = inner_layers(node)
         named = f"; inside: {', '.join(inside[:_NAMED])}{', …' * (len(inside) > _NAMED)}" if inside else ""
         made = next(tensor.name for tensor in node.outputs if tensor.name)
-        ctx.kept.append((made, Pin(node.name, node.op, why + named, _HINT)))
+        ctx.kept.append((made, Pin(node.name, node.op, why + named, hint)))
 
 
 def rest(ctx: Propagation, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -179,6 +180,44 @@ def test_a_column_of_zeros_is_quantised() -> None:
     layer = first(graph)
     write_weight(graph, graph.node(layer.node), layer, np.zeros((6, 4), np.float32))
     assert not stored_weight(graph, graph.node(layer.node), layer).any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, ml_dtypes.int4, ml_dtypes.uint4])
+def test_codes_of_every_kind_are_written(kind: type) -> None:
+    b = Builder("kinds", opset=21, ir_version=10)
+    codes = b.const(b.rng.integers(0, 8, [6, 4]).astype(kind))
+    shift = b.const(np.zeros(6, kind))
+    weight = b.node("DequantizeLinear", [codes, b.const(b.uniform([6], 0.1, 0.2)), shift], axis=0)
+    model = b.model(b.node("Gemm", [b.input("x", ["N", 4]), weight, b.vector(6)], transB=1))
+    graph, given = graph_of(model), feeds(model, 0)
+    layer = first(graph)
+    assert writable(graph, graph.node(layer.node), layer)
+    copy, matrix, _ = rewritten(graph, layer, np.random.default_rng(0))
+    found = layer.matrix(stored_weight(copy, copy.node(layer.node), layer))
+    assert np.abs(found - matrix).max() < (0.02 if kind is np.uint8 else 0.25) * np.abs(matrix).max()
+    (y,) = run(copy, given)
+    np.testing.assert_allclose(y, given["x"] @ found[0] + stored_bias(copy, copy.node(layer.node), layer), atol=1e-5)
+
+
+@pytest.mark.parametrize("stored", ["codes", "shared", "missing"])
+def test_the_bias_of_a_quantised_layer_is_codes_on_its_scale(stored: str) -> None:
+    """Its scale is that of the input times that of the weight, as onnxruntime's integer kernels need it."""
+    b = Builder("quantised")
+    zero, step = b.const(np.int8(3)), b.const(np.float32(0.05))
+    x = b.node("DequantizeLinear", [b.node("QuantizeLinear", [b.input("x", ["N", 4, 6, 6]), step, zero]), step, zero])
+    codes = b.const(b.rng.integers(-100, 100, [6, 4, 3, 3]).astype(np.int8))
+    weight = b.node("DequantizeLinear", [codes, b.const(b.uniform([6], 0.01, 0.1))], axis=0)
+    old = b.node("DequantizeLinear", [b.const(np.arange(6, dtype=np.int32)), b.const(np.float32(0.1))])
+    y = b.conv_with(x, [weight] if stored == "missing" else [weight, old])
+    outputs = [y, b.node("Add", [y, b.reshape(old, 6, 1, 1)])] if stored == "shared" else [y]
+    graph = graph_of(b.model(*outputs))
+    layer = first(graph)
+    copy, _, bias = rewritten(graph, layer, np.random.default_rng(0))
+    node = copy.node(layer.node)
+    made, weighted = node.inputs[2].producer, node.inputs[1].producer
+    assert made is not None and weighted is not None and made.inputs[0].dtype == np.int32
+    np.testing.assert_allclose(made.inputs[1].array, np.float32(0.05) * weighted.inputs[1].array, rtol=1e-6)
+    assert np.abs(stored_bias(copy, node, layer) - bias).max() < made.inputs[1].array.max()
 
 
 def _refused() -> dict[str, onnx.ModelProto]:
