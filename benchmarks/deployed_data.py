@@ -1,7 +1,7 @@
 """Labelled data for deployed networks, made on this machine: lines of text, chords, files by type.
 
-Every function returns inputs by name, samples first, and labels. Calibration and test differ in seed; files also in
-folder.
+Every function returns inputs by name, samples first, and labels: to calibrate with where no seed is given, else to test
+with. Calibration and test differ in seed; files in folder instead.
 """
 
 import json
@@ -17,19 +17,20 @@ from deployed_text import fitted, lines
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Made = tuple[dict[str, Array], Array]
-Make = Callable[[Path, bool], Made]  # (folder of the unpacked package, whether to calibrate) -> inputs, labels
+Make = Callable[[Path, int | None], Made]  # (folder of the unpacked package, seed of the test) -> inputs, labels
+FIRST_TEST = 2
 
 
-def text_lines(package: Path, calibrate: bool) -> Made:
+def text_lines(package: Path, seed: int | None) -> Made:
     """Lines of text, 512 or 1,000 times (3, 48, 320), and what they say."""
-    found = lines(1, 512) if calibrate else lines(2, 1000)
+    found = lines(1, 512) if seed is None else lines(seed, 1000)
     return {"x": np.stack([fitted(pixels, 48, 320) for _, pixels in found])}, np.array([text for text, _ in found])
 
 
-def turned_lines(package: Path, calibrate: bool) -> Made:
+def turned_lines(package: Path, seed: int | None) -> Made:
     """Lines of text, every other one upside down, 512 or 1,000 times (3, 48, 192), and whether they are."""
-    found = lines(1, 512) if calibrate else lines(2, 1000)
-    turned = np.random.default_rng(3 if calibrate else 4).integers(0, 2, len(found))
+    found = lines(1, 512) if seed is None else lines(seed, 1000)
+    turned = np.random.default_rng(3 if seed is None else seed + 2).integers(0, 2, len(found))
     steps = 1 - 2 * turned
     x = [
         fitted(np.ascontiguousarray(pixels[::step, ::step]), 48, 192)
@@ -41,10 +42,11 @@ def turned_lines(package: Path, calibrate: bool) -> Made:
 RATE, SECONDS, FRAME, FRAMES, LOWEST = 22050, 43844 / 22050, 256, 172, 21
 
 
-def chords(package: Path, calibrate: bool) -> Made:
+def chords(package: Path, seed: int | None) -> Made:
     """Up to seven notes with overtones and noise, 256 or 200 times (43844, 1), and (172, 88) frames of notes held."""
-    draw, noise = random.Random(3 if calibrate else 4), np.random.default_rng(3 if calibrate else 4)
-    made = [chord(draw, noise) for _ in range(256 if calibrate else 200)]
+    own = 3 if seed is None else seed + 2
+    draw, noise = random.Random(own), np.random.default_rng(own)
+    made = [chord(draw, noise) for _ in range(256 if seed is None else 200)]
     return {"serving_default_input_2:0": np.stack([x for x, _ in made])}, np.stack([y for _, y in made])
 
 
@@ -87,18 +89,18 @@ ENDINGS = {  # what the knowledge base of the package leaves open
 TOKENS, PADDING = 1024, 256
 
 
-def files(package: Path, calibrate: bool) -> Made:
+def files(package: Path, seed: int | None) -> Made:
     """Beginning and end of files of this machine as 2 × 1,024 bytes, up to 512 or 1,200 files, and their types.
 
-    A third of the folders that hold a type is for calibration.
+    A third of the folders that hold a type is for calibration. Every seed of the test gives the same files.
     """
     settings = json.loads((package / "magika/models/standard_v3_3/config.min.json").read_text())
     types = settings["target_labels_space"]
     chosen = []
     for kind, paths in sorted(by_type(package, types).items()):
-        chosen += [(path, types.index(kind)) for path in part(paths, kind, calibrate)]
+        chosen += [(path, types.index(kind)) for path in part(paths, kind, seed is None)]
     random.Random(0).shuffle(chosen)
-    chosen = chosen[: 512 if calibrate else 1200]
+    chosen = chosen[: 512 if seed is None else 1200]
     x = np.stack([tokens(path.read_bytes(), settings["block_size"]) for path, _ in chosen])
     return {"bytes": x}, np.array([label for _, label in chosen])
 
@@ -140,15 +142,15 @@ def tokens(content: bytes, block: int) -> Array:
     return x
 
 
-def written(folder: Path, name: str, make: Make, package: Path) -> tuple[Path, Path]:
+def written(folder: Path, name: str, make: Make, package: Path, seed: int) -> tuple[Path, Path]:
     """Make a network's data where it is not there yet; return the files to calibrate with and to measure on.
 
     The first holds inputs only, the second labels under the name ``labels`` too.
     """
-    paths = folder / f"{name}-calibration.npz", folder / f"{name}-test.npz"
+    paths = folder / f"{name}-calibration.npz", folder / f"{name}-test-{seed}.npz"
     if not paths[0].exists():
-        np.savez(paths[0], **make(package, True)[0])
+        np.savez(paths[0], **make(package, None)[0])
     if not paths[1].exists():
-        inputs, labels = make(package, False)
+        inputs, labels = make(package, seed)
         np.savez(paths[1], labels=labels, **inputs)
     return paths
