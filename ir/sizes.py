@@ -15,6 +15,9 @@ SIDES = (32, 64, 224, 16, 8, 1)
 BATCH = "(samples)"
 """A dimension that counts samples, whatever the model calls it."""
 
+UNNAMED = "?"
+"""What exporters write for dimensions that they know nothing of: two of them need not be alike."""
+
 Shape = tuple[int, ...]
 Declared = Mapping[str, tuple[Dim, ...]]
 
@@ -63,15 +66,15 @@ class Statement(NamedTuple):
 def named(declared: Declared) -> dict[str, tuple[int | str | None, ...]]:
     """Return the dimensions of every input: fixed ones as numbers, None for the batch, others by name.
 
-    The name is the symbol, or ``input[axis]`` where there is none. A symbol that is met first as a leading dimension
-    is a batch, wherever it stands; so is :data:`BATCH`, and no other dimension of its input.
+    The name is the symbol, or ``input[axis]`` where there is none or :data:`UNNAMED`. A symbol that is met first as a
+    leading dimension is a batch, wherever it stands; so is :data:`BATCH`, and no other dimension of its input.
     """
     batch: dict[str, bool] = {}
 
     def name(owner: str, axis: int, dim: Dim) -> int | str | None:
         if isinstance(dim, int) and dim > 0:
             return dim
-        own = dim if isinstance(dim, str) and dim else f"{owner}[{axis}]"
+        own = dim if isinstance(dim, str) and dim not in ("", UNNAMED) else f"{owner}[{axis}]"
         first = axis == 0 and BATCH not in declared[owner]
         return None if dim == BATCH or batch.setdefault(own, first) else own
 

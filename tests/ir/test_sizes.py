@@ -59,3 +59,9 @@ def test_statements_agree() -> None:
         agreed(shared, [said("x", 1, 3, 64, 48), said("y", 1, 32)], UsageError)
     with pytest.raises(CalibrationError, match="of 'x' contradicts itself: S is 2 in one place and 3 in another"):
         agreed({"x": ("N", "S", "S")}, [said("x", 1, 2, 3)], CalibrationError)
+
+
+def test_question_marks_are_dimensions_of_their_own() -> None:
+    declared: dict[str, tuple[int | str | None, ...]] = {"x": ("?", 3, "?", "?")}
+    assert open_dims(declared) == ["x[2]", "x[3]"]
+    assert agreed(declared, [said("x", 1, 3, 48, 192)], CalibrationError) == {"x[2]": 48, "x[3]": 192}

@@ -13,6 +13,7 @@ from ....ir.graph import Graph, Tensor
 from ....ir.shapes import Shape
 from ..statistics.divergence import looks_like_logits
 from .parts import parts
+from .softened import softened
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ def _aim(graph: Graph, tensor: Tensor, shapes: Mapping[str, Shape]) -> Aim | Non
     if node is None or tensor.dtype not in (None, np.float32) or tensor.name not in shapes:
         return None
     shape = shapes[tensor.name]
+    soft = softened(graph, node, len(shape))
+    if soft is not None:
+        return Aim(soft[0].name, soft[1])
     if node.op in ("LogSoftmax", "Softmax"):
         along = softmax_axes(node, graph.opset, len(shape))
         return Aim(node.inputs[0].name, along[0] if len(along) == 1 else None)

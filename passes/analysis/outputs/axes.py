@@ -8,6 +8,7 @@ from math import prod
 from ....ir.arguments import permutation
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape, concrete, input_sizes
+from .softened import softened
 
 _BOUNDED = frozenset({"HardSigmoid", "Hardmax", "LogSoftmax", "Sigmoid", "Softmax", "Tanh"})
 _SOFT = ("Hardmax", "LogSoftmax", "Softmax")
@@ -58,6 +59,14 @@ class Axes:
             return None
         return found
 
+    def probabilities(self, tensor: Tensor) -> int | None:
+        """Return the axis along which a softmax makes a tensor probabilities, None where none does."""
+        found = self._soft(tensor.producer, tensor) if tensor.producer is not None else None
+        return None if found is None else found[1]
+
+    def _soft(self, node: Node, tensor: Tensor) -> tuple[Tensor, int] | None:
+        return softened(self._graph, node, len(self._shapes[tensor.name])) if tensor.name in self._shapes else None
+
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
         return concrete(self._graph, input_sizes(self._graph, 1))
@@ -68,7 +77,7 @@ class Axes:
         place = None
         while tensor.name in self._shapes and tensor.producer is not None:
             node = tensor.producer
-            if node.op in _BOUNDED and not through_bounds:
+            if not through_bounds and (node.op in _BOUNDED or self._soft(node, tensor)):
                 return None
             place = self._made(node, tensor)
             source = self._source(node, tensor)
@@ -82,7 +91,10 @@ class Axes:
 
     def _made(self, node: Node, tensor: Tensor) -> int | None:
         """Return the axis that counts the outputs of the node, where it is a layer or a softmax."""
-        rank = len(self._shapes[tensor.name])
+        rank, soft = len(self._shapes[tensor.name]), self._soft(node, tensor)
+        if soft is not None:
+            self._softened = True
+            return soft[1]
         if node.op in _SOFT:
             self._softened = True
             return int(node.attribute("axis", self._opset, -1)) % max(rank, 1)

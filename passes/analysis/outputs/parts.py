@@ -33,7 +33,8 @@ class Part:
     """``tensor``, made by an ``op``, is one of those that ``output`` is judged by.
 
     ``rows``: the axis whose entries have scales of their own, None where all share one. ``decided``: the operator that
-    has decided something that the output depends on, '' where none has.
+    has decided something that the output depends on, '' where none has. ``classes``: the axis along which a softmax has
+    made it probabilities, None where it holds other numbers.
     """
 
     output: str
@@ -41,6 +42,7 @@ class Part:
     op: str
     rows: int | None = None
     decided: str = ""
+    classes: int | None = None
 
 
 def parts(graph: Graph, *, behind: bool = False, axes: Axes | None = None) -> tuple[Part, ...]:
@@ -54,7 +56,8 @@ def parts(graph: Graph, *, behind: bool = False, axes: Axes | None = None) -> tu
     for output in graph.outputs:
         for tensor in list(dict.fromkeys(walk.sources(output))) or [output]:
             op = tensor.producer.op if tensor.producer is not None else ""
-            found.append(Part(output.name, tensor.name, op, axes.rows(tensor), walk.decided.get(output, "")))
+            decided, classes = walk.decided.get(output, ""), axes.probabilities(tensor)
+            found.append(Part(output.name, tensor.name, op, axes.rows(tensor), decided, classes))
     return tuple(found)
 
 

@@ -15,6 +15,8 @@ from .activations import BATCH, Activations
 from .cone import changed_nodes
 from .divergence import as_logits, disagreement, divergence, looks_like_logits
 
+_AT_ONCE = 2**22  # probabilities compared at once
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -59,10 +61,20 @@ def apart(part: Part, reference: Array, values: Array) -> float:
     """Return how far one part is from what it was."""
     if reference.dtype.kind != "f":
         return disagreement(reference, values) if reference.shape == values.shape else 1.0
-    if part.op == "Softmax" and reference.ndim == 2:
-        return divergence(as_logits(reference), as_logits(values), logits=True)
+    if part.classes is not None and 0 < part.classes < reference.ndim:
+        return _probabilities_apart(*(np.moveaxis(v, part.classes, -1) for v in (reference, values)))
     logits = looks_like_logits(reference.shape, part.op)
     return divergence(reference, values, logits=logits, rows=_rows(part, reference))
+
+
+def _probabilities_apart(reference: Array, values: Array) -> float:
+    """Return the divergence of probabilities of classes, last axis, a few samples at a time."""
+    if not reference.size:
+        return 0.0
+    step = max(1, _AT_ONCE // reference[0].size)
+    pieces = ((reference[at : at + step], values[at : at + step]) for at in range(0, len(reference), step))
+    found = [len(old) * divergence(as_logits(old), as_logits(new), logits=True) for old, new in pieces]
+    return sum(found) / len(reference)
 
 
 def _rows(part: Part, values: Array) -> int | None:

@@ -8,6 +8,8 @@ from zoo.builder import Builder
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.shapes import concrete, input_sizes
+from optimise_onnx.passes.analysis.outputs.aims import aims
 from optimise_onnx.passes.analysis.outputs.axes import Axes
 from optimise_onnx.passes.analysis.outputs.parts import parts
 from optimise_onnx.passes.analysis.statistics.judge import judge
@@ -101,6 +103,43 @@ def test_classes_lie_where_a_softmax_works_or_last(text: str, classes: int | Non
     inner = "N, 5, 5" if "Relu" in text else "N, 6, 5"
     graph = build(f"(float[{inner}] x) => (float[{shape}] y) {{ {text} }}", weights)
     assert Axes(graph).classes(graph.outputs[0]) == classes
+
+
+SPELT = """z = MatMul(x, w) m = ReduceMax<axes = [1], keepdims = 0>(z) b = Unsqueeze(m, one) d = Sub(z, b)
+    e = Exp(d) s = ReduceSum<keepdims = 0>(e, one) u = Unsqueeze(s, one) g = Expand(u, like) y = Div(e, g)"""
+
+
+def test_a_softmax_that_is_spelt_out_is_one() -> None:
+    """One scale for all classes: those that never occur would count most else."""
+    weights = {"w": np.ones((5, 4)), "one": np.array([1]), "like": np.array([1, 4])}
+    graph = build(f"(float[N, 5] x) => (float[N, 4] y) {{ {SPELT} }}", weights)
+    (part,) = parts(graph)
+    assert (part.op, part.rows, part.classes) == ("Div", None, 1)
+    assert Axes(graph).classes(graph.outputs[0]) == 1
+    assert [aim.tensor for aim in aims(graph, concrete(graph, input_sizes(graph, 2)))] == ["d"]
+
+
+@pytest.mark.parametrize("end", ["s = ReduceSum(e) y = Div(e, s)", "s = ReduceSum(x, one) y = Div(e, s)"])
+def test_other_quotients_are_no_softmax(end: str) -> None:
+    used = {"one": np.array([1])} if "one" in end else {}
+    graph = build(f"(float[N, 5] x) => (float[N, 5] y) {{ e = Exp(x) {end} }}", used)
+    assert [part.classes for part in parts(graph)] == [None]
+
+
+def test_places_are_judged_by_scores_as_samples_are() -> None:
+    """A saturated softmax hides what is lost before it; its scores, softened, do not."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6, 7, 5)).astype(np.float32), 20 * rng.standard_normal((5, 4))
+    flat, deep = (
+        build(f"(float[{n}, 5] x) => (float[{n}, 4] y) {{ z = MatMul(x, w) y = Softmax<axis = -1>(z) }}", {"w": w})
+        for n in ("N", "N, 7")
+    )
+    found = []
+    for graph, values in ((flat, x.reshape(-1, 5)), (deep, x)):
+        name = next(node.name for node in graph.nodes if node.op == "MatMul")
+        judged = judge(graph, Calibration.from_arrays({"x": values}), OrtRunner(1))
+        found.append(judged.of(damaged(graph, name)))
+    assert found[0] == pytest.approx(found[1]) and found[0] > 1e-2
 
 
 def damaged(graph: Graph, layer: str) -> Graph:
