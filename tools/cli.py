@@ -19,6 +19,7 @@ from .commands.hls import hls
 from .commands.passes import passes
 from .commands.recipes import recipes
 from .commands.run import run
+from .commands.sweep import sweep
 from .commands.verify import verify
 from .process import ENDING, INTERRUPTED, hushed
 from .terminal import Terminal
@@ -50,7 +51,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes):
+for command in (compress, sweep, analyse, verify, bench, hls, demo, run, passes, recipes):
     app.command()(command)
 
 
