@@ -72,7 +72,7 @@ class Drop:
     def said(self) -> str:
         """Say in words what is known."""
         known = "within" if self.seen.within(self.limit) else "beyond" if self.seen.beyond(self.limit) else ""
-        verdict = f"surely {known} the limit" if known else "these alone do not tell whether that is within the limit"
+        verdict = f"{known} the limit to 95 %" if known else "these alone do not tell whether that is within the limit"
         chosen = f"chosen to lose at most {self.limit:.4g} of {self.name}: {_percent(self.chosen)} on {self.chosen_on}"
         return f"{chosen}; {self.on_others}, which chose nothing: {verdict}"
 
