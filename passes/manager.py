@@ -56,6 +56,11 @@ class PassManager:
         count = next((place for place, step in enumerate(self.passes) if step.name != name), len(self.passes))
         return replace(self, passes=self.passes[:count]), replace(self, passes=self.passes[count:])
 
+    def parted(self, name: str) -> tuple[PassManager, PassManager]:
+        """Return the passes before the first one called ``name``, and the others; all and none where there is none."""
+        count = next((place for place, step in enumerate(self.passes) if step.name == name), len(self.passes))
+        return replace(self, passes=self.passes[:count]), replace(self, passes=self.passes[count:])
+
     def check_carried_out(self, given: Iterable[str] = ()) -> None:
         """Raise UsageError where passes decide something that none carries out."""
         check_carried_out(self.passes, given, _read)

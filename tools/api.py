@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +14,43 @@ from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
 from ..frontends.given import Given
 from ..frontends.scripts import metric as metric_function
-from ..ir.errors import TargetNotMetError, UsageError
+from ..ir.errors import UsageError
 from ..ir.feeds import Calibration, batch_size
 from ..ir.graph import Graph
-from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
 from ..passes.base import silent
 from ..passes.checkpoint import given_facts
 from ..passes.manager import PassManager
-from ..passes.observers import Record
 from ..passes.reconstruct.tune import NONE
 from . import evaluation
-from .agreement import check_finite
+from .aiming import begin
 from .analysis import Analysis
 from .blame import blamed
 from .compression import Executed, Progress, execute
 from .doubts import doubts
+from .max_drop import least_cost
 from .measure import Metric, accuracy
-from .outcome import missed, report
-from .recipes import pipeline
-from .report import Report
+from .result import CompressResult
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
-from .stages import check_float, stages, with_codes
+from .stages import check_float
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
 """A file, bytes, a model in memory, or one of another framework: a module, an estimator, a function."""
 
 _MEASURED = 1024
+_DECIDING = 8192  # where a loss is to be told from its limit: half of them choose, half report
 _KEPT_APART = 5
 
 
 @dataclass(frozen=True)
-class CompressResult:
-    """The smaller ``model``, the figures before and after, and what each pass did.
-
-    ``missed`` says how the target was not met, where less than that was allowed.
-    """
+class Gathered:
+    """A model as it was read, the samples that passes see, those that measure, labels with them, and the metric."""
 
     graph: Graph
-    report: Report
-    records: tuple[Record, ...]
-    missed: TargetNotMetError | None = None
-
-    @cached_property
-    def model(self) -> onnx.ModelProto:
-        """The smaller model, with all its weights in memory."""
-        return self.graph.to_model()
-
-    def to_torch(self, module: Any) -> Any:
-        """Return a copy of the ``torch.nn.Module`` that the model was exported from, with the new widths and weights.
-
-        It computes what the compressed model does, which is checked on random inputs, and can be trained on. Raises
-        LoweringError, with a list of the layers that do not map, where it cannot.
-        """
-        from .widths import to_torch
-
-        return to_torch(self.model, module)
+    used: Calibration | None
+    measured: evaluation.Samples | None
+    metric: Metric | None
 
 
 def load(
@@ -102,7 +81,7 @@ def analyse(
 def compress(
     source: Source,
     *,
-    target: str | Target,
+    target: str | Target | None = None,
     data: Data | None = None,
     samples: int | None = None,
     labels: str | None = None,
@@ -111,7 +90,7 @@ def compress(
     progress: Progress = silent,
     **options: Any,
 ) -> CompressResult:
-    """Make a model smaller: to ``target``, or fail.
+    """Make a model smaller: to ``target``, or fail; or as small as a loss of ``max_drop`` allows.
 
     ``source`` is a file, a model in memory, or one of another framework, such as a ``torch.nn.Module``, a Keras model,
     a scikit-learn estimator or a JAX function, which is exported first; ``example_inputs`` are what it is called with,
@@ -141,6 +120,21 @@ def compress_with(
     example_inputs: Any = None,
 ) -> CompressResult:
     """Do what :func:`compress` does, with its options gathered in ``settings``."""
+    given = gathered(source, settings, data, samples, labels, metric, example_inputs)
+    with blamed(given.graph, OrtRunner()):
+        return compress_graph(given.graph, settings, given.used, given.measured, given.metric, progress)
+
+
+def gathered(
+    source: Source,
+    settings: Settings,
+    data: Data | None = None,
+    samples: int | None = None,
+    labels: str | None = None,
+    metric: str | Metric | None = None,
+    example_inputs: Any = None,
+) -> Gathered:
+    """Read a model and its samples. Raises InvalidModelError, CalibrationError, UsageError."""
     if data is None and (labels or metric or samples is not None):
         raise UsageError("samples, labels and metric need data", hint="give --data")
     if data is None and settings.forms:
@@ -149,13 +143,15 @@ def compress_with(
         raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
     if data is None and settings.quantise:
         raise UsageError("scales of activations come from samples, so quantising needs data", hint="give --data")
+    if data is None and settings.max_drop is not None:
+        raise UsageError("what may be lost is measured on samples, so max_drop needs data", hint="give --data")
     graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
     if settings.quantise:
         check_float(graph)
-    used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels)
+    most = _MEASURED if settings.max_drop is None else _DECIDING
+    used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels, most)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
-    with blamed(graph, OrtRunner()):
-        return compress_graph(graph, settings, used, measured, scored, progress)
+    return Gathered(graph, used, measured, scored)
 
 
 def compress_graph(
@@ -167,27 +163,13 @@ def compress_graph(
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
-    for pattern in settings.keep_nodes:
-        held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
-    runner = OrtRunner()
-    graph = sized(graph, runner, settings.input_shapes, used)
-    session = runner.session(graph)
-    samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
-    for name, values in session.run(evaluation.first(graph, samples)).items():
-        check_finite(name, values)
-    executed = execute(graph, PassManager.parse(pipeline(settings)), settings, used, runner, progress)
-    pruned, alone = executed.graph, None
-    if settings.quantise and used is not None:
-        progress("quantising", 0.0)
-        executed, alone = with_codes(graph, executed, runner, used)
-    progress("measuring", 0.0)
-    found = report(graph, executed, settings, runner, used, samples, metric if samples.judges else None)
-    if alone is not None:
-        found = replace(found, stages=stages(graph, pruned, alone, found, runner, samples))
-    problem = missed(settings, found)
-    if problem is not None and not settings.allow_partial:
-        raise problem
-    return CompressResult(executed.graph, found, executed.records, problem)
+    begun = begin(graph, settings, used, measured, metric, progress)
+    if settings.max_drop is not None:
+        return least_cost(begun, settings)
+    result = begun.compressed(settings.target)
+    if result.missed is not None and not settings.allow_partial:
+        raise result.missed
+    return result
 
 
 def run_pipeline(
@@ -218,13 +200,13 @@ def run_pipeline(
 
 
 def _split(
-    data: Data, graph: Graph, running: Running, samples: int | None, labels: str | None
+    data: Data, graph: Graph, running: Running, samples: int | None, labels: str | None, most: int = _MEASURED
 ) -> tuple[Calibration, evaluation.Samples | None]:
     """Return the samples to calibrate with and those to measure on, labels with them.
 
     What passes see measures nothing: where no others are left, a share is kept apart; None where that cannot be.
     """
-    limit = None if samples is None else samples + max(_MEASURED, batch_size(graph, 1))
+    limit = None if samples is None else samples + max(most, batch_size(graph, 1))
     read = _calibration(data, graph, running, limit, {labels} if labels else set())
     step = read.step
     if samples is not None and samples < step:

@@ -20,6 +20,7 @@ from .commands.hls import hls
 from .commands.passes import passes
 from .commands.recipes import recipes
 from .commands.run import run
+from .commands.sweep import sweep
 from .commands.verify import verify
 from .process import ENDING, INTERRUPTED, hushed
 from .terminal import Terminal
@@ -51,7 +52,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
+for command in (compress, sweep, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
     app.command()(command)
 
 

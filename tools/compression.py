@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..ir.feeds import Calibration
@@ -47,6 +47,43 @@ def baseline(graph: Graph, runner: Runner) -> Graph:
     return folded
 
 
+@dataclass(frozen=True)
+class Started:
+    """A pipeline run up to where targets part: from here each of them goes on, on a copy.
+
+    ``graph`` and ``context`` are as the passes so far have left them, ``start`` as in :class:`Executed`.
+    """
+
+    original: Graph
+    graph: Graph
+    context: Context
+    records: tuple[Record, ...]
+    start: Graph
+    running: Running
+
+    def ended(self, manager: PassManager) -> Executed:
+        """Run the rest of a pipeline on a copy. Raises what the passes raise."""
+        graph, context = self.graph.copy(), replace(self.context, _view=None)
+        records = manager.run(graph, context)
+        return _finished(self.original, graph, context, (*self.records, *records), self.start, self.running)
+
+
+def started(
+    original: Graph,
+    manager: PassManager,
+    running: Running,
+    calibration: Calibration | None,
+    runner: Runner,
+    progress: Progress = silent,
+) -> Started:
+    """Run the beginning of a pipeline, exact passes all, on a copy of ``original``. Raises what the passes raise."""
+    graph, context = original.copy(), _context(original, running, calibration, runner, progress)
+    first, rest = manager.split(FIRST)
+    records, start = _folded(original, graph, context, running, first)
+    records += rest.run(graph, context, proven=original)
+    return Started(original, graph, context, tuple(records), start, running)
+
+
 def execute(
     original: Graph,
     manager: PassManager,
@@ -62,21 +99,47 @@ def execute(
     What is left of the original's channels is noted at the nodes of the result, unless ``running`` says not to. Raises
     what the passes raise.
     """
-    graph = original.copy()
-    context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
-    context.cache, context.plan = _cache(running), Plan(changes=noted(original))
+    graph, context = original.copy(), _context(original, running, calibration, runner, progress, verify_each)
     first, rest = manager.split(FIRST)
-    records = first.run(graph, context)
-    context.original = start = graph.copy() if records else baseline(original, runner)
-    context.devices, context.differentiator = _Devices(running, start), differentiator(running)
+    records, start = _folded(original, graph, context, running, first)
     key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
     records += rest.run(graph, context, kept, proven=original if verify_each else None)
+    return _finished(original, graph, context, tuple(records), start, running)
+
+
+def _context(
+    original: Graph,
+    running: Running,
+    calibration: Calibration | None,
+    runner: Runner,
+    progress: Progress,
+    verify_each: bool = True,
+) -> Context:
+    context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
+    context.cache, context.plan = _cache(running), Plan(changes=noted(original))
+    return context
+
+
+def _folded(
+    original: Graph, graph: Graph, context: Context, running: Running, first: PassManager
+) -> tuple[list[Record], Graph]:
+    """Fold constants; return what that did, and the graph that targets are relative to, which the context gets."""
+    records = first.run(graph, context)
+    context.original = start = graph.copy() if records else baseline(original, context.runner)
+    context.devices, context.differentiator = _Devices(running, start), differentiator(running)
+    return records, start
+
+
+def _finished(
+    original: Graph, graph: Graph, context: Context, records: tuple[Record, ...], start: Graph, running: Running
+) -> Executed:
     verify(graph, original)
     if running.provenance:
         annotate(graph, context.plan.changes)
-    notes = calibration.notes if calibration else ()
-    return Executed(graph, context.plan, tuple(records), start, context.devices, notes)
+    notes = context.calibration.notes if context.calibration else ()
+    assert context.devices is not None
+    return Executed(graph, context.plan, records, start, context.devices, notes)
 
 
 def _cache(running: Running) -> Cache:

@@ -21,11 +21,15 @@ Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Agreement by output name, what it was measured on, and the metric before and after by its name, if asked for."""
+    """Agreement by output name, what it was measured on, and the metric before and after by its name, if asked for.
+
+    ``losses``: of every batch how many samples it has, and how much the metric fell on them.
+    """
 
     outputs: dict[str, Agreement]
     samples: Samples
     metric: dict[str, tuple[float, float]]
+    losses: tuple[tuple[int, float], ...] = ()
 
     @property
     def told(self) -> dict[str, Agreement]:
@@ -57,7 +61,7 @@ def measure(
     Raises VerificationError when a shape changed or a value is not finite, CalibrationError when the metric fails.
     """
     outputs = {name: Agreement(reading) for name, reading in (read or {}).items()}
-    totals, count = np.zeros(2), 0
+    scores = list[tuple[int, float, float]]()
     for batch in samples.batches():
         wanted, got = before.run(batch), after.run(batch)
         size = samples.count(batch)
@@ -67,12 +71,14 @@ def measure(
             found.update(name, wanted, got, size)
         if metric is not None:
             own = [{name: values[name] for name in outputs} for values in (wanted, got)]
-            totals += [size * _called(metric, values, batch) for values in own]
-            count += size
+            was, now = (_called(metric, values, batch) for values in own)
+            scores.append((size, was, now))
     if metric is None:
         return Fidelity(outputs, samples, {})
-    was, now = (totals / count).tolist()
-    return Fidelity(outputs, samples, {getattr(metric, "__name__", "metric"): (was, now)})
+    sizes, *values = np.array(scores, np.float64).T
+    was, now = (float(sizes @ each / sizes.sum()) for each in values)
+    losses = tuple((size, before - after) for size, before, after in scores)
+    return Fidelity(outputs, samples, {getattr(metric, "__name__", "metric"): (was, now)}, losses)
 
 
 def accuracy(label: str) -> Metric:

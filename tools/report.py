@@ -9,7 +9,7 @@ from typing import Any
 from ..ir.cost import Cost, cost
 from ..ir.quantity import Quantity
 from ..ir.sizes import Shape
-from ..ir.timing import Latency
+from ..ir.timing import Interval, Latency
 from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
 from ..passes.observers import Record
@@ -53,6 +53,44 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Drop:
+    """What may be lost, and what is: the share by ``name`` on the samples that chose the model, and on others."""
+
+    name: str
+    limit: float
+    chosen: Interval
+    chosen_on: str
+    seen: Interval
+    seen_on: str
+
+    @property
+    def on_others(self) -> str:
+        """The loss on samples that did not choose."""
+        return f"{_percent(self.seen)} on {self.seen_on}"
+
+    @property
+    def said(self) -> str:
+        """Say in words what is known."""
+        known = "within" if self.seen.within(self.limit) else "beyond" if self.seen.beyond(self.limit) else ""
+        verdict = f"{known} the limit to 95 %" if known else "these alone do not tell whether that is within the limit"
+        chosen = f"chosen to lose at most {self.limit:.4g} of {self.name}: {_percent(self.chosen)} on {self.chosen_on}"
+        return f"{chosen}; {self.on_others}, which chose nothing: {verdict}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        parts = {"chosen": (self.chosen, self.chosen_on), "others": (self.seen, self.seen_on)}
+        told = {
+            key: {"lost": found.middle, "least": found.low, "most": found.high, "measured_on": on}
+            for key, (found, on) in parts.items()
+        }
+        return {"of": self.name, "limit": self.limit, **told}
+
+
+def _percent(found: Interval) -> str:
+    return f"{100 * found.middle:.2f} % ({100 * found.low:.2f} to {100 * found.high:.2f} %)"
+
+
+@dataclass(frozen=True)
 class Stage:
     """What one way to the result, by its ``name``, leaves: the bytes of the file, and how closely it follows."""
 
@@ -70,7 +108,7 @@ class Stage:
 class Report:
     """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``input_shapes``: at which
     all is counted; ``notes`` say so where nobody gave them. ``stages``: what pruning and quantising do, where both were
-    asked for.
+    asked for; ``drop``: what is lost, where that had a limit.
     """
 
     target: str
@@ -86,6 +124,7 @@ class Report:
     input_shapes: dict[str, Shape]
     notes: tuple[str, ...]
     stages: tuple[Stage, ...] = ()
+    drop: Drop | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
@@ -109,6 +148,7 @@ class Report:
             "seed": self.seed,
             "pins": [line.to_json() for line in self.pins],
             "stages": [stage.to_json() for stage in self.stages],
+            "drop": None if self.drop is None else self.drop.to_json(),
             "passes": [asdict(record) for record in self.records],
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 AUTO = "auto"
 NO_CACHE = " /--no-cache"
 INT8 = "int8"
+_ALL_MACS = "macs=1x"
+_SHARE = re.compile(r"\s*(?P<number>\d*\.?\d+)\s*(?P<percent>%?)\s*")
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
 TRUST = "Read a model's file that can run code of its own, such as a pickled one: only if you made it."
 Kind = TypeVar("Kind", bound="Running")
@@ -113,6 +116,12 @@ class Settings(Running):
     """What is asked of a compression. An option that a pass has too goes to that pass under the same name."""
 
     target: Target
+    max_drop: str | None = option(
+        None,
+        "Find the least cost that loses at most this share, by the metric or by agreement with the original; "
+        "--target then says what counts, and how much of it at most.",
+        metavar="1%",
+    )
     recipe: str | None = option(None, "Follow a paper's procedure, as `recipes` lists them.", metavar="NAME")
     criterion: str | None = option(None, "How channels are ranked: obs with data and flow without.", metavar="NAME")
     keep_nodes: Sequence[str] = option(
@@ -170,10 +179,13 @@ class Settings(Running):
     strict: bool = option(False, "Refuse operators without a rule (exit code 6).", "--strict")
 
     @classmethod
-    def parse(cls, target: str | Target, **options: Any) -> Settings:
-        """Do what :meth:`of` does, with a target as text."""
+    def parse(cls, target: str | Target | None, **options: Any) -> Settings:
+        """Do what :meth:`of` does, with a target as text; None where only a loss is limited: then MACs count."""
         from ..passes.analysis.costs.target import Target
 
+        if target is None and not options.get("max_drop"):
+            raise UsageError("nothing is aimed at", hint="give --target macs=0.5x, or --max-drop 1%")
+        target = _ALL_MACS if target is None else target
         return cls.of(target=target if isinstance(target, Target) else Target.parse(target), **options)
 
     def check(self) -> None:
@@ -181,6 +193,8 @@ class Settings(Running):
         super().check()
         if self.max_ratio is not None and not self.max_ratio <= 1:
             raise UsageError(f"max_ratio={self.max_ratio} is no share between 0 and 1")
+        if self.max_drop is not None:
+            allowed(self.max_drop)
         from ..passes.decompose.families import chosen
         from ..passes.reconstruct.tune import FULL, NONE, SCALES, Tune
         from ..passes.search.meet_target import check_step
@@ -222,6 +236,15 @@ class Settings(Running):
             **self._tuning(),
         }
         return {name: value for name, value in told.items() if value not in (None, "", ())}
+
+
+def allowed(text: str) -> float:
+    """Read a share, ``1%`` or ``0.01``. Raises UsageError."""
+    match = _SHARE.fullmatch(text)
+    share = float(match["number"]) / (100 if match["percent"] else 1) if match else 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"max_drop='{text}' is no share between 0 and 1", hint="write 1% or 0.01")
+    return share
 
 
 def documented(kind: type[Running]) -> str:

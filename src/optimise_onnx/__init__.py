@@ -7,18 +7,21 @@ if TYPE_CHECKING:
     from .ir.feeds import Calibration as Calibration
     from .passes.analysis.costs.target import Target as Target
     from .passes.manager import PassManager as PassManager
-    from .tools.api import CompressResult as CompressResult
     from .tools.api import analyse as analyse
     from .tools.api import compress as compress
     from .tools.api import load as load
+    from .tools.front import Front as Front
     from .tools.hls.handover import HlsResult as HlsResult
     from .tools.hls.handover import hls as hls
+    from .tools.result import CompressResult as CompressResult
+    from .tools.sweep import sweep as sweep
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Calibration": "ir.feeds",
-    "CompressResult": "tools.api",
+    "CompressResult": "tools.result",
+    "Front": "tools.front",
     "HlsResult": "tools.hls.handover",
     "PassManager": "passes.manager",
     "Target": "passes.analysis.costs.target",
@@ -26,6 +29,7 @@ _PUBLIC = {
     "compress": "tools.api",
     "hls": "tools.hls.handover",
     "load": "tools.api",
+    "sweep": "tools.sweep",
 }
 
 __all__ = [*_PUBLIC]  # noqa: PLE0604

@@ -15,7 +15,7 @@ def compress(
     source: o.Model,
     place: o.Place = None,
     *,
-    target: o.Target,
+    target: o.MaybeTarget = None,
     output: o.MaybeOutput = None,
     data: o.Data = None,
     samples: o.Count = None,
@@ -26,7 +26,7 @@ def compress(
     print_pipeline: o.PrintPipeline = False,
     **wishes: Any,
 ) -> None:
-    """Remove channels until the model costs what --target says, and repair what is left.
+    """Remove channels until the model costs what --target says, or as long as --max-drop is kept, and repair the rest.
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """

@@ -69,8 +69,9 @@ Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
-Target = Annotated[
-    str, typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all.")
+MaybeTarget = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all."),
 ]
 PrintPipeline = Annotated[bool, typer.Option("--print-pipeline", help="Print the passes that this would run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and write nothing.")]

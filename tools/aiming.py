@@ -1,0 +1,111 @@
+"""A compression begun: all that does not depend on the target is done once, whatever the number of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..backends.ort import OrtRunner
+from ..ir.feeds import Calibration
+from ..ir.graph import Graph
+from ..ir.runner import Runner
+from ..passes.analysis.channels.protected import held_tensors
+from ..passes.analysis.costs.target import Target
+from ..passes.base import silent
+from ..passes.manager import PassManager
+from ..passes.search.meet_target import MeetTarget
+from . import evaluation
+from .agreement import check_finite
+from .compression import Executed, Progress, Started, started
+from .measure import Metric
+from .outcome import missed, report
+from .recipes import pipeline
+from .result import CompressResult
+from .settings import Settings
+from .sizing import sized
+from .stages import stages, with_codes
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A target carried out: the result, and where it was quantised, what pruning and quantising alone leave."""
+
+    executed: Executed
+    pruned: Graph
+    quantised: Graph | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The model after the passes that every target starts with, and what it is judged by.
+
+    ``samples`` compare models, by ``metric`` too where there is one; no pass sees them.
+    """
+
+    graph: Graph
+    settings: Settings
+    used: Calibration | None
+    samples: evaluation.Samples
+    metric: Metric | None
+    runner: Runner
+    started: Started
+    progress: Callable[[str, float], None]
+
+    def compressed(self, target: Target) -> CompressResult:
+        """Compress to a target and measure. Raises what passes raise; a miss that is measured is in the result."""
+        return self.measured(target, self.carried_out(target))
+
+    def carried_out(self, target: Target) -> Carried:
+        """Run the passes for a target, on a copy. Raises what they raise."""
+        aimed = PassManager.parse(pipeline(replace(self.settings, target=target)))
+        executed = self.started.ended(aimed.parted(MeetTarget.name)[1])
+        if not self.settings.quantise or self.used is None:
+            return Carried(executed, executed.graph)
+        self.progress("quantising", 0.0)
+        coded, alone = with_codes(self.graph, executed, self.runner, self.used)
+        return Carried(coded, executed.graph, alone)
+
+    def measured(self, target: Target, carried: Carried) -> CompressResult:
+        """Hold what came of a target against the original."""
+        self.progress("measuring", 0.0)
+        settings, samples = replace(self.settings, target=target), self.samples
+        metric = self.metric if samples.judges else None
+        found = report(self.graph, carried.executed, settings, self.runner, self.used, samples, metric)
+        if carried.quantised is not None:
+            steps = stages(self.graph, carried.pruned, carried.quantised, found, self.runner, samples)
+            found = replace(found, stages=steps)
+        executed = carried.executed
+        return CompressResult(executed.graph, found, executed.records, missed(settings, found))
+
+
+def begin(
+    graph: Graph,
+    settings: Settings,
+    used: Calibration | None,
+    measured: evaluation.Samples | None,
+    metric: Metric | None = None,
+    progress: Progress = silent,
+) -> Begun:
+    """Run what every target starts with; models are compared on ``measured``, or on random inputs.
+
+    Raises what the passes raise, VerificationError where the original gives NaN.
+    """
+    for pattern in settings.keep_nodes:
+        held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
+    runner = OrtRunner()
+    graph = sized(graph, runner, settings.input_shapes, used)
+    session = runner.session(graph)
+    samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
+    for name, values in session.run(evaluation.first(graph, samples)).items():
+        check_finite(name, values)
+    shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
+    return Begun(
+        graph,
+        settings,
+        used,
+        samples,
+        metric,
+        runner,
+        started(graph, shared, settings, used, runner, progress),
+        progress,
+    )

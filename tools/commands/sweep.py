@@ -1,0 +1,51 @@
+"""``optimise-onnx sweep``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..files import check_output, make_folder
+from ..settings import Settings
+from ..terminal import Terminal
+from . import options as o
+
+Targets = Annotated[
+    str, typer.Option(metavar="T,T,...|auto:N", help="Targets: 0.9x,0.7x,0.5x, or auto:12 for 12 evenly spaced shares.")
+]
+Kind = Annotated[str, typer.Option(metavar="NAME", help="What they limit: macs, params, bytes, latency and so on.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the models and the front go.")]
+
+
+@o.command(Settings)
+def sweep(
+    out: Terminal,
+    source: o.Model,
+    *,
+    targets: Targets,
+    kind: Kind = "macs",
+    output: Folder,
+    data: o.Data = None,
+    samples: o.Count = None,
+    labels: o.Labels = None,
+    metric: o.Metric = None,
+    **wishes: Any,
+) -> None:
+    """Compress to many targets from one set of statistics: every model, and the front that they make.
+
+    A target that cannot be met is a line that says so. front.json, front.svg and the table mark the knee.
+    """
+    from .. import front_output as results
+    from ..front import Front
+    from ..sweep import parsed, swept
+
+    aims = parsed(targets, kind)
+    settings = Settings.parse(aims[0], **wishes)
+    make_folder(output)
+    paths = [output / name for name in results.names(source, aims)]
+    for path in (*paths, output / results.FRONT_JSON, output / results.FRONT_SVG):
+        check_output(path, [source, *filter(None, (data, metric))])
+    with out.progress() as progress:
+        found = swept(source, aims, settings, data, samples, labels, metric, progress)
+        points = [results.keep(point, path) for point, path in zip(found, paths, strict=False)]
+    results.finish(out, Front(aims[0].quantity, tuple(points)), output)

@@ -1,0 +1,93 @@
+"""What a sweep leaves: a model for each target, written as soon as it is there, and in the end the front of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.table import Table
+
+from ..ir.errors import TargetNotMetError
+from ..ir.quantity import scaled
+from ..passes.analysis.costs.target import Target
+from .external import model_files
+from .files import write
+from .front import Front, Point, judged
+from .front_svg import drawn
+from .report import Report
+from .table import percent, plain, share, spread
+from .terminal import Terminal
+
+FRONT_JSON, FRONT_SVG = "front.json", "front.svg"
+_COLUMNS = ("target", "of it left", "MACs", "parameters", "of the latency here", "lost", "")
+
+
+def names(source: str | Path, targets: Sequence[Target]) -> list[str]:
+    """Name the models: ``IN-macs-0.50x.onnx``."""
+    return [f"{Path(source).stem}-{target.quantity.name}-{_amount(target)}.onnx" for target in targets]
+
+
+def keep(point: Point, path: Path) -> Point:
+    """Write a point's model, where it has one, and let the graph go. Raises UsageError."""
+    if point.graph is None:
+        return point
+    write(model_files(point.graph, path))
+    return replace(point, graph=None, file=path.name)
+
+
+def finish(out: Terminal, front: Front, folder: Path) -> None:
+    """Write the front and show it. Raises TargetNotMetError where no target was met, UsageError."""
+    picture = drawn(front).encode()
+    write(
+        {folder / FRONT_JSON: [(json.dumps(front.to_json(), indent=2) + "\n").encode()], folder / FRONT_SVG: [picture]}
+    )
+    out.say(table(front))
+    for line in _said(front):
+        out.say(line)
+    out.say(f"wrote {len(front.carried)} models, {FRONT_JSON} and {FRONT_SVG} to {folder}")
+    missed = [point for point in front.points if point.why]
+    if len(missed) == len(front.points):
+        raise TargetNotMetError("none of the targets was met", why=missed[-1].why)
+
+
+def table(front: Front) -> Table:
+    """Show a line for every target."""
+    return plain(_COLUMNS, [_row(point, place == front.knee) for place, point in enumerate(front.points)])
+
+
+def _row(point: Point, knee: bool) -> list[str]:
+    if point.report is None:
+        return [str(point.target), *[""] * (len(_COLUMNS) - 2), "not met"]
+    found = point.report
+    marks = ", ".join(filter(None, ("knee" if knee else "", "not met" if point.why else "")))
+    costs = scaled(found.after.macs), scaled(found.after.parameters)
+    left = share(found.aim.after, found.aim.before)
+    return [str(point.target), left, *map(str.strip, costs), spread(found.latency), _lost(found), marks]
+
+
+def _lost(found: Report) -> str:
+    name, loss, interval = judged(found.fidelity)
+    if loss is None:
+        return ""
+    if name.startswith("relative error"):
+        return f"{loss:.3g}"
+    return percent(loss) + (f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f} %)" if interval else "")
+
+
+def _said(front: Front) -> Iterator[str]:
+    """Yield what stands below the table."""
+    first = next((point.report for point in front.carried), None)
+    if first is not None and front.judged_by:
+        yield f"lost: {front.judged_by}, on {first.fidelity.samples.origin}"
+    yield from () if first is None else first.notes
+    for point in front.points:
+        if point.why:
+            yield f"{point.target}: {point.why}"
+
+
+def _amount(target: Target) -> str:
+    if not target.relative:
+        return target.quantity.written(target.amount)
+    return f"{target.amount:.2f}x" if round(target.amount, 2) == target.amount else f"{target.amount:.15g}x"

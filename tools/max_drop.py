@@ -1,0 +1,153 @@
+"""The least cost at which a model still loses little: bisection over targets, chosen on one half of the samples that no
+pass has seen, and reported on the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from scipy.special import stdtrit
+
+from ..ir.errors import TargetNotMetError, UsageError
+from ..ir.feeds import Feeds
+from ..ir.timing import Interval
+from ..passes.analysis.costs.target import Target
+from .aiming import Begun, Carried
+from .evaluation import Samples
+from .measure import Fidelity, compared
+from .report import Drop
+from .result import CompressResult
+from .settings import Settings, allowed
+
+_NEAR = 0.04  # of the cost: as near to the limit as this is not sought any nearer
+_DOUBT = 0.05
+_SURE = 1e-9
+
+
+def least_cost(begun: Begun, settings: Settings) -> CompressResult:
+    """Return the model of least cost whose loss is within ``max_drop``, all its interval, on samples that choose.
+
+    Both halves' losses are in the report. Raises TargetNotMetError where no smaller model is within, where too few
+    samples are there to tell, or where the samples that report say that the loss is beyond; and what passes raise.
+    """
+    limit = allowed(settings.max_drop or "")
+    if not (begun.samples.judges and begun.samples.held_out):
+        raise UsageError("max_drop needs samples that no pass has seen", hint="give more data")
+    choosing, reporting = _half(begun.samples, 0), _half(begun.samples, 1)
+    search = _Search(begun, settings.target, limit, choosing)
+    target, carried, chosen = search.best()
+    result = replace(begun, samples=reporting).measured(target, carried)
+    name, seen = lost(result.report.fidelity)
+    drop = Drop(name, limit, chosen, choosing.origin, seen, reporting.origin)
+    result = replace(result, report=replace(result.report, drop=drop, notes=(*result.report.notes, drop.said)))
+    if seen.beyond(limit):
+        why = f"samples that did not choose say {drop.on_others}"
+        result = replace(result, missed=TargetNotMetError(f"the loss is not within {limit:.3%}", why=why))
+    return result
+
+
+def lost(fidelity: Fidelity) -> tuple[str, Interval]:
+    """Return what a loss is measured by, and the share lost with its 95 % interval.
+
+    By a metric it is the difference of the means, and t's interval over batches; one more sample that changes its mind
+    is added to the variance (as Agresti, Min, Statistics in Medicine 2005), so that no difference at all is not taken
+    for certainty. Without it is the share of samples whose largest entry changes, of the output where most do, and the
+    interval of Clopper and Pearson. Raises UsageError where outputs are no classes.
+    """
+    for name in fidelity.metric:
+        return name, _by_batches(np.array(fidelity.losses, np.float64))
+    known = {f"agreement of '{name}'": one for name, one in fidelity.told.items() if one.same is not None}
+    if not known:
+        raise UsageError("max_drop needs outputs of classes, or a metric", hint="give --labels or --metric")
+    name, worst = min(known.items(), key=lambda pair: pair[1].same or 0.0)
+    assert worst.same is not None and worst.interval is not None
+    low, high = worst.interval
+    return name, Interval(1 - high, 1 - worst.same, 1 - low)
+
+
+def _by_batches(losses: np.ndarray) -> Interval:
+    """Return the mean loss of ``losses`` (batches, 2), samples and loss of each, with its interval."""
+    size, loss = losses.T
+    mean = float(size @ loss / size.sum())
+    if len(losses) < 2:
+        return Interval(-1.0, mean, 1.0)
+    spread = float(np.sqrt(((size * (loss - mean)) ** 2).sum() + 1) / size.sum())
+    reach = float(stdtrit(len(losses) - 1, 1 - _DOUBT / 2)) * spread
+    return Interval(mean - reach, mean, mean + reach)
+
+
+@dataclass
+class _Search:
+    """Targets as factors of the one given: ``high`` is within the limit, ``low`` is not."""
+
+    begun: Begun
+    target: Target
+    limit: float
+    choosing: Samples
+
+    def best(self) -> tuple[Target, Carried, Interval]:
+        """Halve the range until both ends cost about the same; a target out of reach counts as beyond the limit."""
+        self._check_enough()
+        low, high = 0.0, 1.0
+        found = None if self._whole else self._tried(high)
+        if not self._whole and (found is None or not found[2].within(self.limit)):
+            raise self._unmet(found, f"{self.target} costs more than max_drop allows")
+        nearest = found
+        while high - low > _NEAR * high:
+            middle = (low + high) / 2
+            tried = self._tried(middle)
+            if tried is not None and tried[2].within(self.limit):
+                high, found = middle, tried
+            else:
+                low, nearest = middle, tried or nearest
+        if found is None:
+            raise self._unmet(nearest, "no smaller model loses as little as max_drop asks for")
+        return found
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the target is all of the original, which loses nothing."""
+        return self.target.relative and self.target.amount >= 1 - _SURE
+
+    def _tried(self, factor: float) -> tuple[Target, Carried, Interval] | None:
+        target = replace(self.target, amount=factor * self.target.amount)
+        try:
+            carried = self.begun.carried_out(target)
+        except TargetNotMetError:
+            return None
+        return target, carried, self._loss(carried)
+
+    def _loss(self, carried: Carried) -> Interval:
+        begun = self.begun
+        graph = carried.executed.graph
+        return lost(compared(begun.graph, graph, begun.runner, self.choosing, begun.metric))[1]
+
+    def _check_enough(self) -> None:
+        """Raise TargetNotMetError, before any work, where even a model that loses nothing could not be told to."""
+        begun = self.begun
+        same = lost(compared(begun.graph, begun.graph, begun.runner, self.choosing, begun.metric))[1]
+        if same.within(self.limit):
+            return
+        why = f"on {self.choosing.origin} even no difference at all may be a loss of {same.high:.2%}"
+        raise TargetNotMetError("too few samples to tell what is lost", why=why, hint="give more data")
+
+    def _unmet(self, tried: tuple[Target, Carried, Interval] | None, said: str) -> TargetNotMetError:
+        if tried is None:
+            return TargetNotMetError(said, why="no target could be reached", hint="raise --max-drop")
+        target, _, loss = tried
+        why = f"at {target} it is {loss.middle:.2%} and may be {loss.low:.2%} to {loss.high:.2%}"
+        return TargetNotMetError(said, why=why, hint="raise --max-drop, or give more data")
+
+
+def _half(samples: Samples, which: int) -> Samples:
+    """Take every second batch. Raises UsageError where there is none."""
+
+    def batches() -> islice[Feeds]:
+        return islice(iter(samples.batches()), which, None, 2)
+
+    count = sum(map(samples.count, batches()))
+    if not count:
+        raise UsageError("max_drop needs samples to choose by and others to report", hint="give more data")
+    return replace(samples, batches=batches, origin=f"{count} of {samples.origin}")
