@@ -1,7 +1,7 @@
 """The peer that removes channels from ONNX files, brought to the same MACs: onnxsim's structured pruning.
 
-Its share of channels is one for all layers that it knows how to cut, ranked by weights and activations (Wanda); it is
-bisected until the MACs are met.
+Models are simplified by it first, without which it finds little. Its share of channels is one for all layers that it
+knows how to cut, ranked by weights and activations (Wanda); it is bisected until the MACs are met.
 """
 
 import json
@@ -43,9 +43,11 @@ def pruned(model: Path, out: Path, share: float, data: Path, shape: str) -> str:
 
 def _cut(model: Path, out: Path, sparsity: float, data: Path, shape: str) -> int:
     """Remove a share of the channels; return the MACs that are left."""
+    from onnxsim import simplify
     from onnxsim.pruning import apply_structured_wanda_pruning
 
     with np.load(data) as held:
         samples = [{name: held[name][i : i + 1] for name in held.files} for i in range(SAMPLES)]
-    onnx.save(apply_structured_wanda_pruning(onnx.load(model), samples, sparsity=sparsity), out)
+    simple, _ = simplify(onnx.load(model))
+    onnx.save(apply_structured_wanda_pruning(simple, samples, sparsity=sparsity), out)
     return counted(out, shape)["macs"]
