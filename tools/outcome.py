@@ -17,7 +17,6 @@ from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
 from ..ir.timing import PATIENCE, Interval, Latency
 from ..passes.analysis.channels.groups import analyse
-from ..passes.analysis.costs.sums import BYTES, PARAMS
 from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
 from .caveats import caveats, tuned, unrepaired
@@ -115,9 +114,9 @@ def _aim(original: Graph, executed: Executed, settings: Settings, here: Latency)
     """Count or measure what the target limits, where it counts: on this machine that has been done."""
     target, graphs = settings.target, [executed.start, executed.graph]
     if target.meter is not None:
-        given = original if target.meter in (BYTES, PARAMS) else executed.start
         after = target.meter.of(executed.graph)
-        return Aim(target.quantity, target.meter.of(given), after, after, after)
+        whole = target.whole(original, executed.start)
+        return Aim(target.quantity, target.meter.of(whole), after, after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
     if _aims_here(settings):
         before = here.p50[0] / 1e3

@@ -61,13 +61,14 @@ class MeetTarget:
         if not hasattr(last, "target"):
             raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
         target = Target.parse(last.target)
-        if target.met(context.original, graph):
+        whole = target.whole(context.given, context.original)
+        if target.met(whole, graph):
             return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
         base, prepared = graph.copy(), replace(context, _view=None)
         finish = context.parse(self.finish)
         records = list[Record]()
         for point in self._on_the_way(target, context):
-            if point.met(context.original, base):
+            if point.met(whole, base):
                 continue
             try:
                 records += context.nested([*before, _aimed(last, point), *finish], base, prepared)
@@ -197,7 +198,8 @@ def _share(target: Target, context: Context) -> float:
     if target.relative:
         return target.amount
     meter, name = target.meter, target.quantity.name
-    before = context.device(name).times([context.original])[0] if meter is None else meter.of(context.original)
+    whole = target.whole(context.given, context.original)
+    before = context.device(name).times([whole])[0] if meter is None else meter.of(whole)
     return target.budget(before) / before
 
 

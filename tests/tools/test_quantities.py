@@ -183,3 +183,16 @@ def test_forms_cannot_be_weighed(folder: Any) -> None:
     data = {"x": np.load("data.npz")["x"]}
     with pytest.raises(UsageError, match="forms cannot be weighed in peak-memory"):
         optimise_onnx.compress("in.onnx", target="peak-memory=0.6x", data=data, forms=["stretch"], **OPTIONS)
+
+
+def test_shares_of_parameters_are_of_those_in_the_file() -> None:
+    """A table that is read as it lies and turned is stored once, and twice once constants are folded."""
+    b = Builder("tied")
+    table = b.weight([60, 16])
+    h = b.node("Gather", [table, b.input("ids", ["N", 6], np.int64)])
+    h = b.matmul(b.relu(b.matmul(h, 64)), 16)
+    model = b.model(b.node("MatMul", [h, b.node("Transpose", [table], perm=[1, 0])]))
+    before = sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    found = optimise_onnx.compress(model, target="params=0.7x", align=1, guard=False)
+    assert found.report.before.parameters == before
+    assert found.report.after.parameters <= 0.7 * before

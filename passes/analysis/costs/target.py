@@ -12,6 +12,7 @@ from ....ir.graph import Graph
 from ....ir.quantity import Quantity
 from .meters import Counted
 from .quantities import quantities
+from .sums import BYTES, PARAMS
 
 _TEXT = re.compile(r"\s*(?P<name>[\w-]+)\s*=\s*(?P<number>\d*\.?\d+(?:e[+-]?\d+)?)\s*(?P<suffix>%|[^\W\d_]*)\s*", re.I)
 _WORDS = {
@@ -78,6 +79,10 @@ class Target:
     def measured(self) -> bool:
         """Whether only a device tells what a model costs."""
         return self.meter is None
+
+    def whole(self, given: Graph | None, folded: Graph) -> Graph:
+        """Return the graph that shares are of: as it was given, where they are of what its file holds, else folded."""
+        return given if given is not None and self.meter in (BYTES, PARAMS) else folded
 
     def met(self, original: Graph, graph: Graph) -> bool:
         """Whether a target that is counted is met already; one that is measured is left to those who measure."""
