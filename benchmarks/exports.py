@@ -5,7 +5,7 @@
 Needs torch, torchvision, timm and transformers (``pip install torch torchvision timm transformers onnxscript``).
 ``-dy`` files come from the exporter on torch.export, at opset 23 with ``-o23``; ``-ts`` files from TorchScript, at
 opset 11 with ``-o11``.
-A route that an exporter refuses is said and left out.
+A route that an exporter refuses, or whose file does not run, is said and left out.
 """
 
 import sys
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import timm
 import torch
 import torchvision
@@ -198,6 +199,12 @@ class Route:
         torch.onnx.export(model, (x,), path, dynamo=True, verbose=False, **options)
 
 
+def check_runs(path: Path, x: torch.Tensor) -> None:
+    """Run an export on what it was made from: some that claim an open batch run on one sample only."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session.run(None, {session.get_inputs()[0].name: x.numpy()})
+
+
 def main() -> None:
     """Write every model by every route."""
     warnings.filterwarnings("ignore")
@@ -210,6 +217,7 @@ def main() -> None:
             path = folder / f"{name}-{route}.onnx"
             try:
                 Route(route).write(model.eval(), x, path)
+                check_runs(path, x)
                 print(path, path.stat().st_size, flush=True)
             except Exception as error:  # whatever an exporter meets
                 path.unlink(missing_ok=True)
