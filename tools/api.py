@@ -135,16 +135,8 @@ def gathered(
     example_inputs: Any = None,
 ) -> Gathered:
     """Read a model and its samples. Raises InvalidModelError, CalibrationError, UsageError."""
-    if data is None and (labels or metric or samples is not None):
-        raise UsageError("samples, labels and metric need data", hint="give --data")
-    if data is None and settings.forms:
-        raise UsageError("forms are fitted to what layers read, so they need data", hint="give --data")
-    if data is None and settings.tune not in (None, NONE):
-        raise UsageError("weights are tuned on samples, so tuning needs data", hint="give --data")
-    if data is None and settings.quantise:
-        raise UsageError("scales of activations come from samples, so quantising needs data", hint="give --data")
-    if data is None and settings.max_drop is not None:
-        raise UsageError("what may be lost is measured on samples, so max_drop needs data", hint="give --data")
+    if data is None:
+        _check_without(settings, bool(labels or metric or samples is not None))
     graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
     if settings.quantise:
         check_float(graph)
@@ -152,6 +144,20 @@ def gathered(
     used, measured = (None, None) if data is None else _split(data, graph, settings, samples, labels, most)
     scored = metric_function(metric) if isinstance(metric, str) else metric or (accuracy(labels) if labels else None)
     return Gathered(graph, used, measured, scored)
+
+
+def _check_without(settings: Settings, sampled: bool) -> None:
+    """Raise UsageError for what means nothing without data; ``sampled``: samples, labels or a metric were given."""
+    needs = {
+        "samples, labels and metric need data": sampled,
+        "forms are fitted to what layers read, so they need data": bool(settings.forms),
+        "weights are tuned on samples, so tuning needs data": settings.tune not in (None, NONE),
+        "scales of activations come from samples, so quantising needs data": bool(settings.quantise),
+        "what may be lost is measured on samples, so max_drop needs data": settings.max_drop is not None,
+    }
+    for said, wanted in needs.items():
+        if wanted:
+            raise UsageError(said, hint="give --data")
 
 
 def compress_graph(

@@ -77,11 +77,10 @@ def started(
     progress: Progress = silent,
 ) -> Started:
     """Run the beginning of a pipeline, exact passes all, on a copy of ``original``. Raises what the passes raise."""
-    graph, context = original.copy(), _context(original, running, calibration, runner, progress)
     first, rest = manager.split(FIRST)
-    records, start = _folded(original, graph, context, running, first)
-    records += rest.run(graph, context, proven=original)
-    return Started(original, graph, context, tuple(records), start, running)
+    begun = _begun(original, first, running, _context(original, running, calibration, runner, progress))
+    records = rest.run(begun.graph, begun.context, proven=original)
+    return replace(begun, records=(*begun.records, *records))
 
 
 def execute(
@@ -99,13 +98,13 @@ def execute(
     What is left of the original's channels is noted at the nodes of the result, unless ``running`` says not to. Raises
     what the passes raise.
     """
-    graph, context = original.copy(), _context(original, running, calibration, runner, progress, verify_each)
     first, rest = manager.split(FIRST)
-    records, start = _folded(original, graph, context, running, first)
+    context = _context(original, running, calibration, runner, progress, verify_each)
+    begun = _begun(original, first, running, context)
     key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
-    records += rest.run(graph, context, kept, proven=original if verify_each else None)
-    return _finished(original, graph, context, tuple(records), start, running)
+    records = rest.run(begun.graph, context, kept, proven=original if verify_each else None)
+    return _finished(original, begun.graph, context, (*begun.records, *records), begun.start, running)
 
 
 def _context(
@@ -121,14 +120,13 @@ def _context(
     return context
 
 
-def _folded(
-    original: Graph, graph: Graph, context: Context, running: Running, first: PassManager
-) -> tuple[list[Record], Graph]:
-    """Fold constants; return what that did, and the graph that targets are relative to, which the context gets."""
+def _begun(original: Graph, first: PassManager, running: Running, context: Context) -> Started:
+    """Fold constants of a copy; the context gets the graph that targets are relative to."""
+    graph = original.copy()
     records = first.run(graph, context)
     context.original = start = graph.copy() if records else baseline(original, context.runner)
     context.devices, context.differentiator = _Devices(running, start), differentiator(running)
-    return records, start
+    return Started(original, graph, context, tuple(records), start, running)
 
 
 def _finished(

@@ -32,8 +32,7 @@ def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -
     inverse = inverted(gram)
     gone = largest(rng.random((POPULATION, len(gram))), cell_of, count)
     costs, idle = losses(inverse, gone), 0
-    affordable = int(WORK / (POPULATION * max(int(gone[0].sum()), 1) ** 3))
-    for _ in range(min(GENERATIONS, max(FEWEST, affordable))):
+    for _ in range(affordable(gone, FEWEST, GENERATIONS)):
         order = np.argsort(costs, kind="stable")
         gone, costs, best = gone[order], costs[order], costs[order[0]]
         children = swapped(crossed(gone[_parents(rng)], gone[_parents(rng)], cell_of, count, rng), cell_of, rng)
@@ -43,6 +42,11 @@ def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -
         if idle == PATIENCE:
             break
     return np.asarray(gone[np.argmin(costs)])
+
+
+def affordable(gone: Array, fewest: int, most: int) -> int:
+    """Return how many times all sets of ``gone`` (sets, units) may be judged within ``WORK``."""
+    return min(most, max(fewest, int(WORK / (len(gone) * max(int(gone[0].sum()), 1) ** 3))))
 
 
 def inverted(gram: Array) -> Array:

@@ -11,15 +11,14 @@ again and perturbed. At full size the filter goes on, ever more strictly, until 
 import numpy as np
 
 from ...ir.graph import Array
-from .genetic_search import inverted, largest, losses, swapped
+from .genetic_search import affordable, inverted, largest, losses, swapped
 
 PARTICLES = 128
 SIZES = 8  # steps in which patterns grow
 ROUNDS = 3  # draws at each size
 PATIENCE = 12  # draws at full size that bring nothing before it ends
 MOST = 200  # draws at full size
-WORK = 2e10  # multiplications that a filter may take where that allows the fewest draws
-FEWEST = 12
+FEWEST = 12  # of these, however large the sets are
 _COOLED = 0.9  # by what the temperature falls from one draw at full size to the next
 _COLDEST = 1e-3
 
@@ -37,7 +36,7 @@ def filtered(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) 
         for _ in range(ROUNDS):
             gone = _moved(inverse, gone, 1.0, cell_of, rng)[0]
     best, least, idle, heat = gone[0], np.inf, 0, 1.0
-    for _ in range(_draws(gone)):
+    for _ in range(affordable(gone, FEWEST, MOST)):
         gone, champion, loss = _moved(inverse, gone, heat, cell_of, rng)
         idle = 0 if loss < least else idle + 1
         best, least = (champion, loss) if loss < least else (best, least)
@@ -45,11 +44,6 @@ def filtered(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) 
         if idle == PATIENCE:
             break
     return np.asarray(best)
-
-
-def _draws(gone: Array) -> int:
-    affordable = int(WORK / (PARTICLES * max(int(gone[0].sum()), 1) ** 3))
-    return min(MOST, max(FEWEST, affordable))
 
 
 def _moved(

@@ -68,8 +68,8 @@ def resize_layer_norm(node: Node, surgery: Surgery) -> None:
     for tensor, (value, times) in zip(others, ((mean, part), (inverse, factor)), strict=False):
         if tensor.name:
             write("Mul", value, times, out=tensor)
-    added, factor = (write.cast(each, scale.dtype) for each in (write("Mul", moved, gone), factor))
     last = Writer(graph, node, scale.dtype)
+    added, factor = (last.cast(each) for each in (write("Mul", moved, gone), factor))
     whole = last("Add", plain, last("Mul", added, scale))
     scaled = last("Mul", whole, factor, out=None if shift else y)
     if shift:
@@ -139,8 +139,7 @@ class Writer:
 
     def __call__(self, op: str, *inputs: Tensor, out: Tensor | None = None, **attributes: int) -> Tensor:
         """Insert one and return what it makes."""
-        kind = helper.tensor_dtype_to_np_dtype(attributes["to"]) if "to" in attributes else self.kind
-        made = out or self.graph.variable(f"{self.node.name}_{op}", kind)
+        made = out or self.graph.variable(f"{self.node.name}_{op}", self.kind)
         self.graph.insert(op, inputs, [made], attributes, before=self.node)
         return made
 
@@ -148,12 +147,7 @@ class Writer:
         """Store a number."""
         return self.graph.constant(f"{self.node.name}_number", np.asarray(value, self.kind))
 
-    def widened(self, tensor: Tensor) -> Tensor:
+    def cast(self, tensor: Tensor) -> Tensor:
         """Bring a tensor of whichever type to this one."""
-        return (
-            tensor if tensor.dtype == self.kind else self("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(self.kind))
-        )
-
-    def cast(self, tensor: Tensor, kind: np.dtype[Any]) -> Tensor:
-        """Bring a tensor of this type to another."""
-        return tensor if kind == self.kind else self("Cast", tensor, to=helper.np_dtype_to_tensor_dtype(kind))
+        to = helper.np_dtype_to_tensor_dtype(self.kind)
+        return tensor if tensor.dtype == self.kind else self("Cast", tensor, to=to)

@@ -74,8 +74,8 @@ def _write(surgery: Surgery, node: Node, axes: Sequence[int], vectors: list[Tens
     """Write the formula above, the factor and the shift in ``vectors`` behind it."""
     graph, (x, *_), out = surgery.graph, node.inputs, node.outputs[0]
     kind = vectors[0].dtype
-    write = Writer(graph, node, np.promote_types(kind, np.float32))
-    values = write.widened(x)
+    write, last = (Writer(graph, node, each) for each in (np.promote_types(kind, np.float32), np.dtype(kind)))
+    values = write.cast(x)
     share = write.number(share_of(node, surgery))
     mean, square = (
         write("Mul", _mean(graph, node, each, axes), share) for each in (values, write("Mul", values, values))
@@ -83,8 +83,8 @@ def _write(surgery: Surgery, node: Node, axes: Sequence[int], vectors: list[Tens
     variance = write("Relu", write("Sub", square, write("Mul", mean, mean)))
     epsilon = write.number(float(node.attribute("epsilon", graph.opset, EPSILON)))
     factor = write("Reciprocal", write("Sqrt", write("Add", variance, epsilon)))
-    normal = write.cast(write("Mul", write("Sub", values, mean), factor), kind)
-    write("Add", write("Mul", normal, vectors[0]), vectors[1], out=out)
+    normal = last.cast(write("Mul", write("Sub", values, mean), factor))
+    last("Add", last("Mul", normal, vectors[0]), vectors[1], out=out)
     graph.remove(node)
 
 
