@@ -10,9 +10,13 @@ from oracle import distance, graph_of, oracle_error, removed, run
 from zoo import ZOO, feeds
 from zoo.builder import Builder
 
+from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
 from optimise_onnx.passes.analysis.channels.masking import masked
+from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.manager import PassManager
+from optimise_onnx.passes.select.remove_channels import TOLERANCE
 
 WIDTH = 12
 
@@ -114,3 +118,17 @@ def test_a_mean_of_integers_keeps_its_channels() -> None:
 def test_all_channels_of_a_norm_are_free(name: str) -> None:
     graph: Graph = graph_of(ZOO[name]())
     assert {16, 24} & {group.width for group in analyse(graph).groups}
+
+
+def test_the_oracle_bears_half_precision_but_no_more() -> None:
+    model = network(group_norm, 21, 1.0)
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:
+            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    graph = graph_of(model)
+    shared = Context(OrtRunner(1), graph.copy())
+    records = PassManager.parse("select-channels{keep=0.6},remove-channels").run(graph, shared)
+    assert TOLERANCE < records[-1].figures["oracle_error"] < 2e-3
