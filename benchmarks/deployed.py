@@ -90,6 +90,7 @@ def compressed(model: Path, out: Path, target: str, data: Path, tune: str) -> Ra
     if out.exists():
         return None
     options = ("--tune", "full", "--tune-budget", tune) if tune else ()
+    options += ("--threads", "1") if target.startswith("latency") else ()  # by CPU time, as it is measured afterwards
     files = ("-o", str(out), "--data", str(data), "--report", str(out.with_suffix(".json")))
     return ran("compress", str(model), "--target", target, *files, *options)
 

@@ -37,7 +37,8 @@ def search(
     """Return the candidate of least error whose measured share is within ``limit``, else the quickest.
 
     ``propose`` gives for a share of the original's time by the model a choice, its share as predicted, and the error
-    expected of it. Three around an aim are measured together, then three around a better aim, up to five rounds.
+    expected of it. Three around an aim are measured together, then three around a better aim, up to five rounds; what is
+    taken is measured once more.
     """
     aim, found = limit, list[Candidate[Choice]]()
     for _ in range(_ROUNDS):
@@ -48,9 +49,21 @@ def search(
         if any(one.measured >= _NEAR * limit for one in within) or (within and not fresh):
             break
         aim = _next_aim(limit, found) if fresh else _LOWER * aim
-    if within:
-        return min(within, key=lambda one: (one.error, one.measured))
-    return min(found, key=lambda one: one.measured)
+    return _confirmed(limit, found, measure)
+
+
+def _confirmed(
+    limit: float, found: Sequence[Candidate[Choice]], measure: Callable[[Sequence[Choice]], Sequence[float]]
+) -> Candidate[Choice]:
+    """Measure the best once more, since the best of many by a noisy measure was often only measured well."""
+    left = sorted((one for one in found if one.measured <= limit), key=lambda one: (one.error, one.measured))
+    seen = [one for one in found if one.measured > limit]
+    for one in left:
+        (again,) = measure([one.choice])
+        seen.append(replace(one, measured=again))
+        if again <= limit / _NEAR:
+            return one
+    return min(seen, key=lambda one: one.measured)
 
 
 def _next_aim(limit: float, found: Sequence[Candidate[Choice]]) -> float:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from oracle import graph_of
 from zoo.builder import Builder
@@ -9,8 +10,9 @@ from zoo.builder import Builder
 from optimise_onnx.backends.latency.command import Command
 from optimise_onnx.backends.latency.execution import Execution
 from optimise_onnx.backends.latency.local import LocalDevice
+from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.ir.timing import Device
+from optimise_onnx.ir.timing import Device, Latency
 
 
 def network(width: int) -> Graph:
@@ -29,6 +31,16 @@ def here(tmp_path: Path) -> Device:
 def test_a_larger_network_takes_longer(here: Device) -> None:
     small, large = here.times([network(8), network(64)])
     assert 0 < 2 * small < large  # about twenty times
+
+
+def test_shares_are_of_rounds(here: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = np.array([1.0, 9.0, 1.0, 9.0, 9.0, 9.0, 1.0])  # the first model is held up in most rounds
+    fast = np.array([0.5, 4.5, 0.5, 0.5, 4.5, 4.5, 0.5])  # the other one in fewer
+    wall = np.stack([slow, fast], axis=1)[:, None].repeat(2, axis=1)
+    monkeypatch.setattr(OrtRunner, "latency", lambda *_: Latency(wall, None, 3))
+    before, after = here.times([network(8), network(4)])
+    assert np.median(fast) / np.median(slow) == pytest.approx(0.5 / 9)
+    assert (before, after / before) == (pytest.approx(9), pytest.approx(0.5))
 
 
 def test_layers_are_nodes_of_the_graph_and_sum_to_about_the_run(here: Device) -> None:
