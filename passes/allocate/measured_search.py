@@ -37,8 +37,8 @@ def search(
     """Return the candidate of least error whose measured share is within ``limit``, else the quickest.
 
     ``propose`` gives for a share of the original's time by the model a choice, its share as predicted, and the error
-    expected of it. Three around an aim are measured together, then three around a better aim, up to five rounds; what is
-    taken is measured once more.
+    expected of it. Three around an aim are measured together, then three around a better aim, up to five rounds. What
+    is taken is measured once more.
     """
     aim, found = limit, list[Candidate[Choice]]()
     for _ in range(_ROUNDS):
