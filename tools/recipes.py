@@ -69,6 +69,13 @@ RECIPES: Mapping[str, Recipe] = {
         "paper goes from coarse to fine. A particle filter finds feature maps by the error of the layers behind; "
         f"kernels and taps are found in closed form. {_STANDS_IN}",
     ),
+    "cacp": Recipe(
+        paper="Liu, Guo, Guo, Chen, Chen, Conditional automated channel pruning, arXiv 2009.09724",
+        propose="select-channels{criterion=magnitude-l1},allocate{allocation=policy}",
+        finish=f"{_REMOVE},reconstruct{{rounds=0}}",
+        differs="The policy is trained on the error curves of groups instead of on accuracies, by an evolution "
+        "strategy instead of DDPG; groups of coupled channels go as one, the residual stream too.",
+    ),
     "cap": Recipe(
         paper="Xie, Fu, Tian, Zhou, Chen, CaP, arXiv 2108.13728",
         propose="select-channels{criterion=compensation},allocate{allocation=bisect}",

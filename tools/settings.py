@@ -137,7 +137,7 @@ class Settings(Running):
     )
     allocation: str | None = option(
         None,
-        "Who loses how much: global by measured error, gates, greedy by score, uniform, ucp, or bisect.",
+        "Who loses how much: global by measured error, gates, greedy by score, policy, uniform, ucp, or bisect.",
         metavar="NAME",
     )
     per: str | None = option(

@@ -18,6 +18,8 @@ from .alike import alike, published
 from .bisection import WidthSearch, fitted
 from .by_score import by_score, priced
 from .combined import branches_at, by_error, one_by_one
+from .conditional import by_policy
+from .cost_model import Floats
 from .cumulative import CumulativeProbe
 from .curves import error_curves, moments_of, own_curves, scored
 from .decided import Decided
@@ -30,9 +32,9 @@ from .problem import Choice, Ints, Problem, Widths
 from .widths_and_forms import Chosen, JointSearch
 
 _BLOCKS = 0.5  # ResNet-56: as accurate as 1 at any ratio, and quicker; 0.2 is less accurate
-GATES, GLOBAL, GREEDY = "gates", "global", "greedy"
+GATES, GLOBAL, GREEDY, POLICY = "gates", "global", "greedy", "policy"
 _ALIKE = {"ucp": published, "uniform": alike}
-_METHODS = ("bisect", GATES, GLOBAL, GREEDY, *_ALIKE)
+_METHODS = ("bisect", GATES, GLOBAL, GREEDY, POLICY, *_ALIKE)
 _ONLY_GLOBAL = "no form is chosen: only allocation=global weighs them"
 _WITHOUT_DATA = "gates are trained on calibration data; without, groups compete by the ranking's own errors"
 
@@ -43,12 +45,12 @@ class Allocate:
 
     ``allocation``: ``global`` (groups compete by error), ``gates`` (trained from there, they choose channels too; as
     ``global`` without calibration data), ``greedy`` (the least score of the ranking for what is saved ``per`` quantity
-    goes first; ``none``: the least score), ``uniform`` (one keep ratio), ``ucp`` (as that paper's code: streams of
-    basic blocks by one ratio, other layers by a threshold of their scores), or ``bisect`` (front to back, within a
-    growing share of the allowed loss). ``align``: widths stay multiples of this many channels, or with 0 of
-    what pays on the device, finer ones where those take more than is asked for and the time does not pay for it;
-    ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the outputs' divergence is
-    measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
+    goes first; ``none``: the least score), ``policy`` (learned once for all targets), ``uniform`` (one keep ratio),
+    ``ucp`` (as that paper's code: streams of basic blocks by one ratio, others by a threshold of their scores), or
+    ``bisect`` (front to back, within a growing share of the allowed loss). ``align``: widths stay multiples of this
+    many channels, or with 0 of what pays on the device, finer ones where those take more than is asked for and the time
+    does not pay for it; ``max_ratio``: the largest share a group may lose; ``samples``: calibration samples that the
+    outputs' divergence is measured on; ``allow_partial``: where the target is out of reach, go as far as possible.
 
     Of ``global``: ``branches`` says whether all of a group may go where the network goes on without it, given
     calibration data and a ``max_ratio`` of 1. Of ``bisect``: ``probes`` a group, of which each may take at most a share
@@ -158,7 +160,11 @@ class Allocate:
         curves = self._curves(task, context)
         if task.offers:
             return self._joint(task, context, curves)
-        choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
+        choice: Ints | Floats
+        if self.allocation == POLICY:
+            choice = self._settled(task, by_policy(task, curves, context))
+        else:
+            choice = self._settled(task, by_error(task, branches_at(_BLOCKS, task, curves)))
         return Decided(task, choice, {"error_predicted": sum(one_by_one(task, curves, choice))}, curves)
 
     def _in_time(

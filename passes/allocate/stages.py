@@ -52,8 +52,8 @@ def cut_by_ucp(channels: Channels, stream: Mask) -> Mask:
     if not stream.any():
         return np.ones_like(stream)
     layers = list(channels.layers.values())
-    reads = np.array([_held(channels, layer.input) for layer in layers]).reshape(len(layers), len(stream))
-    writes = np.array([_held(channels, layer.output) for layer in layers]).reshape(len(layers), len(stream))
+    reads = np.array([held(channels, layer.input) for layer in layers]).reshape(len(layers), len(stream))
+    writes = np.array([held(channels, layer.output) for layer in layers]).reshape(len(layers), len(stream))
     wide = np.array([layer.taps > 1 for layer in layers], bool)
     last = wide & (reads & ~stream).any(1)
     basic = stream & writes[last].any(0)
@@ -62,7 +62,7 @@ def cut_by_ucp(channels: Channels, stream: Mask) -> Mask:
     return np.asarray(basic | (middle & ~inside & ~stream))
 
 
-def _held(channels: Channels, tensor: str) -> Mask:
+def held(channels: Channels, tensor: str) -> Mask:
     """Mark the groups, (G,), that have channels in a tensor."""
     labels = channels.context.labels.get(tensor)
     atoms = np.empty(0, np.int64) if labels is None else np.unique(labels.atoms)
