@@ -48,11 +48,14 @@ def test_whatever_a_script_raises(error: BaseException, tmp_path: Path) -> None:
 
 
 def test_a_signal_of_the_user_is_no_failure_of_the_script() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), guarded("failed"):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt), guarded("failed"):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_code_that_never_returns() -> None:
