@@ -14,6 +14,7 @@ from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
+from ..ir.workers import InProcess, Workers
 from .analysis.channels.groups import Channels
 from .analysis.channels.origins import Origins
 from .analysis.layers.linear import Linear
@@ -55,7 +56,7 @@ class Context:
     names options speak in; ``plan`` what was decided and done so far; ``cache`` keeps what is dear for other runs;
     ``devices`` finds where a quantity that is measured counts, by its name; ``provided`` holds what criteria may ask
     for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``; ``differentiator``
-    makes of a task and the runner what computes its slopes, where that is not the runner.
+    makes of a task and the runner what computes its slopes, where that is not the runner; ``workers`` take statistics.
     """
 
     runner: Runner
@@ -71,6 +72,7 @@ class Context:
     executor: Executor | None = None
     provided: dict[str, Any] = field(default_factory=dict)
     differentiator: Any = None
+    workers: Workers = field(default_factory=InProcess)
     _view: View | None = field(default=None, repr=False)
 
     def view(self, graph: Graph) -> View:

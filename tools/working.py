@@ -1,0 +1,41 @@
+"""Where a command's work is done: here, in processes beside this one, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..backends.workers.cluster import cluster
+from ..backends.workers.processes import processes
+from ..ir.workers import IN_PROCESS, Workers
+from .settings import Running, Settings
+
+
+@contextmanager
+def working(running: Running) -> Iterator[Workers]:
+    """Have the workers that are asked for until the block ends. Raises UsageError where they cannot be had."""
+    if running.scheduler is not None:
+        with cluster(running.scheduler, boards=running.latency_command is not None) as found:
+            yield found
+    elif running.jobs > 1:
+        with processes(running.jobs) as found:
+            yield found
+    else:
+        yield IN_PROCESS
+
+
+def carriers(settings: Settings, workers: Workers) -> Workers:
+    """Return the workers that may carry out targets: this process where two at once would disturb what is measured.
+
+    On a cluster each that asks a ``latency_command`` takes a board of its own.
+    """
+    boards = settings.scheduler is not None and settings.latency_command is not None
+    measured = settings.target.measured or settings.latency_command is not None
+    return IN_PROCESS if measured and not boards else workers
+
+
+def threads_each(running: Running) -> int:
+    """Return how many threads a worker runs models on, so that all together take no more than there are cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if running.scheduler is not None else max(1, cores // running.jobs)
