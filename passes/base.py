@@ -128,7 +128,8 @@ class Context:
     def _measured(self, graph: Graph, layers: Sequence[Linear], channels: Channels, rows: int) -> StoredMoments:
         self.progress("measuring activations", 0.0)
         shapes = channels.context.shapes
-        return input_moments(graph, layers, shapes, self.fitting(), self.runner, self.rng(), rows=rows or None)
+        given = graph, layers, shapes, self.fitting(), self.runner, self.rng()
+        return input_moments(*given, rows=rows or None, workers=self.workers)
 
     def remember(
         self,

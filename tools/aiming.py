@@ -27,7 +27,7 @@ from .result import CompressResult
 from .settings import Settings
 from .sizing import sized
 from .stages import stages, with_codes
-from .working import carriers, threads_each
+from .working import carriers
 
 
 @dataclass(frozen=True)
@@ -124,5 +124,5 @@ def begin(
         check_finite(name, values)
     shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
     start = started(graph, shared, settings, used, runner, progress, workers)
-    candidates = Candidates(settings, start, carriers(settings, workers), threads_each(settings))
+    candidates = Candidates(settings, start, carriers(settings, workers))
     return Begun(graph, settings, used, samples, metric, runner, start, progress, candidates)

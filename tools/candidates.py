@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 import onnx
 
-from ..backends.ort import OrtRunner
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
+from ..ir.runner import Runner
 from ..ir.workers import IN_PROCESS, InProcess, Workers
 from ..passes.analysis.costs.target import Target
 from ..passes.analysis.view import View
@@ -39,12 +39,11 @@ LARGEST = 2**30  # bytes of a model: larger ones are neither sent nor kept
 
 @dataclass(frozen=True)
 class Candidates:
-    """Carries targets out. ``started`` is where they part; ``threads``: how many a worker runs models on."""
+    """Carries targets out. ``started`` is where they part."""
 
     settings: Settings
     started: Started
     workers: Workers = IN_PROCESS
-    threads: int = 1
     _known: list[MemoryCache] = field(default_factory=list, repr=False)
 
     def each(self, targets: Sequence[Target]) -> Iterator[tuple[int, Executed | TargetNotMetError, bool]]:
@@ -80,7 +79,7 @@ class Candidates:
             return
         progress, samples = self.started.context.progress, self.started.context.calibration
         sent = None if samples is None else samples.gathered()
-        bare = _bare(self.started, OrtRunner(self.threads))
+        bare = _bare(self.started, self.workers.lent(self.started.context.runner))
         held = (self.settings, bare, code_digest(), sent, self._measured(targets[0]))
         for count, done in enumerate(self.workers.each(packed_there, held, targets), 1):
             progress("carrying out targets", count / len(targets))
@@ -190,7 +189,7 @@ def _aimed(settings: Settings, target: Target) -> PassManager:
     return PassManager.parse(pipeline(replace(settings, target=target))).parted(MeetTarget.name)[1]
 
 
-def _bare(started: Started, runner: OrtRunner) -> Started:
+def _bare(started: Started, runner: Runner) -> Started:
     """Leave out what a worker makes anew, and what is sent apart."""
     bare = Context(
         runner, started.context.original, seed=started.context.seed, plan=started.context.plan, given=started.original

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,9 +32,3 @@ def carriers(settings: Settings, workers: Workers) -> Workers:
     boards = settings.scheduler is not None and settings.latency_command is not None
     measured = settings.target.measured or settings.latency_command is not None
     return IN_PROCESS if measured and not boards else workers
-
-
-def threads_each(running: Running) -> int:
-    """Return how many threads a worker runs models on, so that all together take no more than there are cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if running.scheduler is not None else max(1, cores // running.jobs)

@@ -46,6 +46,7 @@ class _Cluster:
     """What workers hold is scattered to all of them, and told apart by its hash."""
 
     said = "workers of the cluster"
+    threads = 1
 
     def __init__(self, client: Any, options: dict[str, Any]) -> None:
         self.lost: tuple[type[BaseException], ...] = (import_module("distributed.scheduler").KilledWorker,)

@@ -35,6 +35,7 @@ class _Processes:
 
     def __init__(self, count: int, stack: ExitStack) -> None:
         self._count, self._stack = count, stack
+        self.threads = max(1, _cores() // count)
         self._context = multiprocessing.get_context("spawn")  # a forked onnxruntime has no threads
         self._pool: ProcessPoolExecutor | None = None
         self._end: Connection | None = None
@@ -65,6 +66,10 @@ class _Processes:
         self._end.close()
         self._pool.shutdown(cancel_futures=True)
         self._pool = None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _began(heard: Connection) -> None:
