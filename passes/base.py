@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -138,8 +139,10 @@ class Context:
         options: Sequence[Any],
         make: Callable[[], Mapping[str, Array]],
         code: Sequence[object] = (),
+        worth: float = 0.0,
     ) -> Mapping[str, Array]:
-        """Return arrays from the cache, making and saving them when needed.
+        """Return arrays from the cache, making and saving them when needed; what took less than ``worth`` seconds to
+        make is not saved.
 
         The key is all that they may depend on: our code, and that of other packages which ``make`` and the functions
         and objects in ``code`` come from; ``name``, ``graph``, calibration data, seed, and ``options``: nested
@@ -148,12 +151,21 @@ class Context:
         if self.cache is None:
             return make()
         sources = code_digest(), source_digest(make, *code)
-        key = f"{name}-{digest(sources, name, graph_digest(graph), self._samples, self.seed, options)}"
+        key = f"{name}-{digest(sources, name, self._hashed(graph), self._samples, self.seed, options)}"
         found: Mapping[str, Array] | None = self.cache.load(key)
         if found is None:
+            begun = time.perf_counter()
             found = make()
-            self.cache.save(key, found)
+            if time.perf_counter() - begun >= worth:
+                self.cache.save(key, found)
         return found
+
+    def _hashed(self, graph: Graph) -> str:
+        """Return the hash of a graph; of the one in view it is taken once."""
+        known = self._view
+        if known is None or known.graph is not graph:
+            return graph_digest(graph)
+        return known.once("digest", partial(graph_digest, graph))
 
     @cached_property
     def _samples(self) -> str:
