@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
-import onnx
-
+from ..backends.blas import one_thread
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration
-from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
 from ..ir.workers import IN_PROCESS, InProcess, Workers
 from ..passes.analysis.costs.target import Target
-from ..passes.analysis.view import View
 from ..passes.base import Context
 from ..passes.cache import MemoryCache, TeeCache
-from ..passes.checkpoint import plan_from_json, plan_to_json
-from ..passes.codec import decode, encode
 from ..passes.hashing import Part, calibration_digest, code_digest, digest, graph_digest, source_digest
 from ..passes.manager import PassManager
+from ..passes.packed import LARGEST, Packed, packed, unpacked
 from ..passes.search.meet_target import MeetTarget
 from .compression import Devices, Executed, Started
 from .gradients import differentiator
 from .recipes import pipeline
 from .settings import Settings
-
-Packed = Mapping[str, Array]
-"""A target carried out, as arrays that the cache keeps and processes send."""
-
-LARGEST = 2**30  # bytes of a model: larger ones are neither sent nor kept
 
 
 @dataclass(frozen=True)
@@ -52,9 +41,8 @@ class Candidates:
         A miss is not kept. Raises what the passes raise, but for TargetNotMetError.
         """
         if self.started.original.written_bytes() > LARGEST:
-            yield from (
-                (number, carried_out(self.settings, self.started, one), False) for number, one in enumerate(targets)
-            )
+            for number, target in enumerate(targets):
+                yield number, carried_out(self.settings, self.started, target), False
             return
         missing = list[int]()
         for number, target in enumerate(targets):
@@ -91,10 +79,9 @@ class Candidates:
             known, context = MemoryCache(), self.started.context
             assert context.cache is not None
             own = replace(context, cache=TeeCache(context.cache, known), _view=None)
-            for step in _aimed(self.settings, target).passes:
-                if isinstance(step, MeetTarget):
-                    with suppress(TargetNotMetError):
-                        context.nested(context.parse(step.propose), self.started.graph.copy(), own)
+            aims = [step for step in _aimed(self.settings, target).passes if isinstance(step, MeetTarget)]
+            with suppress(TargetNotMetError), one_thread():
+                context.nested(context.parse(aims[0].propose), self.started.graph.copy(), own)
             self._known.append(known)
         return self._known[0]
 
@@ -110,14 +97,8 @@ class Candidates:
     def _key(self, target: Target) -> str:
         """Hash all that the result may depend on; where time may have been measured here, this machine too."""
         aimed, running = _aimed(self.settings, target), self.settings
-        told: list[Part] = [
-            running.seed,
-            running.threads,
-            running.batch,
-            running.place,
-            running.tune_on,
-            running.provenance,
-        ]
+        told: list[Part] = [running.seed, running.place, running.threads, running.batch]
+        told += [running.tune_on, running.provenance]
         here = platform.node() if running.here else ""
         sources = code_digest(), source_digest(*aimed.passes)
         return f"target-{digest(sources, self._start, str(aimed), told, here)}"
@@ -128,32 +109,10 @@ class Candidates:
         return digest(graph_digest(self.started.original), "" if samples is None else calibration_digest(samples))
 
     def _unpacked(self, found: Packed) -> Executed:
-        """Read what :func:`packed` has written. Raises InvalidModelError for what it has not."""
-        state = json.loads(found["state"].tobytes())
-        graph, reference = (self._graph(found[name]) for name in ("graph", "reference"))
-        assert graph is not None and self.started.context.devices is not None
-        plan = plan_from_json(state["plan"], View(graph), reference)
-        records, notes = tuple(decode(state["records"])), tuple(state["notes"])
+        """Read what a run has packed. Raises InvalidModelError for what it has not."""
+        graph, plan, records, notes = unpacked(found, self.started.graph)
+        assert self.started.context.devices is not None
         return Executed(graph, plan, records, self.started.start, self.started.context.devices, notes)
-
-    def _graph(self, data: Array) -> Graph | None:
-        if not data.size:
-            return None
-        graph = Graph.of(onnx.load_model_from_string(data.tobytes()))
-        graph.sizes = self.started.graph.sizes
-        return graph
-
-
-def packed(found: Executed) -> Packed:
-    """Write the graph, the reference of its plan, the plan, records and notes as bytes, (n,) uint8 each."""
-    state = {"plan": plan_to_json(found.plan), "records": encode(found.records), "notes": list(found.notes)}
-    reference = found.plan.reference
-    parts = {
-        "graph": _written(found.graph),
-        "reference": b"" if reference is None else _written(reference.graph),
-        "state": json.dumps(state).encode(),
-    }
-    return {name: np.frombuffer(data, np.uint8) for name, data in parts.items()}
 
 
 def carried_out(settings: Settings, started: Started, target: Target) -> Executed | TargetNotMetError:
@@ -167,7 +126,9 @@ def carried_out(settings: Settings, started: Started, target: Target) -> Execute
 def packed_here(settings: Settings, started: Started, target: Target) -> Packed | TargetNotMetError:
     """Do what :func:`carried_out` does, and pack the result."""
     found = carried_out(settings, started, target)
-    return found if isinstance(found, TargetNotMetError) else packed(found)
+    return (
+        found if isinstance(found, TargetNotMetError) else packed(found.graph, found.plan, found.records, found.notes)
+    )
 
 
 def packed_there(
@@ -195,7 +156,3 @@ def _bare(started: Started, runner: Runner) -> Started:
         runner, started.context.original, seed=started.context.seed, plan=started.context.plan, given=started.original
     )
     return replace(started, context=bare)
-
-
-def _written(graph: Graph) -> bytes:
-    return bytes(graph.to_model().SerializeToString(deterministic=True))

@@ -15,7 +15,7 @@ from .settings import Running, Settings
 def working(running: Running) -> Iterator[Workers]:
     """Have the workers that are asked for until the block ends. Raises UsageError where they cannot be had."""
     if running.scheduler is not None:
-        with cluster(running.scheduler, boards=running.latency_command is not None) as found:
+        with cluster(running.scheduler) as found:
             yield found
     elif running.jobs > 1:
         with processes(running.jobs) as found:
@@ -25,10 +25,6 @@ def working(running: Running) -> Iterator[Workers]:
 
 
 def carriers(settings: Settings, workers: Workers) -> Workers:
-    """Return the workers that may carry out targets: this process where two at once would disturb what is measured.
-
-    On a cluster each that asks a ``latency_command`` takes a board of its own.
-    """
-    boards = settings.scheduler is not None and settings.latency_command is not None
+    """Return the workers that may carry out targets: this process where two at once would disturb what is measured."""
     measured = settings.target.measured or settings.latency_command is not None
-    return IN_PROCESS if measured and not boards else workers
+    return IN_PROCESS if measured else workers

@@ -13,16 +13,14 @@ from ...ir.workers import Workers
 from .pool import Pooled
 from .task import HELD, Blob
 
-BOARD = "board"
 _SECONDS = 10
 
 
 @contextmanager
-def cluster(address: str, boards: bool = False) -> Iterator[Workers]:
+def cluster(address: str) -> Iterator[Workers]:
     """Connect to the scheduler at ``address``, ``tcp://host:port``; the connection ends with the block.
 
-    With ``boards`` each item takes one ``board`` of those that workers were started with. Raises UsageError where
-    Dask is not installed, where nothing answers, or no worker has a board.
+    Raises UsageError where Dask is not installed, or nothing answers.
     """
     try:
         distributed: Any = import_module("distributed")
@@ -36,10 +34,7 @@ def cluster(address: str, boards: bool = False) -> Iterator[Workers]:
             f"no scheduler answers at '{address}'", why=str(error), hint="write tcp://host:port"
         ) from error
     with client:
-        known = client.scheduler_info(n_workers=-1)["workers"].values()
-        if boards and not any(worker["resources"].get(BOARD) for worker in known):
-            raise UsageError("no worker has a board", hint="start each with --resources 'board=1' --nthreads 1")
-        yield Pooled(_Cluster(client, {"resources": {BOARD: 1}} if boards else {}))
+        yield Pooled(_Cluster(client))
 
 
 class _Cluster:
@@ -48,9 +43,9 @@ class _Cluster:
     said = "workers of the cluster"
     threads = 1
 
-    def __init__(self, client: Any, options: dict[str, Any]) -> None:
+    def __init__(self, client: Any) -> None:
         self.lost: tuple[type[BaseException], ...] = (import_module("distributed.scheduler").KilledWorker,)
-        self._client, self._executor = client, client.get_executor(**options)
+        self._client, self._executor = client, client.get_executor()
         self._sent = dict[str, Any]()
 
     def executor(self) -> Executor:

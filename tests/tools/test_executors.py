@@ -59,8 +59,6 @@ def test_a_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(tmp_path:
 
         assert models(swept(tmp_path / "cache", scheduler=cluster.address, progress=progress)) == alone
         assert cluster.workers[0].poll() is not None
-        with pytest.raises(UsageError, match="no worker has a board"):
-            swept(tmp_path / "cache", scheduler=cluster.address, latency_command="true {model}")
 
 
 def test_no_two_targets_are_timed_at_once(device: str) -> None:
@@ -69,8 +67,6 @@ def test_no_two_targets_are_timed_at_once(device: str) -> None:
         assert carriers(settings, workers) is workers is not IN_PROCESS
         for target, more in (("latency=0.5x", {}), ("macs=0.5x", {"latency_command": device})):
             assert carriers(Settings.parse(target, jobs=2, **more), workers) is IN_PROCESS
-        boards = Settings.parse("latency=0.5x", scheduler="tcp://somewhere:1", latency_command=device)
-        assert carriers(boards, workers) is workers
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
