@@ -127,7 +127,9 @@ def packed_here(settings: Settings, started: Started, target: Target) -> Packed 
     """Do what :func:`carried_out` does, and pack the result."""
     found = carried_out(settings, started, target)
     return (
-        found if isinstance(found, TargetNotMetError) else packed(found.graph, found.plan, found.records, found.notes)
+        found
+        if isinstance(found, TargetNotMetError)
+        else packed(started.graph, found.graph, found.plan, found.records, found.notes)
     )
 
 

@@ -14,6 +14,7 @@ from .task import task
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
+_HINT = "memory may be short; a script must call this below `if __name__ == '__main__':`"
 
 
 class Place(Protocol):
@@ -61,7 +62,7 @@ class Pooled:
                 self._place.renew()
             if attempts == _ATTEMPTS:
                 why = f"{self._place.said} lost what they worked on {_ATTEMPTS} times"
-                raise UsageError("the work cannot be done by other processes", why=why, hint="memory may be short")
+                raise UsageError("the work cannot be done by other processes", why=why, hint=_HINT)
 
     def _round(
         self, work: Callable[..., Result], held: Sequence[Any], waiting: dict[int, Any]

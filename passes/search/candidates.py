@@ -69,7 +69,7 @@ class Evaluator:
 
         def made() -> Packed:
             found = self.carried_out(plan)
-            return packed(found.graph, found.plan, found.records)
+            return packed(self.graph, found.graph, found.plan, found.records)
 
         stands_on = [self.context.original, *([plan.reference.graph] if plan.reference else [])]
         told = [json.dumps(plan_to_json(plan)), join(self.finish), *map(graph_digest, stands_on)]

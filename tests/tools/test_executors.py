@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 from zoo import feeds
 
 import optimise_onnx
@@ -37,7 +38,14 @@ def models(front: Front) -> list[bytes | None]:
 
 
 def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
-    alone = models(swept(tmp_path / "alone", TARGETS[:2]))
+    threads = set[int]()
+
+    def progress(_text: str, _share: float) -> None:
+        threads.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+    with threadpool_limits(2, user_api="blas"):
+        alone = models(swept(tmp_path / "alone", TARGETS[:2], progress=progress))
+    assert threads == {1, 2}  # the latter where outputs are compared, the former where sums are taken
     assert alone[0] is not None and alone[1] is None
     assert models(swept(tmp_path / "jobs", TARGETS[:2], jobs=2)) == alone
     again = swept(tmp_path / "jobs", TARGETS[:2])
