@@ -126,11 +126,9 @@ def carried_out(settings: Settings, started: Started, target: Target) -> Execute
 def packed_here(settings: Settings, started: Started, target: Target) -> Packed | TargetNotMetError:
     """Do what :func:`carried_out` does, and pack the result."""
     found = carried_out(settings, started, target)
-    return (
-        found
-        if isinstance(found, TargetNotMetError)
-        else packed(started.graph, found.graph, found.plan, found.records, found.notes)
-    )
+    if isinstance(found, TargetNotMetError):
+        return found
+    return packed(started.graph, found.graph, found.plan, found.records, found.notes)
 
 
 def packed_there(
