@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from .runner import Runner
-
 Result = TypeVar("Result")
 
 
@@ -23,17 +21,10 @@ class Workers(Protocol):
         Raises what ``work`` raises, UsageError where no worker is left.
         """
 
-    def lent(self, runner: Runner) -> Runner:
-        """Return what runs models there, so that all workers together take no more cores than there are."""
-
 
 @dataclass(frozen=True)
 class InProcess:
     """Does all of it here, one item after another, as they are asked for. Nothing is pickled."""
-
-    def lent(self, runner: Runner) -> Runner:
-        """Return the runner itself."""
-        return runner
 
     def each(
         self, work: Callable[..., Result], held: Sequence[Any], items: Sequence[Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..backends.cores import cores
 from ..backends.ort import OrtRunner
 from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration
@@ -116,7 +117,7 @@ def begin(
     """
     for pattern in settings.keep_nodes:
         held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
-    runner = OrtRunner()
+    runner = OrtRunner(len(cores()))  # said, so that workers split sums as this process does
     graph = sized(graph, runner, settings.input_shapes, used)
     session = runner.session(graph)
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from ..backends.cores import cores
 from ..backends.ort import OrtRunner
 from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
@@ -197,7 +198,7 @@ def run_pipeline(
     """
     running = Running.of(**options)
     manager.check_carried_out(() if resume is None else given_facts(resume))
-    runner = OrtRunner()
+    runner = OrtRunner(len(cores()))
     original = load(source, input_shapes=running.input_shapes, trust=running.trust)
     used = None if data is None else _fitted(data, original, running, samples)
     with blamed(original, runner):

@@ -11,7 +11,6 @@ from functools import cached_property
 from ..backends.blas import one_thread
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration
-from ..ir.runner import Runner
 from ..ir.workers import IN_PROCESS, InProcess, Workers
 from ..passes.analysis.costs.target import Target
 from ..passes.base import Context
@@ -67,7 +66,7 @@ class Candidates:
             return
         progress, samples = self.started.context.progress, self.started.context.calibration
         sent = None if samples is None else samples.gathered()
-        bare = _bare(self.started, self.workers.lent(self.started.context.runner))
+        bare = _bare(self.started)
         held = (self.settings, bare, code_digest(), sent, self._measured(targets[0]))
         for count, done in enumerate(self.workers.each(packed_there, held, targets), 1):
             progress("carrying out targets", count / len(targets))
@@ -150,9 +149,8 @@ def _aimed(settings: Settings, target: Target) -> PassManager:
     return PassManager.parse(pipeline(replace(settings, target=target))).parted(MeetTarget.name)[1]
 
 
-def _bare(started: Started, runner: Runner) -> Started:
+def _bare(started: Started) -> Started:
     """Leave out what a worker makes anew, and what is sent apart."""
-    bare = Context(
-        runner, started.context.original, seed=started.context.seed, plan=started.context.plan, given=started.original
-    )
+    known = started.context
+    bare = Context(known.runner, known.original, seed=known.seed, plan=known.plan, given=started.original)
     return replace(started, context=bare)

@@ -41,7 +41,6 @@ class _Cluster:
     """What workers hold is scattered to all of them, and told apart by its hash."""
 
     said = "workers of the cluster"
-    threads = 1
 
     def __init__(self, client: Any) -> None:
         self.lost: tuple[type[BaseException], ...] = (import_module("distributed.scheduler").KilledWorker,)

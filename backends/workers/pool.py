@@ -7,8 +7,6 @@ from concurrent.futures import CancelledError, Executor, Future, as_completed
 from typing import Any, Protocol, TypeVar
 
 from ...ir.errors import UsageError
-from ...ir.runner import Runner
-from ..ort import OrtRunner
 from .task import task
 
 Result = TypeVar("Result")
@@ -18,10 +16,9 @@ _HINT = "memory may be short; a script must call this below `if __name__ == '__m
 
 
 class Place(Protocol):
-    """An executor, and how what its workers hold gets to them. ``threads`` is how many each runs models on."""
+    """An executor, and how what its workers hold gets to them."""
 
     said: str
-    threads: int
     lost: tuple[type[BaseException], ...]
 
     def executor(self) -> Executor:
@@ -39,10 +36,6 @@ class Pooled:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-
-    def lent(self, runner: Runner) -> Runner:
-        """Return a runner of as many threads as a worker may use. More or fewer give the same bytes."""
-        return OrtRunner(self._place.threads)
 
     def each(
         self, work: Callable[..., Result], held: Sequence[Any], items: Sequence[Any]

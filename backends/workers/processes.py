@@ -16,6 +16,7 @@ from typing import Any
 
 from ...ir.scratch import scratch
 from ...ir.workers import Workers
+from ..cores import stay_on
 from .pool import Pooled
 from .task import Blob, Stored
 
@@ -35,7 +36,6 @@ class _Processes:
 
     def __init__(self, count: int, stack: ExitStack) -> None:
         self._count, self._stack = count, stack
-        self.threads = max(1, _cores() // count)
         self._context = multiprocessing.get_context("spawn")  # a forked onnxruntime has no threads
         self._pool: ProcessPoolExecutor | None = None
         self._end: Connection | None = None
@@ -46,7 +46,8 @@ class _Processes:
         """Return the pool."""
         if self._pool is None:
             heard, self._end = self._context.Pipe(duplex=False)
-            self._pool = ProcessPoolExecutor(self._count, self._context, _began, (heard,))
+            told = heard, self._context.Value("i", 0), self._count
+            self._pool = ProcessPoolExecutor(self._count, self._context, _began, told)
         return self._pool
 
     def part(self, value: Any) -> Stored:
@@ -68,12 +69,11 @@ class _Processes:
         self._pool = None
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _began(heard: Connection) -> None:
-    """Let a worker end with the process that has started it, and only with that."""
+def _began(heard: Connection, numbers: Any, count: int) -> None:
+    """Give a worker its share of the cores, and let it end with the process that has started it, and only with that."""
+    with numbers.get_lock():
+        stay_on(numbers.value, count)
+        numbers.value += 1
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

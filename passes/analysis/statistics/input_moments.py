@@ -108,7 +108,7 @@ def input_moments(
     here = isinstance(workers, InProcess) or len(shards) == 1
     for chunk in _chunks(layers, len(shards), here):
         plan = ShardPlan(tuple(chunk), size, rows, {layer.node: draws[layer.node] for layer in chunk})
-        held = graph, plan, calibration if here else calibration.gathered(), runner if here else workers.lent(runner)
+        held = graph, plan, calibration if here else calibration.gathered(), runner
         sums = dict[str, Halves]()
         for part in in_order((IN_PROCESS if here else workers).each(shard_sums, held, shards)):
             for node in list(part):

@@ -11,7 +11,6 @@ from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.feeds import Calibration
-from optimise_onnx.ir.runner import Runner
 from optimise_onnx.ir.workers import IN_PROCESS, Workers
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.layers.linear import linear_layers
@@ -25,9 +24,6 @@ SAMPLES, BATCH, ROWS = 22, 4, 200
 
 class Backwards:
     """Does the last item first."""
-
-    def lent(self, runner: Runner) -> Runner:
-        return runner
 
     def each(self, work: Callable[..., Any], held: Sequence[Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         yield from ((number, work(*held, items[number])) for number in reversed(range(len(items))))
