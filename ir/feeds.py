@@ -46,7 +46,11 @@ class Calibration:
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> Calibration:
         """Wrap arrays in memory, one an input, samples first. Raises CalibrationError when their lengths differ."""
-        return Calibration(_Held(arrays), length(arrays))
+        return Calibration(_Held((arrays,)), length(arrays))
+
+    def gathered(self) -> Calibration:
+        """Return the same samples held in memory, so that processes can be sent them."""
+        return replace(self, source=_Held(tuple(self._pieces())), first=0, others={})
 
     def batches(self, size: int) -> Iterator[Feeds]:
         """Yield every sample once, ``size`` at a time, in order; only the last batch may be shorter.
@@ -115,12 +119,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class _Held:
-    """A source of one piece; a class and no function, so that processes can be sent it."""
+    """A source of pieces in memory; a class and no function, so that processes can be sent it."""
 
-    arrays: Mapping[str, Array]
+    pieces: tuple[Mapping[str, Array], ...]
 
     def __call__(self) -> Iterable[Mapping[str, Array]]:
-        return [self.arrays]
+        return self.pieces
 
 
 @dataclass(frozen=True)

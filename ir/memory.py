@@ -32,7 +32,7 @@ def memory_limit(wanted: str | int | None) -> Iterator[int]:
 
     Yields the limit in bytes. Raises UsageError for a text that is no amount.
     """
-    token = _limit.set(_bytes(wanted) if wanted is not None else int(_SHARE * free()))
+    token = _limit.set(amount(wanted) if wanted is not None else int(_SHARE * free()))
     try:
         yield limit()
     finally:
@@ -131,7 +131,8 @@ def _process() -> Iterator[int]:
             yield most - _pages(field)
 
 
-def _bytes(wanted: str | int) -> int:
+def amount(wanted: str | int) -> int:
+    """Read bytes, or a text like ``4GiB``. Raises UsageError for what is no amount."""
     match = _TEXT.fullmatch(str(wanted).strip())
     factor = None if match is None else _SIZE.factor(match["suffix"])
     if match is None or factor is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
+from ..ir.workers import InProcess, Workers
 from .analysis.channels.groups import Channels
 from .analysis.channels.origins import Origins
 from .analysis.layers.linear import Linear
@@ -55,7 +57,7 @@ class Context:
     names options speak in; ``plan`` what was decided and done so far; ``cache`` keeps what is dear for other runs;
     ``devices`` finds where a quantity that is measured counts, by its name; ``provided`` holds what criteria may ask
     for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``; ``differentiator``
-    makes of a task and the runner what computes its slopes, where that is not the runner.
+    makes of a task and the runner what computes its slopes, where that is not the runner; ``workers`` take statistics.
     """
 
     runner: Runner
@@ -71,6 +73,7 @@ class Context:
     executor: Executor | None = None
     provided: dict[str, Any] = field(default_factory=dict)
     differentiator: Any = None
+    workers: Workers = field(default_factory=InProcess)
     _view: View | None = field(default=None, repr=False)
 
     def view(self, graph: Graph) -> View:
@@ -126,7 +129,8 @@ class Context:
     def _measured(self, graph: Graph, layers: Sequence[Linear], channels: Channels, rows: int) -> StoredMoments:
         self.progress("measuring activations", 0.0)
         shapes = channels.context.shapes
-        return input_moments(graph, layers, shapes, self.fitting(), self.runner, self.rng(), rows=rows or None)
+        given = graph, layers, shapes, self.fitting(), self.runner, self.rng()
+        return input_moments(*given, rows=rows or None, workers=self.workers)
 
     def remember(
         self,
@@ -135,8 +139,10 @@ class Context:
         options: Sequence[Any],
         make: Callable[[], Mapping[str, Array]],
         code: Sequence[object] = (),
+        worth: float = 0.0,
     ) -> Mapping[str, Array]:
-        """Return arrays from the cache, making and saving them when needed.
+        """Return arrays from the cache, making and saving them when needed; what took less than ``worth`` seconds to
+        make is not saved.
 
         The key is all that they may depend on: our code, and that of other packages which ``make`` and the functions
         and objects in ``code`` come from; ``name``, ``graph``, calibration data, seed, and ``options``: nested
@@ -145,12 +151,21 @@ class Context:
         if self.cache is None:
             return make()
         sources = code_digest(), source_digest(make, *code)
-        key = f"{name}-{digest(sources, name, graph_digest(graph), self._samples, self.seed, options)}"
+        key = f"{name}-{digest(sources, name, self._hashed(graph), self._samples, self.seed, options)}"
         found: Mapping[str, Array] | None = self.cache.load(key)
         if found is None:
+            begun = time.perf_counter()
             found = make()
-            self.cache.save(key, found)
+            if time.perf_counter() - begun >= worth:
+                self.cache.save(key, found)
         return found
+
+    def _hashed(self, graph: Graph) -> str:
+        """Return the hash of a graph; of the one in view it is taken once."""
+        known = self._view
+        if known is None or known.graph is not graph:
+            return graph_digest(graph)
+        return known.once("digest", partial(graph_digest, graph))
 
     @cached_property
     def _samples(self) -> str:

@@ -1,4 +1,4 @@
-"""What is dear to compute, kept on disk under a hash of everything that it depends on: few small arrays an entry.
+"""What is dear to compute, kept on disk under a hash of everything that it depends on: a few arrays an entry.
 
 An entry is one file: the SHA-256 of its key and of the rest, then a NumPy archive.
 """
@@ -12,22 +12,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from ..ir.cache_folder import default_folder, notice
 from ..ir.graph import Array
+from ..ir.memory import amount
 from ..ir.writing import write_whole
 
-LIMIT = 2**30
+LIMIT = 2**31
 _CHECKSUM = hashlib.sha256().digest_size
 _PARTS = {".part", ".tmp"}  # the second: of earlier versions
 _ABANDONED = 3600.0  # seconds after which a temporary file has no writer any more
 
 
 class Cache(Protocol):
-    """Keeps arrays by key."""
+    """Keeps arrays by key, for later runs where it is ``lasting``."""
+
+    lasting: ClassVar[bool]
 
     def load(self, key: str) -> dict[str, Array] | None:
         """Return what was saved under a key, or None."""
@@ -41,6 +44,7 @@ class MemoryCache:
     """Keeps arrays for one run, which may ask for the same more than once."""
 
     kept: dict[str, dict[str, Array]] = field(default_factory=dict)
+    lasting: ClassVar[bool] = False
 
     def load(self, key: str) -> dict[str, Array] | None:
         """Return what was saved under a key, or None."""
@@ -49,6 +53,27 @@ class MemoryCache:
     def save(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Keep arrays."""
         self.kept[key] = dict(arrays)
+
+
+@dataclass(frozen=True)
+class TeeCache:
+    """A cache of which ``copy`` gets all that is asked for or saved."""
+
+    cache: Cache
+    copy: Cache
+    lasting: ClassVar[bool] = False
+
+    def load(self, key: str) -> dict[str, Array] | None:
+        """Return what was saved under a key, or None."""
+        found = self.cache.load(key)
+        if found is not None:
+            self.copy.save(key, found)
+        return found
+
+    def save(self, key: str, arrays: Mapping[str, Array]) -> None:
+        """Keep arrays in both."""
+        self.cache.save(key, arrays)
+        self.copy.save(key, arrays)
 
 
 @dataclass(frozen=True)
@@ -61,18 +86,20 @@ class DiskCache:
     folder: Path
     limit: int = LIMIT
     notice: Callable[[str], None] = notice
+    lasting: ClassVar[bool] = True
 
     @staticmethod
-    def at(place: str | Path | None, notice: Callable[[str], None] = notice) -> "Cache":
+    def at(place: str | Path | None, notice: Callable[[str], None] = notice, limit: str | int | None = None) -> "Cache":
         """Return the cache in a folder, by default the user's: ``OPTIMISE_ONNX_CACHE``, else the platform's place.
 
-        For a user without a home folder it is one for this run.
+        ``limit`` is in bytes, or a text like ``2GB``. For a user without a home folder it is one for this run. Raises
+        UsageError for a text that is no amount.
         """
         folder = default_folder() if place is None else Path(place)
         if folder is None:
             notice("there is no home folder, so measurements are not kept; OPTIMISE_ONNX_CACHE can name a folder")
             return MemoryCache()
-        return DiskCache(folder, notice=notice)
+        return DiskCache(folder, LIMIT if limit is None else amount(limit), notice)
 
     def load(self, key: str) -> dict[str, Array] | None:
         """Return what was saved under a key, or None; a damaged entry is removed."""
@@ -99,6 +126,9 @@ class DiskCache:
         content = io.BytesIO()
         np.savez(content, np.array(list(arrays), np.str_), *arrays.values())
         entry = content.getvalue()
+        if len(entry) > self.limit:
+            self.notice(f"{len(entry)} bytes are more than the cache in {self.folder} may hold, so they are not kept")
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self._path(key), _checksum(entry, key) + entry)

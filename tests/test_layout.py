@@ -24,7 +24,7 @@ MAY_IMPORT = {
 STAGES = {"cleanup", "decompose", "select", "allocate", "reconstruct"}
 STAGE_MAY_IMPORT = {"analysis", "base", "order", "plan"}
 ROOMS = {"backends/torch": "torch"}  # where one of these is at home, and which no other room imports on loading
-LAZY = {"torch", "tensorflow", "keras", "jax", "tf2onnx", "hls4ml", "da4ml", "matplotlib", "dask", "PIL"}
+LAZY = {"torch", "tensorflow", "keras", "jax", "tf2onnx", "hls4ml", "da4ml", "matplotlib", "dask", "distributed", "PIL"}
 FILE_LINES = 300
 FUNCTION_LINES = 40
 

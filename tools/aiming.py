@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..backends.cores import cores
 from ..backends.ort import OrtRunner
+from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
+from ..ir.workers import IN_PROCESS, Workers
 from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
 from ..passes.base import silent
@@ -16,6 +19,7 @@ from ..passes.manager import PassManager
 from ..passes.search.meet_target import MeetTarget
 from . import evaluation
 from .agreement import check_finite
+from .candidates import Candidates, carried_out
 from .compression import Executed, Progress, Started, started
 from .measure import Metric
 from .outcome import missed, report
@@ -24,15 +28,20 @@ from .result import CompressResult
 from .settings import Settings
 from .sizing import sized
 from .stages import stages, with_codes
+from .working import carriers
 
 
 @dataclass(frozen=True)
 class Carried:
-    """A target carried out: the result, and where it was quantised, what pruning and quantising alone leave."""
+    """A target carried out: the result, and where it was quantised, what pruning and quantising alone leave.
+
+    ``kept``: it is from the cache.
+    """
 
     executed: Executed
     pruned: Graph
     quantised: Graph | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,15 +59,29 @@ class Begun:
     runner: Runner
     started: Started
     progress: Callable[[str, float], None]
+    candidates: Candidates
 
     def compressed(self, target: Target) -> CompressResult:
         """Compress to a target and measure. Raises what passes raise; a miss that is measured is in the result."""
         return self.measured(target, self.carried_out(target))
 
     def carried_out(self, target: Target) -> Carried:
-        """Run the passes for a target, on a copy. Raises what they raise."""
-        aimed = PassManager.parse(pipeline(replace(self.settings, target=target)))
-        executed = self.started.ended(aimed.parted(MeetTarget.name)[1])
+        """Run the passes for a target here, on a copy. Raises what they raise."""
+        found = carried_out(self.settings, self.started, target)
+        if isinstance(found, TargetNotMetError):
+            raise found
+        return self._ended(found)
+
+    def each(self, targets: Sequence[Target]) -> Iterator[tuple[int, Carried | TargetNotMetError]]:
+        """Yield the number of each target and what came of it, as workers carry them out, or as the cache has it.
+
+        In any order. Raises what the passes raise, but for TargetNotMetError.
+        """
+        for number, found, kept in self.candidates.each(targets):
+            yield number, found if isinstance(found, TargetNotMetError) else replace(self._ended(found), kept=kept)
+
+    def _ended(self, executed: Executed) -> Carried:
+        """Quantise, where that is asked for."""
         if not self.settings.quantise or self.used is None:
             return Carried(executed, executed.graph)
         self.progress("quantising", 0.0)
@@ -85,27 +108,22 @@ def begin(
     measured: evaluation.Samples | None,
     metric: Metric | None = None,
     progress: Progress = silent,
+    workers: Workers = IN_PROCESS,
 ) -> Begun:
-    """Run what every target starts with; models are compared on ``measured``, or on random inputs.
+    """Run what every target starts with; models are compared on ``measured``, or on random inputs. ``workers`` take
+    statistics, and carry out several targets.
 
     Raises what the passes raise, VerificationError where the original gives NaN.
     """
     for pattern in settings.keep_nodes:
         held_tensors(graph, pattern, "")  # refuses one that means nothing, which the others would hide
-    runner = OrtRunner()
+    runner = OrtRunner(len(cores()))  # said, so that workers split sums as this process does
     graph = sized(graph, runner, settings.input_shapes, used)
     session = runner.session(graph)
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
     shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
-    return Begun(
-        graph,
-        settings,
-        used,
-        samples,
-        metric,
-        runner,
-        started(graph, shared, settings, used, runner, progress),
-        progress,
-    )
+    start = started(graph, shared, settings, used, runner, progress, workers)
+    candidates = Candidates(settings, start, carriers(settings, workers))
+    return Begun(graph, settings, used, samples, metric, runner, start, progress, candidates)

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from ..backends.cores import cores
 from ..backends.ort import OrtRunner
 from ..frontends import load as frontend
 from ..frontends.calibration import Data, calibration
@@ -34,6 +35,7 @@ from .result import CompressResult
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
 from .stages import check_float
+from .working import working
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
 """A file, bytes, a model in memory, or one of another framework: a module, an estimator, a function."""
@@ -169,10 +171,11 @@ def compress_graph(
     progress: Progress = silent,
 ) -> CompressResult:
     """Compress with the samples in ``used`` and compare on those in ``measured``, or on random inputs."""
-    begun = begin(graph, settings, used, measured, metric, progress)
-    if settings.max_drop is not None:
-        return least_cost(begun, settings)
-    result = begun.compressed(settings.target)
+    with working(settings) as workers:
+        begun = begin(graph, settings, used, measured, metric, progress, workers)
+        if settings.max_drop is not None:
+            return least_cost(begun, settings)
+        result = begun.compressed(settings.target)
     if result.missed is not None and not settings.allow_partial:
         raise result.missed
     return result
@@ -195,12 +198,13 @@ def run_pipeline(
     """
     running = Running.of(**options)
     manager.check_carried_out(() if resume is None else given_facts(resume))
-    runner = OrtRunner()
+    runner = OrtRunner(len(cores()))
     original = load(source, input_shapes=running.input_shapes, trust=running.trust)
     used = None if data is None else _fitted(data, original, running, samples)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
-        executed = execute(original, manager, running, used, runner, progress, verify, resume)
+        with working(running) as workers:
+            executed = execute(original, manager, running, used, runner, progress, verify, resume, workers)
     runner.session(executed.graph)
     return executed
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..backends.blas import one_thread
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.timing import Device
 from ..ir.verify import verify
+from ..ir.workers import IN_PROCESS, Workers
 from ..passes.base import Context, silent
 from ..passes.cache import Cache, DiskCache, MemoryCache
 from ..passes.checkpoint import Checkpoint, given_facts, run_key
@@ -64,7 +66,8 @@ class Started:
     def ended(self, manager: PassManager) -> Executed:
         """Run the rest of a pipeline on a copy. Raises what the passes raise."""
         graph, context = self.graph.copy(), replace(self.context, _view=None)
-        records = manager.run(graph, context)
+        with one_thread():
+            records = manager.run(graph, context)
         return _finished(self.original, graph, context, (*self.records, *records), self.start, self.running)
 
 
@@ -75,11 +78,14 @@ def started(
     calibration: Calibration | None,
     runner: Runner,
     progress: Progress = silent,
+    workers: Workers = IN_PROCESS,
 ) -> Started:
     """Run the beginning of a pipeline, exact passes all, on a copy of ``original``. Raises what the passes raise."""
     first, rest = manager.split(FIRST)
-    begun = _begun(original, first, running, _context(original, running, calibration, runner, progress))
-    records = rest.run(begun.graph, begun.context, proven=original)
+    context = _context(original, running, calibration, runner, progress, workers=workers)
+    with one_thread():
+        begun = _begun(original, first, running, context)
+        records = rest.run(begun.graph, begun.context, proven=original)
     return replace(begun, records=(*begun.records, *records))
 
 
@@ -92,6 +98,7 @@ def execute(
     progress: Progress = silent,
     verify_each: bool = True,
     resume: Path | None = None,
+    workers: Workers = IN_PROCESS,
 ) -> Executed:
     """Run a pipeline on a copy of ``original``; in ``resume`` the state is kept, and gone on from.
 
@@ -99,11 +106,12 @@ def execute(
     what the passes raise.
     """
     first, rest = manager.split(FIRST)
-    context = _context(original, running, calibration, runner, progress, verify_each)
-    begun = _begun(original, first, running, context)
+    context = _context(original, running, calibration, runner, progress, verify_each, workers)
     key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
-    records = rest.run(begun.graph, context, kept, proven=original if verify_each else None)
+    with one_thread():
+        begun = _begun(original, first, running, context)
+        records = rest.run(begun.graph, context, kept, proven=original if verify_each else None)
     return _finished(original, begun.graph, context, (*begun.records, *records), begun.start, running)
 
 
@@ -114,8 +122,10 @@ def _context(
     runner: Runner,
     progress: Progress,
     verify_each: bool = True,
+    workers: Workers = IN_PROCESS,
 ) -> Context:
     context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
+    context.workers = workers
     context.cache, context.plan = _cache(running), Plan(changes=noted(original))
     return context
 
@@ -125,7 +135,7 @@ def _begun(original: Graph, first: PassManager, running: Running, context: Conte
     graph = original.copy()
     records = first.run(graph, context)
     context.original = start = graph.copy() if records else baseline(original, context.runner)
-    context.devices, context.differentiator = _Devices(running, start), differentiator(running)
+    context.devices, context.differentiator = Devices(running, start), differentiator(running)
     return Started(original, graph, context, tuple(records), start, running)
 
 
@@ -141,11 +151,11 @@ def _finished(
 
 
 def _cache(running: Running) -> Cache:
-    return DiskCache.at(running.cache_folder) if running.cache else MemoryCache()
+    return DiskCache.at(running.cache_folder, limit=running.cache_limit) if running.cache else MemoryCache()
 
 
 @dataclass(frozen=True)
-class _Devices:
+class Devices:
     """Finds devices by the quantity that they measure; one is made when it is first asked for."""
 
     running: Running

@@ -19,7 +19,7 @@ from .report import Report
 class Point:
     """One target: the model and its report, or ``why`` it was missed, or both; ``file`` is where the model was written.
 
-    ``graph`` is None too where it was written and let go.
+    ``graph`` is None too where it was written and let go; ``kept``: an earlier run had carried it out.
     """
 
     target: Target
@@ -27,6 +27,7 @@ class Point:
     graph: Graph | None = None
     why: str = ""
     file: str = ""
+    kept: bool = False
 
     @property
     def share(self) -> float | None:

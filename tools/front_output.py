@@ -82,6 +82,8 @@ def _said(front: Front) -> Iterator[str]:
     if first is not None and front.judged_by:
         yield f"lost: {front.judged_by}, on {first.fidelity.samples.origin}"
     yield from () if first is None else first.notes
+    if kept := [str(point.target) for point in front.points if point.kept]:
+        yield f"carried out by an earlier run and kept in the cache: {', '.join(kept)}"
     for point in front.points:
         if point.why:
             yield f"{point.target}: {point.why}"

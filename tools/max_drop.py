@@ -113,11 +113,8 @@ class _Search:
 
     def _tried(self, factor: float) -> tuple[Target, Carried, Interval] | None:
         target = replace(self.target, amount=factor * self.target.amount)
-        try:
-            carried = self.begun.carried_out(target)
-        except TargetNotMetError:
-            return None
-        return target, carried, self._loss(carried)
+        ((_, carried),) = self.begun.each([target])
+        return None if isinstance(carried, TargetNotMetError) else (target, carried, self._loss(carried))
 
     def _loss(self, carried: Carried) -> Interval:
         begun = self.begun

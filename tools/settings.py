@@ -48,6 +48,13 @@ class Running:
     cache_folder: str | None = option(
         None, "Keep measurements in DIR; `cache info` names the usual place.", "--cache", metavar="DIR"
     )
+    cache_limit: str | None = option(
+        None, "Most that is kept: beyond, what was not used for longest goes; 1 GiB by default.", metavar="2GB"
+    )
+    jobs: int = option(1, "Processes that carry out targets and take statistics.", metavar="N", least=1)
+    scheduler: str | None = option(
+        None, "Have workers of a Dask cluster do that: the address of its scheduler.", metavar="tcp://HOST:PORT"
+    )
     input_shapes: InputShapes | None = option(
         None,
         "Sizes of an input that the model leaves open (repeatable).",
@@ -91,9 +98,14 @@ class Running:
                 raise UsageError(f"{each.name}={value} is below {least:g}")
         from ..backends.devices import DEVICES, LOCAL
         from ..backends.latency.command import Command
+        from ..ir.memory import amount
 
         if self.tune_on not in (ONNXRUNTIME, TORCH):
             raise UsageError(f"'{self.tune_on}' computes no gradients", hint=f"{ONNXRUNTIME} or {TORCH}")
+        if self.scheduler is not None and self.jobs > 1:
+            raise UsageError("jobs and scheduler both say where work is done", hint="give one of them")
+        if self.cache_limit is not None:
+            amount(self.cache_limit)
         DEVICES.find(self.device.partition(":")[0])
         if self.latency_command is not None:
             Command(self.latency_command)

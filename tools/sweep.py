@@ -10,13 +10,14 @@ from ..frontends.calibration import Data
 from ..ir.errors import TargetNotMetError, UsageError
 from ..passes.analysis.costs.target import Target
 from ..passes.base import silent
-from .aiming import Begun, begin
+from .aiming import Begun, Carried, begin
 from .api import Source, gathered
 from .blame import blamed
 from .compression import Progress
 from .front import Front, Point
 from .measure import Metric
 from .settings import Settings, documented
+from .working import working
 
 AUTO = "auto:"
 MACS = "macs"
@@ -45,8 +46,8 @@ def sweep(
     """
     aims = parsed(targets, kind)
     settings = Settings.parse(aims[0], **options)
-    points = swept(source, aims, settings, data, samples, labels, metric, progress, example_inputs)
-    return Front(aims[0].quantity, tuple(points))
+    points = dict(swept(source, aims, settings, data, samples, labels, metric, progress, example_inputs))
+    return Front(aims[0].quantity, tuple(points[number] for number in range(len(aims))))
 
 
 sweep.__doc__ = f"{sweep.__doc__}\n    Options, as of the command:\n\n{documented(Settings)}\n"
@@ -62,15 +63,15 @@ def swept(
     metric: str | Metric | None = None,
     progress: Progress = silent,
     example_inputs: Any = None,
-) -> Iterator[Point]:
-    """Yield a point for each of several targets, as soon as it is carried out."""
+) -> Iterator[tuple[int, Point]]:
+    """Yield the number of each of several targets and its point, as soon as it is carried out, in any order."""
     if settings.max_drop is not None:
         raise UsageError("max_drop looks for one target, a sweep for several", hint="give it to compress")
     given = gathered(source, settings, data, samples, labels, metric, example_inputs)
-    with blamed(given.graph, OrtRunner()):
-        begun = begin(given.graph, settings, given.used, given.measured, given.metric, progress)
-        for target in targets:
-            yield _point(begun, target)
+    with working(settings) as workers, blamed(given.graph, OrtRunner()):
+        begun = begin(given.graph, settings, given.used, given.measured, given.metric, progress, workers)
+        for number, found in begun.each(targets):
+            yield number, _point(begun, targets[number], found)
 
 
 def parsed(targets: str | Sequence[str | Target], kind: str = MACS) -> list[Target]:
@@ -103,14 +104,11 @@ def _target(text: str, kind: str) -> Target:
     return Target.parse(text if "=" in text else f"{kind}={text}")
 
 
-def _point(begun: Begun, target: Target) -> Point:
-    """Carry out one target; a miss becomes a point that says so, with a model only where a partial one is allowed."""
-    try:
-        result = begun.compressed(target)
-    except TargetNotMetError as error:
-        return Point(target, why=str(error))
-    if result.missed is None:
-        return Point(target, result.report, result.graph)
-    if begun.settings.allow_partial:
-        return Point(target, result.report, result.graph, str(result.missed))
-    return Point(target, why=str(result.missed))
+def _point(begun: Begun, target: Target, found: Carried | TargetNotMetError) -> Point:
+    """Measure what came of a target; a miss is a point that says so, with a model only where a partial one may be."""
+    if isinstance(found, TargetNotMetError):
+        return Point(target, why=str(found))
+    result = begun.measured(target, found)
+    if result.missed is not None and not begun.settings.allow_partial:
+        return Point(target, why=str(result.missed), kept=found.kept)
+    return Point(target, result.report, result.graph, str(result.missed or ""), kept=found.kept)

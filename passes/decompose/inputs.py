@@ -40,7 +40,8 @@ class Inputs:
             if keep is not None:
                 return Inputs(layers, shapes, context.moments(plan.reference, plan.rows), _rows(plan.reference, keep))
         chosen = list(layers.values())
-        found = input_moments(graph, chosen, shapes, context.fitting(), context.runner, context.rng())
+        given = graph, chosen, shapes, context.fitting(), context.runner, context.rng()
+        found = input_moments(*given, workers=context.workers)
         return Inputs(layers, shapes, found, {})
 
     def moments(self, layer: Linear) -> tuple[Array, Array]:

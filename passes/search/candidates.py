@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,12 @@ from ...ir.graph import Graph
 from ...ir.timing import Comparison, Device
 from ..analysis.statistics.judge import Judge, judge
 from ..base import Context, Pass
+from ..checkpoint import plan_to_json
+from ..hashing import graph_digest
 from ..observers import Record
+from ..packed import LARGEST, Packed, packed, unpacked
 from ..plan import Plan
+from ..syntax import join
 
 _SAMPLES = 128
 
@@ -46,7 +51,7 @@ class Evaluator:
         if len(choices) < 2 or self.context.calibration is None:
             return self.carried_out(replace(plan, decision=choices[0], alternatives=()))
         judged = self._judge()
-        found = [self.carried_out(replace(plan, decision=one, alternatives=())) for one in choices]
+        found = [self._kept(replace(plan, decision=one, alternatives=())) for one in choices]
         return min(found, key=lambda candidate: judged.of(candidate.graph))
 
     def carried_out(self, plan: Plan) -> Candidate:
@@ -55,6 +60,22 @@ class Evaluator:
         own = replace(self.context, plan=plan, _view=None)
         records = self.context.nested(self.finish, tried, own)
         return Candidate(tried, own.plan, tuple(records))
+
+    def _kept(self, plan: Plan) -> Candidate:
+        """Carry a plan out, or take what came of it from the cache: an interrupted search goes on."""
+        cache = self.context.cache
+        if cache is None or not cache.lasting or self.graph.written_bytes() > LARGEST:
+            return self.carried_out(plan)
+
+        def made() -> Packed:
+            found = self.carried_out(plan)
+            return packed(self.graph, found.graph, found.plan, found.records)
+
+        stands_on = [self.context.original, *([plan.reference.graph] if plan.reference else [])]
+        told = [json.dumps(plan_to_json(plan)), join(self.finish), *map(graph_digest, stands_on)]
+        arrays = self.context.remember("candidate", self.graph, told, made, code=self.finish)
+        graph, after, records, _ = unpacked(arrays, self.graph)
+        return Candidate(graph, after, records)
 
     def _judge(self) -> Judge:
         return judge(self.context.original, self.context.judging(_SAMPLES), self.context.runner)

@@ -1,6 +1,7 @@
 """``select-channels``: rank every group's channels by a criterion; with ``keep``, also decide how many stay."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from .criterion import Criterion, fault
 from .evidence import MEASURED, NEEDS, PROVIDED, Evidence, Study
 
 _WITHOUT_DATA = "flow"
+_WORTH = 0.5  # seconds that a group takes and that are worth a file
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class SelectChannels:
         criterion = CRITERIA[name]
         study = Study(view, context, {} if context.calibration is None else context.moments(view, self.rows), groups)
         given = [context.provided[need] for need in sorted(criterion.needs & PROVIDED)]
-        depends = [name, self.rows, [group.name for group in groups], [key_of(value) for value in given]]
-        score = partial(_scored, study, groups, criterion)
+        depends: list[Any] = [name, self.rows, [group.name for group in groups], [key_of(value) for value in given]]
+        score = partial(_scored, study, groups, criterion, depends)
         ranks = context.remember("ranking", view.graph, depends, score, code=[criterion, *given])
         found = {
             group.name: GroupRanking(group.cells.ravel()[ranks[f"order_{place}"]], ranks[f"curve_{place}"])
@@ -108,14 +110,30 @@ def key_of(value: Any) -> Any:
     return [[name, value[name]] for name in sorted(value)] if isinstance(value, Mapping) else value.key
 
 
-def _scored(study: Study, groups: list[Group], criterion: Criterion) -> dict[str, Array]:
-    """Rank every group; return its order of units and its curve under its number. Raises UsageError."""
-    found, rng = dict[str, Array](), study.context.rng()
+def _scored(study: Study, groups: list[Group], criterion: Criterion, depends: Sequence[Any]) -> dict[str, Array]:
+    """Rank every group; return its order of units and its curve under its number. Raises UsageError.
+
+    Groups that take long are kept one by one too, with where chance has got to: a run that was interrupted goes on.
+    """
+    found, context = dict[str, Array](), study.context
+    rng = context.rng()
     for place, group in enumerate(groups):
-        study.context.progress("ranking channels", place / len(groups))
-        evidence = Evidence(study, group, rng, criterion.needs)
-        order, curve = criterion.rank(evidence)
-        if wrong := fault((order, curve), evidence.form):
-            raise UsageError(f"criterion '{criterion.name}' does not rank '{group.name}'", why=wrong)
-        found[f"order_{place}"], found[f"curve_{place}"] = order, curve
+        context.progress("ranking channels", place / len(groups))
+        make = partial(_ranked, Evidence(study, group, rng, criterion.needs), criterion)
+        own = [*depends, place, _state(rng)]
+        ranks = context.remember("rank", study.graph, own, make, code=[criterion], worth=_WORTH)
+        rng.bit_generator.state = json.loads(ranks["chance"].tobytes())
+        found[f"order_{place}"], found[f"curve_{place}"] = ranks["order"], ranks["curve"]
     return found
+
+
+def _ranked(evidence: Evidence, criterion: Criterion) -> dict[str, Array]:
+    """Return the ranks of a group, and the state of its chance afterwards."""
+    order, curve = criterion.rank(evidence)
+    if wrong := fault((order, curve), evidence.form):
+        raise UsageError(f"criterion '{criterion.name}' does not rank '{evidence.group.name}'", why=wrong)
+    return {"order": order, "curve": curve, "chance": np.frombuffer(_state(evidence.rng), np.uint8)}
+
+
+def _state(rng: np.random.Generator) -> bytes:
+    return json.dumps(rng.bit_generator.state).encode()

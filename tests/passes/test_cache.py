@@ -14,6 +14,7 @@ from zoo import ZOO, feeds
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.cache_folder import default_folder
+from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.sizes import Sizes
 from optimise_onnx.passes.base import Context
@@ -77,6 +78,17 @@ def test_what_was_not_used_for_longest_goes(tmp_path: Path) -> None:
         os.utime(tmp_path / f"{key}.entry", (100 + place, 100 + place))
         kept.load("a")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.entry", "c.entry", "d.entry", "notes.txt"]
+
+
+def test_what_is_larger_than_the_cache_is_not_kept(tmp_path: Path) -> None:
+    said: list[str] = []
+    kept = DiskCache.at(tmp_path, said.append, "20kB")
+    kept.save("small", {"x": np.zeros(1000)})
+    kept.save("large", {"x": np.zeros(3000)})
+    assert len(said) == 1 and "may hold" in said[0]
+    assert kept.load("small") is not None and kept.load("large") is None
+    with pytest.raises(UsageError, match="no amount of memory"):
+        DiskCache.at(tmp_path, limit="much")
 
 
 def test_a_folder_that_cannot_be_written_does_not_stop_a_run(tmp_path: Path) -> None:

@@ -80,6 +80,14 @@ def waits_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+def waits_until_one(folder: Path, pattern: str) -> None:
+    """Wait until a file of such a name is in a folder."""
+    end = time.monotonic() + LIMIT
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < end, f"no {pattern} ever came"
+        time.sleep(0.01)
+
+
 def compress(*more: str, output: str = "out.onnx", report: str = "r.json", target: str = "macs=0.7x") -> Sequence[str]:
     """Spell a compression that writes a model and a report; nothing is timed, which would take half of the time."""
     timed = () if "--latency-command" in more else ("--latency-command", f"{sys.executable} -c print(1) {{model}}")

@@ -60,18 +60,17 @@ def searched(monkeypatch: pytest.MonkeyPatch, loss: Callable[[float], float], ta
     """Search where ``loss`` says what a share of the cost loses, give or take 0.002; return it with what was tried."""
     tried = list[float]()
 
-    def carried_out(aim: Target) -> float:
+    def each(aims: list[Target]) -> list[tuple[int, object]]:
+        (aim,) = aims
         tried.append(aim.amount)
-        if aim.amount < 0.1:
-            raise TargetNotMetError("out of reach")
-        return aim.amount
+        return [(0, TargetNotMetError("out of reach") if aim.amount < 0.1 else aim.amount)]
 
     def told(_search: object, share: float) -> Interval:
         return Interval(loss(share) - 0.002, loss(share), loss(share) + 0.002)
 
     monkeypatch.setattr(max_drop._Search, "_loss", told)
     monkeypatch.setattr(max_drop._Search, "_check_enough", lambda _: None)
-    begun = cast(Begun, SimpleNamespace(carried_out=carried_out))
+    begun = cast(Begun, SimpleNamespace(each=each))
     return max_drop._Search(begun, Target.parse(target), 0.01, SAMPLES).best(), tried
 
 

@@ -40,8 +40,8 @@ def test_what_targets_share_is_done_once(monkeypatch: pytest.MonkeyPatch) -> Non
     made = list[str]()
     plain = Context.remember
 
-    def counting(self, name, graph, options, make, code=()):  # type: ignore[no-untyped-def]
-        return plain(self, name, graph, options, lambda: made.append(name) or make(), code)
+    def counting(self, name, graph, options, make, **more):  # type: ignore[no-untyped-def]
+        return plain(self, name, graph, options, lambda: made.append(name) or make(), **more)
 
     monkeypatch.setattr(Context, "remember", counting)
     data = {"x": feeds(network(), 0, 32)["x"]}

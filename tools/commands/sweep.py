@@ -47,5 +47,5 @@ def sweep(
         check_output(path, [source, *filter(None, (data, metric))])
     with out.progress() as progress:
         found = swept(source, aims, settings, data, samples, labels, metric, progress)
-        points = [results.keep(point, path) for point, path in zip(found, paths, strict=False)]
-    results.finish(out, Front(aims[0].quantity, tuple(points)), output)
+        points = {number: results.keep(point, paths[number]) for number, point in found}
+    results.finish(out, Front(aims[0].quantity, tuple(points[number] for number in range(len(aims)))), output)

@@ -1,6 +1,7 @@
 """Mean and covariance of what every linear layer reads, streamed over the calibration data in bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,125 +10,19 @@ from ....ir.feeds import Calibration, Feeds, batch_size
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ....ir.shapes import Shape
+from ....ir.workers import IN_PROCESS, InProcess, Workers, in_order
 from ..layers.linear import Linear
-from .batched_moments import BatchedMoments
-from .moments import Moments, sample_positions
+from .halves import LARGEST as LARGEST
+from .halves import Halves, RunningHalves, added, together
+from .halves import InputMoments as InputMoments
+from .moments import sample_positions
 from .spill import Shelf, Shelved
 
-LARGEST = 6000
-MOST_SHRINKAGE = 0.9
 _BATCH_BYTES = 256 * 2**20
 _ACCUMULATED = 2**31
 _SHELVED = 2**29
-_FEWEST_ROWS = 1024
-
-
-@dataclass(frozen=True)
-class InputMoments:
-    """Moments of one layer's input, ``mean`` (g, d) and ``cov`` (g, d, d); only variances when ``cov`` is (g, d).
-
-    ``ridge`` (g,): how much of the mean variance to add on the diagonal, from how well two halves of the samples agree.
-    """
-
-    mean: Array
-    cov: Array
-    ridge: Array
-
-
-class _Running:
-    """Streamed moments of one layer's rows; of inputs too wide for a covariance, each is a problem of its own."""
-
-    def __init__(self, groups: int, width: int) -> None:
-        self.form = groups, width
-        self.narrow = width <= LARGEST
-        self.state: Moments | BatchedMoments
-        if groups == 1 and self.narrow:
-            self.state = Moments(width, 0, single=True)
-        else:
-            self.state = BatchedMoments(*(self.form if self.narrow else (groups * width, 1)), 0)
-        self.waiting: list[Array] = []
-        self.count = 0
-
-    def update(self, rows: Array) -> None:
-        """Add rows (g, n, d). Few rows of a wide layer wait for more: every update touches the whole matrix."""
-        self.waiting.append(rows)
-        self.count += rows.shape[1]
-        enough = max(_FEWEST_ROWS, self.form[1] // 2) if isinstance(self.state, Moments) else 1
-        if sum(part.shape[1] for part in self.waiting) >= enough:
-            self._flush()
-
-    def _flush(self) -> None:
-        rows = np.concatenate(self.waiting, 1) if len(self.waiting) > 1 else self.waiting[0]
-        self.waiting.clear()
-        if isinstance(self.state, Moments):
-            self.state.update(rows[0], rows[0, :, :0])
-            return
-        values = rows if self.narrow else rows.transpose(0, 2, 1).reshape(-1, rows.shape[1], 1)
-        self.state.update(values, values[:, :, :0])
-
-    def moments(self) -> tuple[Array, Array]:
-        """Return mean (g, d) and covariance (g, d, d) or variances (g, d)."""
-        if self.waiting:
-            self._flush()
-        if isinstance(self.state, Moments):
-            return self.state.mean_x[None], self.state.cov_xx[None]
-        mean, cov = self.state.result()
-        return (mean, cov) if self.narrow else (mean.reshape(self.form), cov.reshape(self.form))
-
-
-class _Halves:
-    """Two halves of the samples, kept apart until the end to see how far their covariances differ."""
-
-    def __init__(self, groups: int, width: int) -> None:
-        self.parts = (_Running(groups, width), _Running(groups, width))
-        self.turn = 0
-
-    def update(self, rows: Array, images: int) -> None:
-        """Add a batch: its first images to one half, the others to the other; single images in turn."""
-        if images == 1:
-            self.parts[self.turn].update(rows)
-            self.turn = 1 - self.turn
-            return
-        cut = rows.shape[1] // images * (images // 2)
-        self.parts[0].update(rows[:, :cut])
-        self.parts[1].update(rows[:, cut:])
-
-    def result(self) -> InputMoments:
-        """Return the moments of all samples together."""
-        filled = [part for part in self.parts if part.count]
-        if len(filled) == 1:
-            mean, cov = filled[0].moments()
-            return InputMoments(mean, cov, np.full(len(mean), 1.0))
-        (mean_a, cov_a), (mean_b, cov_b) = (part.moments() for part in filled)
-        return pooled(mean_a, cov_a, filled[0].count, mean_b, cov_b, filled[1].count)
-
-
-def pooled(mean_a: Array, cov_a: Array, count_a: int, mean_b: Array, cov_b: Array, count_b: int) -> InputMoments:
-    """Merge the moments of two halves, using their covariances up.
-
-    The ridge is Ledoit-Wolf shrinkage with the halves' difference as its noise:
-    ``rho = (|A - B|^2 / 4) / |S - mu I|^2``, ridge ``rho / (1 - rho)`` (Ledoit, Wolf, J. Multivariate Analysis 2004;
-    taking the noise from halves of the images, because rows of one image depend on each other, is ours).
-    """
-    share = count_a / (count_a + count_b)
-    step = mean_a - mean_b
-    mean = share * mean_a + (1 - share) * mean_b
-    cov, rest = cov_a, np.subtract(cov_b, cov_a, out=cov_b)
-    noise = _power(rest) / 4 if cov.ndim > 2 else np.zeros(len(mean))
-    rest *= 1 - share
-    cov += rest
-    step *= np.sqrt(share * (1 - share))
-    cov += np.multiply(step[:, :, None], step[:, None, :], out=rest) if cov.ndim > 2 else step**2
-    if cov.ndim == 2:
-        return InputMoments(mean, cov, noise)
-    level = np.einsum("gdd->g", cov) / cov.shape[1]
-    spread = _power(cov) - cov.shape[1] * level**2
-    rho = np.clip(noise / np.maximum(spread, 1e-30), 0.0, MOST_SHRINKAGE)
-    return InputMoments(mean, cov, rho / (1 - rho))
-
-
-def _power(matrices: Array) -> Array:
-    return np.asarray(np.einsum("gij,gij->g", matrices, matrices))
+_SHARD = 128  # samples at least, and batches:
+_BATCHES = 8
 
 
 class StoredMoments(Mapping[str, InputMoments]):
@@ -197,34 +92,87 @@ def input_moments(
     rng: np.random.Generator,
     *,
     rows: int | None = None,
+    workers: Workers = IN_PROCESS,
 ) -> StoredMoments:
     """Return the moments of every layer's input by node name; positions are sampled, each image with its own.
 
-    ``rows``: how many rows a convolution's moments are taken from, :func:`rows_wanted` by default. The data are read
-    once where all matrices fit in memory together, else once for every few layers, with the same result.
+    ``rows``: how many rows a convolution's moments are taken from, :func:`rows_wanted` by default. The samples are cut
+    into shards, whose sums ``workers`` take and which are added up in order: the result is the same wherever that is.
+    The data are read once where all matrices fit in memory together, else once for every few layers, with the same
+    result.
     """
     found = StoredMoments()
     size = batch_for(graph, {layer.input for layer in layers}, shapes)
     draws = dict(zip((layer.node for layer in layers), rng.spawn(len(layers)), strict=True))
-    for chunk in _chunks(layers):
-        running = {layer.node: _Halves(layer.groups, layer.fan_in) for layer in chunk}
-        for values in _inputs(graph, chunk, calibration.batches(size), runner):
-            for layer in chunk:
-                x = values[layer.input]
-                spots = spots_for(layer, x, calibration.samples, draws[layer.node], rows)
-                running[layer.node].update(layer.rows(x, spots), len(x))
-        for node in list(running):
-            found.add(node, running.pop(node).result())  # frees the halves one by one
+    shards = _shards(calibration, size)
+    here = isinstance(workers, InProcess) or len(shards) == 1
+    for chunk in _chunks(layers, len(shards), here):
+        plan = ShardPlan(tuple(chunk), size, rows, {layer.node: draws[layer.node] for layer in chunk})
+        held = graph, plan, calibration if here else calibration.gathered(), runner
+        sums = dict[str, Halves]()
+        for part in in_order((IN_PROCESS if here else workers).each(shard_sums, held, shards)):
+            for node in list(part):
+                halves = part.pop(node)
+                sums[node] = added(sums[node], halves) if node in sums else halves
+        for node in list(sums):
+            found.add(node, together(sums.pop(node)))  # frees the halves one by one
     return found
 
 
-def _chunks(layers: Sequence[Linear]) -> Iterator[list[Linear]]:
-    """Cut the layers into runs whose matrices together stay within a fixed number of bytes."""
+@dataclass(frozen=True)
+class ShardPlan:
+    """What is to be measured of a shard: the inputs of ``layers``, ``size`` samples at a time. ``rows`` as above;
+    ``draws``: what chooses positions, as it is before the first sample of all.
+    """
+
+    layers: tuple[Linear, ...]
+    size: int
+    rows: int | None
+    draws: Mapping[str, np.random.Generator]
+
+
+def shard_sums(
+    graph: Graph, plan: ShardPlan, calibration: Calibration, runner: Runner, shard: tuple[int, int]
+) -> dict[str, Halves]:
+    """Return the sums of a shard, the numbers of its first sample and of the first behind, by the layer's node name."""
+    begin, end = shard
+    running = {layer.node: RunningHalves(layer.groups, layer.fan_in) for layer in plan.layers}
+    draws, skipped = deepcopy(dict(plan.draws)), begin
+    batches = calibration.tail(begin).head(end - begin).batches(plan.size)
+    for values in _inputs(graph, plan.layers, batches, runner):
+        for layer in plan.layers:
+            x, draw = values[layer.input], draws[layer.node]
+            _skip(draw, layer, x, skipped)
+            spots = spots_for(layer, x, calibration.samples, draw, plan.rows)
+            running[layer.node].update(layer.rows(x, spots), len(x))
+        skipped = 0
+    return {node: running.pop(node).sums() for node in list(running)}
+
+
+def _skip(draw: np.random.Generator, layer: Linear, x: Array, images: int) -> None:
+    """Go on to where the positions of earlier images have been drawn, one number for each position that there is."""
+    if layer.geometry is not None:
+        draw.bit_generator.advance(images * layer.geometry.positions(x.shape[2:]))  # type: ignore[attr-defined]
+
+
+def _shards(calibration: Calibration, size: int) -> list[tuple[int, int]]:
+    """Cut samples into shards of whole batches, the same whoever takes their sums."""
+    length = size * max(_BATCHES, -(-_SHARD // size))
+    begins = range(0, max(calibration.samples, 1), length)
+    return [(begin, min(begin + length, calibration.samples)) for begin in begins]
+
+
+def _chunks(layers: Sequence[Linear], shards: int, here: bool) -> Iterator[list[Linear]]:
+    """Cut the layers into runs whose matrices together stay within a fixed number of bytes.
+
+    With several shards those of the last one stand beside the sums; elsewhere all shards may be done before the first.
+    """
+    copies = 1 if shards == 1 else 2 if here else 1 + shards
     chunk: list[Linear] = []
     total = 0
     for layer in layers:
         entries = layer.fan_in**2 if layer.fan_in <= LARGEST else layer.fan_in
-        needed = 2 * 8 * layer.groups * entries
+        needed = copies * 2 * 8 * layer.groups * entries
         if chunk and total + needed > _ACCUMULATED:
             yield chunk
             chunk, total = [], 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.runner import Runner
 from optimise_onnx.passes.analysis.statistics.judge import Judge, judge
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.plan import Decision
+from optimise_onnx.passes.cache import DiskCache
+from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.search import candidates
 from optimise_onnx.passes.search.candidates import Candidate, Evaluator
 from tests.passes.decompose.passing import calibrated, network, run
@@ -100,3 +102,26 @@ def test_they_are_judged_on_samples_that_nothing_was_fitted_to(monkeypatch: pyte
     (used,) = (next(iter(samples.batches(1000)))["x"] for samples in seen)
     fitted = next(iter(shared.fitting().batches(1000)))["x"]
     assert len(used) == 6 and not any((used == one).all((1, 2, 3)).any() for one in fitted)
+
+
+def test_a_search_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, plain = list[float](), Evaluator.carried_out
+
+    def counting(self: Evaluator, plan: Plan) -> Candidate:
+        tried.append(plan.decision.figures["kept"])
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return plain(self, plan)
+
+    graph, shared = prepared(24)
+    shared.cache = DiskCache(tmp_path)
+    alternatives = [decision(shared, each) for each in (3, 18, 2)]
+    monkeypatch.setattr(Evaluator, "carried_out", counting)
+    with pytest.raises(KeyboardInterrupt):
+        best(graph, shared, alternatives)
+    found = best(graph, shared, alternatives)
+    assert tried == [3, 18, 2, 2]
+    alone, _ = finished((18,))
+    assert found.graph.to_model() == alone.graph.to_model()
+    assert found.plan.decision.figures == {"kept": 18.0} and found.plan.reference is not None
+    assert [record.name for record in found.records] == ["remove-channels", "reconstruct"]

@@ -1,6 +1,7 @@
 """The selecting pass: which groups are free, what is decided, and what it refuses."""
 
 import re
+from pathlib import Path
 
 import digits
 import numpy as np
@@ -11,12 +12,16 @@ from zoo.builder import Builder
 
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import UsageError
-from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.graph import Array, Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.channels.protected import meant
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.base import Context
+from optimise_onnx.passes.cache import DiskCache
 from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.select import select_channels as module
+from optimise_onnx.passes.select.criterion import Criterion
+from optimise_onnx.passes.select.evidence import Evidence
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
 
@@ -133,3 +138,27 @@ def test_the_same_data_and_seed_rank_the_same() -> None:
     for name, ranking in found[0].items():
         np.testing.assert_array_equal(ranking.order, found[1][name].order)
         np.testing.assert_array_equal(ranking.curve, found[1][name].curve)
+
+
+def test_a_ranking_that_was_interrupted_goes_on_with_the_same_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, done, plain = chain(), list[str](), module._ranked
+    whole = ranked(graph, SelectChannels("random"))
+
+    def counting(evidence: Evidence, criterion: Criterion) -> dict[str, Array]:
+        done.append(evidence.group.name)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        return plain(evidence, criterion)
+
+    monkeypatch.setattr(module, "_ranked", counting)
+    monkeypatch.setattr(module, "_WORTH", 0.0)
+    shared = Context(OrtRunner(1), graph, cache=DiskCache(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        apply(SelectChannels("random"), graph, shared)
+    apply(SelectChannels("random"), graph, shared)
+    assert done == ["conv_0_out", "conv_1_out", "conv_1_out"]
+    assert shared.plan.ranking is not None
+    for name, ranks in whole.groups.items():
+        np.testing.assert_array_equal(shared.plan.ranking.groups[name].order, ranks.order)

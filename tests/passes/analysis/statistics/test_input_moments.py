@@ -18,14 +18,15 @@ from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.layers.linear import Linear, linear_layers
+from optimise_onnx.passes.analysis.statistics import halves
 from optimise_onnx.passes.analysis.statistics import input_moments as module
 from optimise_onnx.passes.analysis.statistics.batched_moments import BatchedMoments
+from optimise_onnx.passes.analysis.statistics.halves import pooled
 from optimise_onnx.passes.analysis.statistics.input_moments import (
     InputMoments,
     LazyMoments,
     StoredMoments,
     input_moments,
-    pooled,
 )
 from optimise_onnx.passes.analysis.statistics.moments import Moments
 from optimise_onnx.passes.analysis.statistics.spill import Shelf
@@ -76,7 +77,8 @@ def test_moments_equal_the_covariance_of_all_rows(name: str, batch_bytes: int, m
 
 
 def test_inputs_too_wide_for_a_covariance_have_variances(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGEST", 40)
+    for each in (module, halves):
+        monkeypatch.setattr(each, "LARGEST", 40)
     model = ZOO["resnext"]()
     graph, inputs = graph_of(model), feeds(model, 0, SAMPLES)
     layers, found = measured(graph, inputs)
