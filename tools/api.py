@@ -201,7 +201,7 @@ def run_pipeline(
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
         executed = execute(original, manager, running, used, runner, progress, verify, resume)
-    runner.session(executed.graph)
+    runner.deployed(executed.graph)
     return executed
 
 

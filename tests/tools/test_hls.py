@@ -210,6 +210,18 @@ def test_budgets_that_are_missed(place: Path, run: Callable[..., Run]) -> None:
     assert sorted(path.name for path in place.iterdir()) == FILES
 
 
+@needs_hls4ml
+def test_weights_stored_as_integers(place: Path, run: Callable[..., Run]) -> None:
+    """The reference is what the model says, not the low-bit product that onnxruntime would put in its place."""
+    b = Builder("stored", opset=13)
+    weights = b.const(np.random.default_rng(0).integers(-127, 128, (72, 5)).astype(np.int8))
+    scaled = b.node("DequantizeLinear", [weights, b.const(np.float32(0.01)), b.const(np.int8(0))])
+    onnx.save(b.model(b.node("Gemm", [b.flatten(b.input("x", ["N", 2, 6, 6])), scaled])), place / "in.onnx")
+    assert run(*BITS, "--no-csim").code == 0
+    report = json.loads((place / "made" / "report.json").read_text())
+    assert report["checks"]["floating_point_against_onnxruntime"]["largest_difference"] < 1e-5
+
+
 def test_inputs_do_not_lie_in_the_folder(place: Path) -> None:
     with pytest.raises(UsageError, match="lies in"):
         handover.check_place(place / "made", [place / "made" / "in.onnx"])
