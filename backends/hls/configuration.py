@@ -12,6 +12,8 @@ from .precision import Precision, Types
 from .style import Backend, IoType, Style
 from .tables import TABLES
 
+_WRONG_DEPTHWISE = ("Catapult", "io_parallel")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -139,6 +141,8 @@ def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:
         why = f"hls4ml's {options.backend} backend fills its tables in another way"
     if isinstance(layer, Convolution) and layer.depthwise and options.backend == "Quartus":
         why = "hls4ml's Quartus backend has no depthwise convolution"
+    if isinstance(layer, Convolution) and layer.depthwise and (options.backend, options.io_type) == _WRONG_DEPTHWISE:
+        why = "hls4ml's Catapult backend computes another depthwise convolution in parallel"
     if why:
         message, kind = "cannot be built by hls4ml", type(layer).__name__.lower()
         raise LoweringError(message, node_name=layer.source, op_type=kind, why=why, hint=hint)
