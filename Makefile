@@ -4,13 +4,17 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-hls lint clean
+.PHONY: demo test test-docs test-hls lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
 
 test: $(VENV)/.installed-test
 	$(VENV)/bin/pytest -n auto
+
+# Runs every command that README.md and docs print: minutes.
+test-docs: $(VENV)-hls/.installed
+	$(VENV)-hls/bin/pytest -n auto -m printed tests/test_printed.py
 
 # Compiles C simulations and, where verilator and yosys are installed, measures hardware: minutes.
 test-hls: $(VENV)-hls/.installed

@@ -46,7 +46,7 @@ def measured(graph: Graph, original: Graph, tested: dict[str, Array], labels: Ar
     """Return accuracy lost, what is left of MACs and parameters, and of the time of one image, as table cells."""
     before, after = total(cost(original)), total(cost(graph))
     one = {name: values[:1] for name, values in tested.items()}
-    sessions = [OrtRunner(1).session(each) for each in (original, graph)]
+    sessions = [OrtRunner(1).deployed(each) for each in (original, graph)]
     found = latency(sessions, [one, one], SECONDS)
     lost = accuracy(original, tested, labels) - accuracy(graph, tested, labels)
     shares = f"{after.macs / before.macs:.4f} | {after.parameters / before.parameters:.4f}"

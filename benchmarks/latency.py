@@ -67,7 +67,7 @@ class Bench:
     def time_left(self, model: onnx.ModelProto) -> float:
         """Time the model beside the original."""
         runner, feeds = OrtRunner(self.threads, spinning=True), {self.input: self.images[:1]}
-        sessions = [runner.session(self.graph), runner.session(optimise_onnx.load(model))]
+        sessions = [runner.deployed(self.graph), runner.deployed(optimise_onnx.load(model))]
         return latency(sessions, [feeds, feeds], 5.0).ratio.middle
 
     def lost(self, model: onnx.ModelProto) -> str:

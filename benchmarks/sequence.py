@@ -61,7 +61,7 @@ def accuracy(name: str, session: OrtSession, x: Array, wanted: Any) -> float:
 
 def time_left(runner: OrtRunner, original: Graph, smaller: Graph, x: Array) -> float:
     """Return the median ratio of CPU times of a batch of eight, in turns."""
-    sessions, spent = [runner.session(graph) for graph in (smaller, original)], []
+    sessions, spent = [runner.deployed(graph) for graph in (smaller, original)], []
     for _ in range(TURNS):
         pair = []
         for session in sessions:

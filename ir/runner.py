@@ -19,10 +19,16 @@ class Session(Protocol):
 
 
 class Runner(Protocol):
-    """Makes sessions, and times them. ``exact`` switches the backend's own graph optimisation off."""
+    """Makes sessions, and times them."""
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> Session:
-        """Prepare ``graph``; ``outputs`` names inner tensors to return instead of the declared outputs."""
+        """Prepare ``graph`` to read its values; ``outputs`` names inner tensors to return, not the declared ones.
+
+        The backend may make it faster, not change its number formats; ``exact`` forbids all its graph optimisation.
+        """
+
+    def deployed(self, graph: Graph) -> Session:
+        """Prepare ``graph`` as its users will, with all that the backend does to make it fast: to be timed."""
 
     def latency(self, sessions: Sequence[Session], feeds: Sequence[Feeds], seconds: float) -> Latency:
         """Time sessions, each on its feeds, in turns for about ``seconds``."""

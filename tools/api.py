@@ -205,7 +205,7 @@ def run_pipeline(
         original = sized(original, runner, running.input_shapes, used)
         with working(running) as workers:
             executed = execute(original, manager, running, used, runner, progress, verify, resume, workers)
-    runner.session(executed.graph)
+    runner.deployed(executed.graph)
     return executed
 
 

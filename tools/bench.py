@@ -64,7 +64,7 @@ def bench(
     runner = OrtRunner(threads, spinning=True)
     graphs = [sized(api.load(path), runner, input_shapes) for path in paths]
     size = _batch(paths, graphs, batch)
-    sessions = [runner.session(graph) for graph in graphs]
+    sessions = [runner.deployed(graph) for graph in graphs]
     feeds = [evaluation.one(graph, session, seed, size or 1) for graph, session in zip(graphs, sessions, strict=True)]
     found = runner.latency(sessions, feeds, seconds)
     nodes = Profile(tuple(profile(graphs, feeds, runner, seconds))) if profiled else None

@@ -64,11 +64,16 @@ class Terminal:
             task = bar.add_task("starting", total=1.0)
             yield lambda text, share: bar.update(task, description=printable(text), completed=share)
 
+    @property
+    def width(self) -> int:
+        """Return how many characters a line of the output has."""
+        return self._console(False).width
+
     def _print(self, text: RenderableType, stderr: bool) -> None:
         """Print, until nobody reads it any more: then the work goes on in silence."""
         shown = printable(text, "\n") if isinstance(text, str) else text
         try:
-            self._console(stderr).print(shown, soft_wrap=isinstance(shown, str | Text))
+            self._console(stderr).print(shown, soft_wrap=isinstance(shown, str | Text), crop=False)
         except BrokenPipeError:
             _silence(stderr)
 

@@ -1,17 +1,21 @@
 """The fewest bits whose error at the outputs stays within a budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from ...ir.errors import TargetNotMetError
-from .calibrate import Bits, ranges, typed
+from .calibrate import Bits, Range, ranges, typed
 from .emulator import Emulator
 from .network import Convolution, Dense, Floats, Network
 from .precision import Precision
 from .reference import run
 
 FEWEST_BITS, MOST_BITS = 2, 20
+
+_ATTEMPTS = 8
+_TIGHTER = 0.99
+_QUANTILE = 1.64
 
 
 def within(
@@ -24,15 +28,37 @@ def within(
     """Return the network on its grids and its types: the outputs' RMS error is at most ``max_error`` of their RMS.
 
     First the fewest bits for all weights and activations alike; then, from the layer of most weights on, as many bits
-    off each layer's weights as the budget allows. Ranges come from all ``samples`` (n, H, W, C) or (n, N), errors from
-    the first ``searched``, which each try emulates once.
+    off each layer's weights as the budget allows. The first ``searched`` of ``samples`` (n, H, W, C) or (n, N), which
+    each try emulates once, choose; all others judge what was chosen, by the upper end of a 95 % interval, and where it
+    fails the choice is made anew under a smaller budget. Ranges come from all of them.
 
     Raises TargetNotMetError where 20 bits do not do.
     """
-    tried = samples[:searched]
+    observed, limit = ranges(network, samples), max_error
+    tried, judges = samples[:searched], samples[searched or len(samples) :]
+    for _ in range(_ATTEMPTS):
+        found = _chosen(network, tried, observed, limit, progress)
+        reached = _judged(network, found, judges) if len(judges) else 0.0
+        if reached <= max_error:
+            return found
+        limit *= _TIGHTER * max_error / reached
+    raise TargetNotMetError(
+        f"an output error of {max_error:g} holds on the samples that choose, not on others",
+        why=f"there it may be {reached:.3g}",
+        hint="allow a larger error, or give more samples",
+    )
+
+
+def _chosen(
+    network: Network,
+    tried: Floats,
+    observed: Mapping[str, Range],
+    max_error: float,
+    progress: Callable[[str], None],
+) -> tuple[Network, Precision]:
+    """Return the fewest bits that keep the error on samples within a budget."""
     exact = run(network, tried)
     wanted = [exact[name] for name in network.outputs]
-    observed = ranges(network, samples)
 
     def fits(weights: Bits, activations: Bits) -> bool:
         values = Emulator(*typed(network, observed, weights, activations)).run(tried)
@@ -56,6 +82,21 @@ def _fewest(fits: Callable[[Bits, Bits], bool], max_error: float, progress: Call
         f"{MOST_BITS} bits do not reach an output error of {max_error:g}",
         hint="allow a larger error, or drop what hls4ml looks up in tables",
     )
+
+
+def _judged(network: Network, chosen: tuple[Network, Precision], judges: Floats) -> float:
+    """Return the upper end of a 95 % interval of the outputs' relative RMS error on samples like ``judges``."""
+    exact, values = run(network, judges), Emulator(*chosen).run(judges)
+    return max(_upper(values[name] - exact[name], exact[name]) for name in network.outputs)
+
+
+def _upper(error: Floats, wanted: Floats) -> float:
+    """Return a ratio of RMS values (n, ...) plus 1.64 standard errors, those of a ratio of sums over samples."""
+    count = len(error)
+    lost, power = (np.sum(np.square(each).reshape(count, -1), axis=1) for each in (error, wanted))
+    share = float(lost.sum() / (power.sum() or 1.0))
+    spread = float(np.std(lost - share * power) / (power.mean() or 1.0) / np.sqrt(count))
+    return float(np.sqrt(share + _QUANTILE * spread))
 
 
 def relative_error(values: Sequence[Floats], wanted: Sequence[Floats]) -> float:

@@ -1,7 +1,7 @@
 """What hls4ml is told beside the model: types, strategy and reuse of each layer."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ...ir.errors import LoweringError, PreconditionError
 from .cost.settings import Setting, Settings, Strategy, buildable
@@ -9,10 +9,10 @@ from .dialect import bias_name, clip_names, joins_bias
 from .fixed import Fixed
 from .network import Activation, Affine, Convolution, Dense, Layer, Network, Pooling
 from .precision import Precision, Types
+from .style import Backend, IoType, Style
 from .tables import TABLES
 
-Backend = Literal["Vitis", "Vivado", "Quartus", "Catapult"]
-IoType = Literal["io_stream", "io_parallel"]
+_WRONG_DEPTHWISE = ("Catapult", "io_parallel")
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,15 @@ class Options:
     clock_period: float = 5.0
     settings: Setting | Settings = Setting()
 
+    @property
+    def style(self) -> Style:
+        """Return what settings depend on."""
+        return Style(self.backend, self.io_type)
+
     def setting(self, layer: Convolution | Dense) -> Setting:
         """Return one layer's, as hls4ml builds it."""
         wanted = self.settings if isinstance(self.settings, Setting) else self.settings[layer.name]
-        return buildable(layer, wanted)
+        return buildable(layer, wanted, self.style)
 
     def resolved(self, network: Network) -> dict[str, Setting]:
         """Return the settings of all layers with weights, as hls4ml builds them."""
@@ -123,7 +128,7 @@ def _clip(layer: Activation, types: Types) -> dict[str, Any]:
 def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:
     """Raise LoweringError where hls4ml's own code aborts or gives other numbers than its Vitis backend."""
     why, hint = "", "choose Vitis or Vivado"
-    xilinx = options.backend in {"Vitis", "Vivado"}
+    xilinx = options.style.xilinx
     if (
         isinstance(layer, Pooling)
         and options.io_type == "io_stream"
@@ -136,6 +141,8 @@ def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:
         why = f"hls4ml's {options.backend} backend fills its tables in another way"
     if isinstance(layer, Convolution) and layer.depthwise and options.backend == "Quartus":
         why = "hls4ml's Quartus backend has no depthwise convolution"
+    if isinstance(layer, Convolution) and layer.depthwise and (options.backend, options.io_type) == _WRONG_DEPTHWISE:
+        why = "hls4ml's Catapult backend computes another depthwise convolution in parallel"
     if why:
         message, kind = "cannot be built by hls4ml", type(layer).__name__.lower()
         raise LoweringError(message, node_name=layer.source, op_type=kind, why=why, hint=hint)

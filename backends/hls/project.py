@@ -19,7 +19,7 @@ from ...ir.errors import LoweringError, UsageError
 from .configuration import Options, configuration
 from .dialect import dialect, in_order
 from .emulator import Emulator
-from .network import Convolution, Dense, Floats, Network
+from .network import Floats, Network
 from .precision import Precision
 
 NAME = "network"
@@ -31,7 +31,8 @@ _RECORD = "project.json"
 class Project:
     """``outputs``: names and shapes of the results in the order that the hardware gives them; ``reuse``: the factor of
     each layer with weights as hls4ml really has it. In ``folder`` are ``hls`` (sources and test data), the same as
-    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given) and ``project.json`` (this record).
+    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given) and ``project.json`` (this record). All paths in there are
+    relative to ``folder``.
     """
 
     folder: Path
@@ -57,14 +58,15 @@ def staged(
     refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        made = Path(place) / "made"
+        made = Path(place).resolve() / "made"
         made.mkdir()
         onnx.save(dialect(network), made / f"{NAME}.onnx")
         converted = _converted(made, configuration(network, precision, options), options)
-        reuse = _reuse_factors(converted, network)
+        reuse = _reuse_factors(converted, network, options)
         _write_test_data(network, precision, samples, made / SOURCES / "tb_data")
         stamp = converted.config.get_config_value("Stamp")  # drawn at random
-        _replace(made / SOURCES, {str(made): str(folder.resolve()), stamp: NAME})
+        weights = f"{made / SOURCES}/firmware/weights"  # read where the library lies, as the other backends do
+        _replace(made / SOURCES, {weights: "weights", f"{made}/": "", stamp: NAME})
         outputs = {name: network.by_name[name].shape for name in in_order(network)}
         record = {"outputs": outputs, "reuse": reuse, "options": asdict(options)}
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -100,6 +102,7 @@ def _converted(folder: Path, told: Mapping[str, Any], options: Options) -> Any:
                 clock_period=options.clock_period,
                 hls_config=dict(told),
             )
+            _undo_transposed(converted)
             converted.write()
         except Exception as error:  # whatever an optimiser of hls4ml stumbles over
             said = [*printed.getvalue().splitlines(), *(str(warning.message) for warning in warned)]
@@ -118,12 +121,30 @@ def load_hls4ml() -> Any:
     return hls4ml
 
 
-def _reuse_factors(converted: Any, network: Network) -> dict[str, int]:
-    """Read back what hls4ml took, from layers that it may have given a prefix."""
-    weighted = [layer.name for layer in network.layers if isinstance(layer, Convolution | Dense)]
+def _undo_transposed(converted: Any) -> None:
+    """Bring depthwise kernels (C, kh, kw, 1) back to (kh, kw, 1, C), in which hls4ml's own product reads them.
+
+    Its resource strategy transposes them as those of convolutions over all channels.
+    """
+    for layer in converted.get_layers():
+        if layer.class_name == "DepthwiseConv2D" and layer.get_attr("_weights_transposed", False):
+            layer.weights["weight"].data = layer.weights["weight"].data.transpose(1, 2, 3, 0)
+
+
+def _reuse_factors(converted: Any, network: Network, options: Options) -> dict[str, int]:
+    """Read back what hls4ml took, from layers that it may have given a prefix.
+
+    Raises LoweringError where that is not what it was told, and its own code may need another one.
+    """
     found = {layer.name: layer.get_attr("reuse_factor") for layer in converted.get_layers()}
     prefixes = ("Conv2D_", "DepthwiseConv2D_", "Dense_")
-    return {name: int(next(found[p + name] for p in prefixes if p + name in found)) for name in weighted}
+    taken = {}
+    for name, setting in options.resolved(network).items():
+        taken[name] = int(next(found[p + name] for p in prefixes if p + name in found))
+        if taken[name] != setting.reuse:
+            why = f"it takes the reuse factor {taken[name]}, not {setting.reuse}"
+            raise LoweringError("hls4ml does not build what it is told", node_name=name, why=why)
+    return taken
 
 
 def _write_test_data(network: Network, precision: Precision, samples: Floats, folder: Path) -> None:

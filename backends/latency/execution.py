@@ -49,7 +49,7 @@ def interleaved(
     """
     rng = np.random.default_rng(0)
     feeds = [random_feeds(graph, rng, target.batch) for graph in graphs]
-    sessions = [target.runner().session(graph) for graph in graphs]
+    sessions = [target.runner().deployed(graph) for graph in graphs]
     for session, given in zip(sessions, feeds, strict=True):
         session.run(given)  # a refusal shows here
     runs = [partial(session.inner.run, None, given) for session, given in zip(sessions, feeds, strict=True)]

@@ -64,7 +64,7 @@ class Kernels:
         for place, form in enumerate(forms):
             bench.add(place, form)
         with scratch() as folder:
-            session = self._target.runner(folder).load(bench.model(), bench.weights, exact=True)
+            session = self._target.runner(folder).load(bench.model(), bench.weights, "none")
             for _ in range(_WARM_UP + _RUNS):
                 session.run(bench.feeds)
             return by_node(events(session))

@@ -57,7 +57,7 @@ def _forms(graph: Graph, target: Execution, runs: int) -> list[tuple[NodeSpec, f
 
 def _run(model: onnx.ModelProto, large: Any, feeds: Any, target: Execution, runs: int) -> list[tuple[NodeSpec, float]]:
     with scratch() as folder:
-        session = target.runner(folder).load(model, large)
+        session = target.runner(folder).load(model, large, "deployed")
         for _ in range(runs):
             session.run(feeds)
         optimised = onnx.load(folder / OPTIMISED, load_external_data=False)

@@ -56,7 +56,7 @@ def profile(
         for place in places:
             place.mkdir()
         runners = [replace(runner, record=place) for place in places]
-        sessions = [one.session(graph) for one, graph in zip(runners, graphs, strict=True)]
+        sessions = [one.deployed(graph) for one, graph in zip(runners, graphs, strict=True)]
         skipped = latency(sessions, feeds, seconds, most=_ROUNDS).warm_up
         recorded = [events(session) for session in sessions]
         models = [onnx.load(place / OPTIMISED, load_external_data=False) for place in places]

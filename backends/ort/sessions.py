@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import onnx
@@ -26,6 +26,9 @@ from .stopwatch import Clock, Runs, latency, thread_clock
 from .watch import watched
 
 OPTIMISED = "optimised.onnx"
+
+Level = Literal["none", "values", "deployed"]
+"""How far onnxruntime rewrites a model: not at all, without another number format, or as its users have it."""
 
 _LARGE = 1024
 _ROOT = "/"  # where onnxruntime looks for weights in files
@@ -119,8 +122,10 @@ class OrtRunner:
     provider: str = _HERE
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> OrtSession:
-        """Load ``graph``; ``outputs`` names inner tensors to return. ``exact`` switches graph optimisation off.
+        """Load ``graph`` to read its values; ``outputs`` names inner tensors to return.
 
+        Quantised values are computed as the model says, never by the low-bit products that onnxruntime would put in
+        their place, which are others by up to a percent. ``exact`` switches all graph optimisation off.
         Raises InvalidModelError when onnxruntime refuses the model.
         """
         if outputs is not None:
@@ -128,16 +133,20 @@ class OrtRunner:
             tensors = graph.tensors()
             graph.set_outputs([tensors[name] for name in outputs])
             graph.clean()
-        return self.load(*graph.light(), exact=exact)
+        return self.load(*graph.light(), "none" if exact else "values")
 
-    def load(self, model: onnx.ModelProto, large: Mapping[str, Array], *, exact: bool = False) -> OrtSession:
+    def deployed(self, graph: Graph) -> OrtSession:
+        """Load ``graph`` as its users will, to be timed. Raises InvalidModelError when it is refused."""
+        return self.load(*graph.light(), "deployed")
+
+    def load(self, model: onnx.ModelProto, large: Mapping[str, Array], level: Level) -> OrtSession:
         """Load a model; ``large`` has the values of constants, by name, which it holds or declares as external.
 
         Those that lie in files are used as they are mapped, by all sessions, and not packed into copies of their own.
         Random operators get a seed where they have none, so that the runs of all sessions meet the same noise.
         Raises UnloadableError with onnxruntime's own first line.
         """
-        options = self._options(exact)
+        options = self._options(level)
         for stored in model.graph.initializer:
             if stored.name in large and stored.data_location != onnx.TensorProto.EXTERNAL:
                 declare_external(stored, large[stored.name])
@@ -165,7 +174,7 @@ class OrtRunner:
         Raises InvalidModelError when a model does not run.
         """
         parts = (
-            self._timed([self.session(graph) for graph in graphs], feeds, seconds / _LOADS, 1) for _ in range(_LOADS)
+            self._timed([self.deployed(graph) for graph in graphs], feeds, seconds / _LOADS, 1) for _ in range(_LOADS)
         )
         return reduce(Latency.joined, parts)
 
@@ -178,7 +187,7 @@ class OrtRunner:
         """The clock of the thread that sessions run in, None where there are more, or a device does the work."""
         return thread_clock(self.threads) if self.provider == _HERE else None
 
-    def _options(self, exact: bool) -> onnxruntime.SessionOptions:
+    def _options(self, level: Level) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = severity()
         options.intra_op_num_threads = self.threads
@@ -186,12 +195,14 @@ class OrtRunner:
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
         # Threads that spin on between runs would take the cores from the next session to run.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if exact:
+        if level == "values":
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if level == "none":
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self.record is not None:
             options.enable_profiling = True
             options.profile_file_prefix = f"{self.record}/events"
-            if not exact:
+            if level != "none":
                 _keep_optimised(options, self.record)
         return options
 

@@ -25,5 +25,5 @@ class Stopwatch:
         feeds = {layer.input: self._rng.standard_normal(self._shapes[layer.input]).astype(dtype)}
         parts = [(before, {layer.node}), (after, new | {layer.node})]
         reads = {layer.input: [feeds[layer.input]]}
-        sessions = [self._runner.session(graph.part(nodes, reads, [layer.output])) for graph, nodes in parts]
+        sessions = [self._runner.deployed(graph.part(nodes, reads, [layer.output])) for graph, nodes in parts]
         return self._runner.latency(sessions, [feeds, feeds], _SECONDS).ratio[1]

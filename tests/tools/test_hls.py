@@ -23,30 +23,11 @@ from optimise_onnx.tools.hls import handover
 from optimise_onnx.tools.hls.settings import Settings
 
 from .conftest import Run
+from .hls_case import BITS, FILES, HLS, model, needs_gcc, needs_hls4ml, place
 
-HLS = ("hls", "in.onnx", "--project", "made")
-BITS = (*HLS, "--data", "data.npz", "--labels", "label", "--samples", "24", "--bits", "8")
-FILES = ["data.npz", "in.onnx"]
+__all__ = ["place"]
+
 MADE = {"hls", "hls.tar.gz", "network.onnx", "project.json", "report.json", "report.md", "source.onnx"}
-
-needs_hls4ml = pytest.mark.skipif(find_spec("hls4ml") is None, reason="needs hls4ml")
-needs_gcc = pytest.mark.skipif(which("g++") is None, reason="needs g++")
-
-
-def model(width: int = 4, op: str = "Relu") -> onnx.ModelProto:
-    """A convolution, a function, a pool, a dense layer and a softmax over 6 x 6 images."""
-    b = Builder("tiny")
-    x = b.max_pool(b.node(op, [b.conv(b.input("x", ["N", 2, 6, 6]), width)]))
-    return b.model(b.softmax(b.head(x, 5)))
-
-
-@pytest.fixture
-def place(folder: Path) -> Path:
-    """The folder, with that model as ``in.onnx`` and 40 labelled samples."""
-    onnx.save(model(), folder / "in.onnx")
-    samples = np.random.default_rng(0).standard_normal((40, 2, 6, 6)).astype(np.float32)
-    np.savez(folder / "data.npz", x=samples, label=np.arange(40) % 5)
-    return folder
 
 
 @pytest.fixture
@@ -86,6 +67,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[Floats]:
         (("--clock", "0"), "no period"),
         (("--multipliers", "0"), "multipliers"),
         (("--labels", "label"), "need data"),
+        (("--part", "xq9"), "how many multipliers 'xq9' has is not known here (give --multipliers, or --reuse)"),
     ],
 )
 def test_wrong_wishes(

@@ -1,10 +1,17 @@
 """``optimise-onnx demo``."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from ..files import check_output, make_folder
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..files import check_output, make_folder, write
 from ..terminal import Terminal
 from . import options as o
+
+if TYPE_CHECKING:
+    from ...ir.graph import Array
 
 _TARGET = "macs=0.5x"
 _ALIGN = 8  # onnxruntime's CPU kernels work in blocks of channels: other widths can be slower than the original
@@ -13,11 +20,16 @@ _FOLDER = Path("optimise-onnx-demo")
 
 @o.command
 def demo(out: Terminal, seed: o.Seed = 0) -> None:
-    """Halve the work of a small trained network that ships with the package, and show that it still reads digits."""
+    """Halve the work of a small trained network that ships with the package, and show that it still reads digits.
+
+    The network and labelled test images are left beside the result, for other commands.
+    """
     make_folder(_FOLDER)
-    model, figures = _FOLDER / "digits.onnx", _FOLDER / "report.json"
-    check_output(model)
-    check_output(figures)
+    model, figures, original, images = (
+        _FOLDER / name for name in ("digits.onnx", "report.json", "original.onnx", "images.npz")
+    )
+    for path in (model, figures, original, images):
+        check_output(path)
     from ...demo import load_samples, paths
     from ...ir.feeds import Calibration
     from .. import api, evaluation, output
@@ -33,3 +45,13 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
         found = api.compress_graph(graph, settings, calibration, measured, accuracy("digit"), progress)
     output.show(out, found.report)
     output.save(out, found.graph, model, figures, found.report)
+    write({original: [paths()[0].read_bytes()], images: [_archive(image=samples.test_image, digit=samples.test_label)]})
+
+
+def _archive(**arrays: Array) -> bytes:
+    """Return an ``.npz`` of arrays."""
+    import numpy as np
+
+    made = io.BytesIO()
+    np.savez(made, **arrays)  # type: ignore[arg-type]
+    return made.getvalue()

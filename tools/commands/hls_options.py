@@ -16,7 +16,7 @@ Strategy = Annotated[
 ]
 Reuse = Annotated[str, typer.Option(metavar="auto|N", help="Products a multiplier does in turn; auto balances layers.")]
 Multipliers = Annotated[
-    int | None, typer.Option(min=1, metavar="M", show_default="220", help="The budget that reuse auto keeps to.")
+    int | None, typer.Option(min=1, metavar="M", show_default="by part", help="The budget that reuse auto keeps to.")
 ]
 Bits = Annotated[
     str | None, typer.Option(metavar="8|12|16|W,A", help="Bits of weights and activations, instead of an error.")
@@ -25,7 +25,10 @@ MaxError = Annotated[
     float | None,
     typer.Option(metavar="E", show_default="0.02", help="As few bits as keep outputs within this RMS error, a share."),
 ]
-Part = Annotated[str | None, typer.Option(metavar="P", help="The device, for the vendor's tool.")]
+Part = Annotated[
+    str | None,
+    typer.Option(metavar="P", show_default="xc7z020clg400-1", help="The device; its DSP blocks are a budget."),
+]
 Clock = Annotated[float, typer.Option(metavar="NS", help="The clock period, for the vendor's tool.")]
 Count = Annotated[
     int | None, typer.Option(min=1, metavar="N", show_default="256", help="Take types from the first N samples.")

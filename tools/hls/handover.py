@@ -15,7 +15,7 @@ from ...backends.hls import project as projects
 from ...backends.hls.configuration import Options as Built
 from ...backends.hls.configuration import check
 from ...backends.hls.cost.compare import Comparison
-from ...backends.hls.cost.report import cost
+from ...backends.hls.cost.report import NetworkCost, cost
 from ...backends.hls.emulator import Emulator
 from ...backends.hls.network import Floats
 from ...backends.hls.simulate import simulate
@@ -158,6 +158,7 @@ def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Compar
     job.progress("making hardware", 0.3)
     made_here = hardware(network, precision, given) if job.settings.rtl else None
     job.progress("writing the project", 0.4)
+    analytic = cost(network, options.resolved(network), precision)
     with projects.staged(network, precision, options, folder, given) as made:
         checks = _checked(job, made, given, run, lowered_by)
         drawn = plots(job.model.network, precision, given, made.folder)
@@ -169,11 +170,11 @@ def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Compar
             origin=job.samples.origin,
             network=network,
             precision=precision,
-            cost=cost(network, options.resolved(network), precision),
+            cost=analytic,
             checks=checks,
             comparison=comparison,
             hardware=made_here,
-            notes=_notes(job, options, checks, drawn),
+            notes=_notes(job, options, checks, analytic, drawn),
         )
         _write_files(report, made.folder, source, before)
     return report
@@ -193,9 +194,10 @@ def _checked(job: _Job, made: projects.Project, given: Floats, run: Run, lowered
     return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, measured, traced)
 
 
-def _notes(job: _Job, options: Built, checks: Checks, drawn: bool) -> tuple[str, ...]:
+def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, drawn: bool) -> tuple[str, ...]:
     """Say what a person should know besides the figures."""
     found = list(job.typed.network.notes)
+    found += _budget(job.settings, analytic)
     if job.samples.random:
         found.append("without --data ranges come from random inputs: give samples before you build")
     if not job.settings.csim:
@@ -207,9 +209,21 @@ def _notes(job: _Job, options: Built, checks: Checks, drawn: bool) -> tuple[str,
         )
     if options.io_type == "io_parallel" and any(len(layer.shape) > 1 for layer in job.typed.network.layers):
         found.append("tier 1 counts streams; this project is io_parallel, so its intervals differ")
+    if guessed := sorted(layer.name for layer in analytic.layers if not layer.covered):
+        found.append(f"tools do not keep the intervals of the latency strategy with reuse: {', '.join(guessed)}")
     if not drawn:
         found.append("no plots: matplotlib is not installed (pip install 'optimise-onnx[hls]')")
     return tuple(found)
+
+
+def _budget(settings: Settings, analytic: NetworkCost) -> list[str]:
+    """Say where the budget of multipliers comes from."""
+    if settings.reuse != "auto" or settings.multipliers is not None or settings.strategy == "distributed_arithmetic":
+        return []
+    said = f"at most {settings.budget:,} multipliers, the DSP blocks of {settings.part} (--part, --multipliers)"
+    if analytic.multipliers <= settings.budget:
+        return [said]
+    return [f"{said}: too few, so the {analytic.multipliers:,} that it can be built with at the least"]
 
 
 def _write_files(report: Report, folder: Path, source: api.Source, before: str) -> None:

@@ -67,4 +67,5 @@ def typed(model: Lowered, samples: Samples, settings: Settings, progress: Progre
 def compared(before: Typed, after: Typed, settings: Settings) -> Comparison:
     """Compare analytic costs at the operating point of ``before``. Raises TargetNotMetError where there is none."""
     point = settings.point(before.network)
-    return compare(before.network, after.network, point, (before.precision, after.precision))
+    precisions, style = (before.precision, after.precision), settings.style(after.network)
+    return compare(before.network, after.network, point, precisions, style)

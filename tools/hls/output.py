@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich import box
 from rich.console import JustifyMethod
 
@@ -10,6 +12,10 @@ from ..terminal import Terminal
 from . import sections
 from .handover import HlsResult
 from .sections import Section
+
+_LONG = re.compile(r"[^\s']{25,}")
+_BEGIN, _END = 8, 15
+_GAP = 3
 
 
 def show(out: Terminal, found: HlsResult, before: str) -> None:
@@ -29,11 +35,29 @@ def show(out: Terminal, found: HlsResult, before: str) -> None:
 
 
 def _say(out: Terminal, section: Section) -> None:
+    """Print a table; where it is too wide the texts go, such as the strategy, but no name and no figure."""
+    rows = [[_short(cell) for cell in row] for row in section.rows]
+    widths = [
+        max(_word(section.columns[place]), *map(len if place == 0 or place >= section.texts else _word, column))
+        for place, column in enumerate(zip(*rows, strict=True))
+    ]
+    fits = sum(widths) + _GAP * len(widths) <= out.width
+    shown = [place for place in range(len(widths)) if fits or place == 0 or place >= section.texts]
     table = Rows(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(section.columns):
+    for place in shown:
         justify: JustifyMethod = "left" if place < section.texts else "right"
-        table.add_column(column, justify=justify, no_wrap=place == 0)  # a long name is cut; report.md has all of it
-    for row in section.rows:
-        table.add_row(*row)
+        table.add_column(section.columns[place], justify=justify, min_width=widths[place])
+    for row in rows:
+        table.add_row(*(row[place] for place in shown))
     out.say(section.title)
     out.say(table)
+
+
+def _word(text: str) -> int:
+    """Return the length of the longest word, which a column has to hold."""
+    return max(map(len, text.split()), default=0)
+
+
+def _short(text: str) -> str:
+    """Cut names of over 24 characters in the middle, where exporters repeat themselves; report.md has all of them."""
+    return _LONG.sub(lambda found: f"{found[0][:_BEGIN]}…{found[0][-_END:]}", text)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from ...backends.hls import configuration
 from ...backends.hls.budget import FEWEST_BITS, MOST_BITS
-from ...backends.hls.configuration import Backend, IoType
 from ...backends.hls.cost import compare, tradeoff
-from ...backends.hls.cost.settings import UNROLLED_WEIGHTS, Setting, Strategy, weights
-from ...backends.hls.network import Convolution, Dense, Network
+from ...backends.hls.cost.settings import UNROLLED_WEIGHTS, Setting, Strategy, weighted, weights
+from ...backends.hls.network import Network
+from ...backends.hls.parts import dsp_blocks, usual_part
+from ...backends.hls.style import Backend, IoType, Style
 from ...ir.errors import UsageError
 
 MAX_ERROR = 0.02
@@ -26,10 +28,12 @@ class Options(TypedDict, total=False):
     ``backend`` is ``Vitis``, ``Vivado``, ``Quartus`` or ``Catapult``; ``io_type`` ``io_stream`` or ``io_parallel``, by
     default the latter for networks of vectors only; ``strategy`` ``latency``, ``resource`` or
     ``distributed_arithmetic``, by default what suits each layer. ``reuse`` is a number for every layer, or ``auto``:
-    balanced under ``multipliers``, by default 220.
+    balanced under ``multipliers``, by default those of
+    ``part``.
 
     ``bits`` are of weights and activations, "8" or "8,10"; else as few as keep the outputs' RMS error within the share
-    ``max_error`` of their RMS, by default 0.02. ``part`` and ``clock`` (period in ns) go to the vendor's tool.
+    ``max_error`` of their RMS, by default 0.02. ``part``, by default an xc7z020 or, for Quartus, an Arria 10, and
+    ``clock`` (period in ns) go to the vendor's tool.
     ``csim`` compiles and runs the C simulation, ``rtl`` makes and measures hardware of our own.
     """
 
@@ -58,7 +62,7 @@ class Settings:
     multipliers: int | None
     bits: tuple[int, int] | None
     max_error: float
-    part: str | None
+    part: str
     clock: float
     csim: bool
     rtl: bool
@@ -76,6 +80,7 @@ class Settings:
             raise UsageError("bits and max-error exclude each other", hint="give one")
         given["bits"] = None if given["bits"] is None else _bits(str(given["bits"]))
         given["max_error"] = MAX_ERROR if given["max_error"] is None else given["max_error"]
+        given["part"] = given["part"] or usual_part(given["backend"])
         settings = Settings(**given)
         _check(settings)
         return settings
@@ -85,19 +90,29 @@ class Settings:
         streamed = any(len(layer.shape) > 1 for layer in network.layers)
         return self.io_type or ("io_stream" if streamed else "io_parallel")
 
+    def style(self, network: Network) -> Style:
+        """Return what a network is built for, with what is installed."""
+        graphs = self.backend in _XILINX and adder_graphs_installed()
+        return Style(self.backend, self.io_of(network), graphs)
+
+    @property
+    def budget(self) -> int:
+        """Return the multipliers to share. Raises UsageError where nobody says how many."""
+        return dsp_blocks(self.part) if self.multipliers is None else self.multipliers
+
     def point(self, network: Network) -> dict[str, Setting]:
         """Return each layer's setting. Raises TargetNotMetError where the multipliers are too few."""
-        weighted = [layer for layer in network.layers if isinstance(layer, Convolution | Dense)]
+        style, layers = self.style(network), [layer for layer in network.layers if weighted(layer)]
         if self.strategy == "distributed_arithmetic":
-            return {layer.name: Setting(1, self.strategy) for layer in weighted}
+            return {layer.name: Setting(1, self.strategy) for layer in layers}
         if self.reuse == "auto":
             if self.multipliers is None:
-                return compare.operating_point(network, self.strategy)
-            return tradeoff.balanced(network, self.multipliers, self.strategy)
-        large = {layer.name for layer in weighted if weights(layer).size > UNROLLED_WEIGHTS}
+                return compare.operating_point(network, self.strategy, style, self.part)
+            return tradeoff.balanced(network, self.multipliers, self.strategy, style)
+        shared = {layer.name for layer in layers if self.reuse > 1 or weights(layer).size > UNROLLED_WEIGHTS}
         return {
-            layer.name: Setting(self.reuse, self.strategy or ("resource" if layer.name in large else "latency"))
-            for layer in weighted
+            layer.name: Setting(self.reuse, self.strategy or ("resource" if layer.name in shared else "latency"))
+            for layer in layers
         }
 
     def options(self, network: Network) -> configuration.Options:
@@ -105,6 +120,11 @@ class Settings:
         return configuration.Options(
             self.backend, self.io_of(network), self.part, self.clock, self.point(network)
         )  # fmt: skip
+
+
+def adder_graphs_installed() -> bool:
+    """Whether da4ml is here, by which hls4ml builds distributed arithmetic."""
+    return find_spec("da4ml") is not None
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -156,8 +176,11 @@ def _check(settings: Settings) -> None:
     if settings.reuse != "auto" and settings.multipliers is not None:
         raise UsageError("multipliers are a budget for reuse auto", hint="leave one out")
     if settings.strategy != "distributed_arithmetic":
+        _ = settings.reuse != "auto" or settings.budget  # a part that is not known says so
         return
     if settings.reuse not in ("auto", 1) or settings.multipliers is not None:
         raise UsageError("distributed arithmetic has adders only and reuses none", hint="leave reuse and multipliers")
     if settings.backend not in _XILINX:
         raise UsageError(f"hls4ml has no distributed arithmetic for {settings.backend}", hint="choose Vitis or Vivado")
+    if not adder_graphs_installed():
+        raise UsageError("distributed arithmetic needs da4ml", hint="pip install 'optimise-onnx[hls]'")

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from ..network import Network
+from ..parts import dsp_blocks, usual_part
 from ..precision import Precision
+from ..style import STREAMED, Style
 from .balance import least_multipliers
 from .report import LayerCost, NetworkCost, cost
 from .settings import Setting, Settings, Strategy
 from .tradeoff import all_choices, balanced, cheapest
-
-DEVICE_MULTIPLIERS = 220
-"""The DSP blocks of an xc7z020, the smallest part in common use."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,17 @@ class Comparison:
         return self.equal_multipliers.latency / self.before.latency
 
 
-def operating_point(network: Network, only: Strategy | None = None) -> dict[str, Setting]:
+def operating_point(
+    network: Network, only: Strategy | None = None, style: Style = STREAMED, part: str | None = None
+) -> dict[str, Setting]:
     """Return the settings that a network is compared at when none are given; ``only``: by one strategy.
 
-    Those of the shortest interval on an xc7z020: 220 multipliers, or as few as the network can be built with where
-    that is more. A network that needs fewer for its least interval takes fewer.
+    Those of the shortest interval with the DSP blocks of ``part``, by default of an xc7z020, 220; or with as few
+    multipliers as the network can be built with where that is more. A network that needs fewer for its least interval
+    takes fewer. Raises UsageError for an unknown part.
     """
-    least = least_multipliers([choice.frontier for choice in all_choices(network, only).values()])
-    return balanced(network, max(DEVICE_MULTIPLIERS, least), only)
+    least = least_multipliers([choice.frontier for choice in all_choices(network, only, style).values()])
+    return balanced(network, max(dsp_blocks(part or usual_part(style.backend)), least), only, style)
 
 
 def compare(
@@ -64,17 +66,18 @@ def compare(
     after: Network,
     point: Settings | None = None,
     precisions: tuple[Precision | None, Precision | None] = (None, None),
+    style: Style = STREAMED,
 ) -> Comparison:
     """Compare two networks at the operating point of the first, such as ``balanced(before, budget)``.
 
     ``point`` defaults to :func:`operating_point`. Settings that are not balanced make the first network look worse
     than it need be. Raises :class:`~ir.errors.TargetNotMetError` where the second reaches no such point.
     """
-    first = cost(before, operating_point(before) if point is None else point, precisions[0])
+    first = cost(before, operating_point(before, style=style) if point is None else point, precisions[0])
     return Comparison(
         before=first,
-        equal_interval=cost(after, cheapest(after, first.interval), precisions[1]),
-        equal_multipliers=cost(after, balanced(after, first.multipliers), precisions[1]),
+        equal_interval=cost(after, cheapest(after, first.interval, style), precisions[1]),
+        equal_multipliers=cost(after, balanced(after, first.multipliers, style=style), precisions[1]),
     )
 
 

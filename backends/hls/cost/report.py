@@ -35,6 +35,11 @@ class LayerCost:
         """Sum the bits of the FIFOs."""
         return sum(stream.bits for stream in self.streams)
 
+    @property
+    def covered(self) -> bool:
+        """Whether tools are known to keep the interval: not where the latency strategy reuses multipliers."""
+        return self.setting.reuse == 1 or self.setting.strategy != "latency"
+
 
 @dataclass(frozen=True)
 class NetworkCost:

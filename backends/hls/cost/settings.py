@@ -1,7 +1,7 @@
 """How a layer is built: its strategy, how often it reuses a multiplier, and how many multipliers that takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, isqrt, prod
 from typing import Literal, TypeGuard
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..network import Affine, Convolution, Dense, Floats, Layer
+from ..style import STREAMED, Style
 
 Ints = npt.NDArray[np.int64]
 Strategy = Literal["latency", "distributed_arithmetic", "resource"]
@@ -50,45 +51,55 @@ def product_size(layer: Convolution | Dense) -> tuple[int, int]:
     return prod(kernel[:3]), kernel[3]
 
 
-def has_choice(layer: Layer) -> TypeGuard[Convolution | Dense]:
-    """Whether hls4ml builds a layer by several strategies; it has one that computes right for depthwise ones."""
-    return isinstance(layer, Dense) or (isinstance(layer, Convolution) and not layer.depthwise)
+def weighted(layer: Layer) -> TypeGuard[Convolution | Dense]:
+    """Whether a layer has settings at all."""
+    return isinstance(layer, Convolution | Dense)
 
 
-def strategies(layer: Layer) -> tuple[Strategy, ...]:
-    """Return the strategies that suit a layer; many weights in parallel need distributed arithmetic, an adder graph."""
-    if not has_choice(layer):
+def possible(layer: Layer, style: Style = STREAMED) -> tuple[Strategy, ...]:
+    """Return the strategies by which hls4ml computes a layer rightly."""
+    if isinstance(layer, Convolution) and layer.depthwise:
+        return ("latency", "resource") if style.xilinx and style.io_type == "io_stream" else ("latency",)
+    if not weighted(layer):
         return ("latency",)
-    first: Strategy = "latency" if weights(layer).size <= UNROLLED_WEIGHTS else "distributed_arithmetic"
-    return (first, "resource")
+    return ("latency", "distributed_arithmetic", "resource") if style.adder_graphs else ("latency", "resource")
 
 
-def buildable(layer: Layer, wanted: Setting) -> Setting:
+def strategies(layer: Layer, style: Style = STREAMED) -> tuple[Strategy, ...]:
+    """Return the strategies that suit a layer; many weights in parallel need distributed arithmetic, an adder graph."""
+    unwanted = "distributed_arithmetic" if weights(layer).size <= UNROLLED_WEIGHTS else "latency"
+    found = tuple(strategy for strategy in possible(layer, style) if strategy != unwanted)
+    return found or possible(layer, style)
+
+
+def buildable(layer: Layer, wanted: Setting, style: Style = STREAMED) -> Setting:
     """Return what hls4ml makes of a setting.
 
-    A depthwise layer has the latency strategy. Under resource the reuse factor goes to the nearest valid one, of two
-    the smaller: hls4ml would move it too, but for 1 x 1 convolutions not as its own code needs it.
+    A layer that has not the wanted strategy is unrolled by latency. Under resource the reuse factor goes to the nearest
+    valid one, of two the smaller: hls4ml would move it too, but neither for 1 x 1 nor for parallel convolutions as its
+    own code needs it.
     """
-    if not has_choice(layer):
-        return replace(wanted, strategy="latency")
-    if wanted.strategy != "resource":
+    if wanted.strategy not in possible(layer, style):
+        return Setting()
+    if wanted.strategy == "latency":
         return wanted
-    valid = valid_reuse_factors(layer).tolist()
-    return replace(wanted, reuse=min(valid, key=lambda reuse: (abs(reuse - wanted.reuse), reuse)))
+    valid = valid_reuse_factors(layer, wanted.strategy, style).tolist()
+    return Setting(min(valid, key=lambda reuse: (abs(reuse - wanted.reuse), reuse)), wanted.strategy)
 
 
-def valid_reuse_factors(layer: Layer, strategy: Strategy = "resource") -> Ints:
-    """Return in ascending order the reuse factors (n,) that a strategy can build a layer with.
+def valid_reuse_factors(layer: Layer, strategy: Strategy = "resource", style: Style = STREAMED) -> Ints:
+    """Return in ascending order the reuse factors (n,) that a strategy can build a layer with, and keeps to.
 
     Resource, n_in inputs and n_out outputs: the divisors of n_in, and n_in times the divisors of n_out, which is what
-    hls4ml's ``get_valid_reuse_factors`` tries out. Latency: all, and none above the number of nonzeros gains anything.
-    Distributed arithmetic, and layers of other kinds: 1.
+    hls4ml's ``get_valid_reuse_factors`` tries out; but n_in at most for parallel and for depthwise convolutions, whose
+    code computes something else beyond it. All else: 1. The tools do not keep the interval that the latency strategy
+    names at a larger one (docs/hls-cost.md).
     """
-    if strategy == "distributed_arithmetic" or not isinstance(layer, Convolution | Dense):
+    if strategy != "resource" or not weighted(layer):
         return np.ones(1, np.int64)
-    if strategy == "latency":
-        return np.arange(1, max(1, int(np.count_nonzero(weights(layer)))) + 1, dtype=np.int64)
     inputs, outputs = product_size(layer)
+    if isinstance(layer, Convolution) and (layer.depthwise or style.io_type == "io_parallel"):
+        return divisors(inputs)
     return np.unique(np.concatenate([divisors(inputs), inputs * divisors(outputs)]))
 
 

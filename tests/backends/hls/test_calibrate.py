@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimise_onnx.backends.hls import budget as budgets
 from optimise_onnx.backends.hls.budget import relative_error, within
 from optimise_onnx.backends.hls.calibrate import calibrated, fitted, ranges
 from optimise_onnx.backends.hls.emulator import Emulator
@@ -117,6 +118,23 @@ def test_errors_come_from_the_samples_searched_and_ranges_from_all() -> None:
     _, narrow = within(MADE["plain"](), given[:8], 0.05)
     assert precision["x"].result.integer == narrow["x"].result.integer + 2
     assert said[0] == "trying 2 bits" and "'d1'" in said[-4]
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.02])
+def test_the_budget_holds_on_samples_that_did_not_choose(budget: float) -> None:
+    network = residual()
+    chosen = Emulator(*within(network, samples(network, 64), budget, 4))
+    alone = Emulator(*within(network, samples(network, 64)[:4], budget))
+    fresh = samples(network, 256, seed=9)
+    exact = run(network, fresh)["d"]
+    reached, before = (relative_error([found.run(fresh)["d"]], [exact]) for found in (chosen, alone))
+    assert reached <= budget < before
+
+
+def test_a_budget_that_only_the_choosing_samples_reach_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "_judged", lambda *_: 1.0)
+    with pytest.raises(TargetNotMetError, match="not on others: there it may be 1"):
+        within(residual(), samples(residual(), 16), 0.3, 8)
 
 
 def test_a_budget_out_of_reach_is_refused() -> None:

@@ -72,6 +72,12 @@ def test_what_a_backend_gets_wrong_is_refused(backend, make, source: str) -> Non
         configuration(network, precision, Options(backend=backend))
 
 
+def test_parallel_depthwise_convolutions_are_refused_where_they_come_out_wrong() -> None:
+    network, precision = calibrated(separable(), samples(separable(), 2), 8, 8)
+    with pytest.raises(LoweringError, match="another depthwise convolution in parallel"):
+        configuration(network, precision, Options(backend="Catapult", io_type="io_parallel"))
+
+
 @pytest.mark.parametrize(("wanted", "valid"), [(1, 1), (5, 4), (12, 12), (20, 24), (10**6, 48)])
 def test_reuse_is_brought_to_one_that_divides(wanted: int, valid: int) -> None:
     net = Maker((12,))

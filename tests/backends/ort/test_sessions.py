@@ -29,7 +29,7 @@ def test_large_constants_travel_beside_the_model(graph: Graph) -> None:
     wanted = OrtRunner(1).session(graph, exact=True).run(FEEDS)
     model, large = graph.light()
     assert large and max(map(len, (t.raw_data for t in model.graph.initializer))) <= 1024
-    found = OrtRunner(1).load(model, large, exact=True).run(FEEDS)
+    found = OrtRunner(1).load(model, large, "none").run(FEEDS)
     assert all(np.array_equal(found[name], value) for name, value in wanted.items())
 
 
@@ -39,8 +39,34 @@ def test_refusals_are_one_line(graph: Graph) -> None:
     model = graph.to_model()
     model.graph.node[0].op_type = "NoSuchOperator"
     with pytest.raises(InvalidModelError, match="does not load the model") as error:
-        OrtRunner(1).load(model, {})
+        OrtRunner(1).load(model, {}, "deployed")
     assert "\n" not in str(error.value)
+
+
+LOW_BIT = {
+    "dense": "y = Gemm (x, w, b)",
+    "product": "p = MatMul (x, w) y = Add (p, b)",
+    "between quantised values": """xq = QuantizeLinear (x, s, z) xd = DequantizeLinear (xq, s, z) p = MatMul (xd, w)
+        pq = QuantizeLinear (p, t, z) y = DequantizeLinear (pq, t, z)""",
+}
+
+
+@pytest.mark.parametrize("body", LOW_BIT.values(), ids=LOW_BIT.keys())
+def test_values_are_those_of_the_model_at_every_level_but_the_deployed(body: str) -> None:
+    """onnxruntime makes stored int8 weights behind DequantizeLinear a product of 8-bit values, which rounds x."""
+    rng = np.random.default_rng(0)
+    weights = {"q": rng.integers(-127, 128, (16, 10)).astype(np.int8), "b": rng.standard_normal(10)}
+    scales = {"s": np.array(0.013), "t": np.array(0.03), "z": np.array(0, np.int8)}
+    text = "(float[N, 16] x) => (float[N, 10] y) { w = DequantizeLinear (q, s, z) " + body + " }"
+    graph, runner = build(text, weights | scales), OrtRunner(1)
+    feeds = {"x": rng.standard_normal((32, 16)).astype(np.float32)}
+    exact, kept, deployed = (
+        session.run(feeds)["y"]
+        for session in (runner.session(graph, exact=True), runner.session(graph), runner.deployed(graph))
+    )
+    np.testing.assert_allclose(kept, exact, rtol=0, atol=1e-6 * np.abs(exact).max())
+    if "xq" not in body:
+        assert np.abs(deployed - exact).max() > 1e-3 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -71,8 +97,8 @@ def test_a_comparison_loads_models_again_and_again(monkeypatch: pytest.MonkeyPat
     b = Builder("loads")
     model = graph_of(b.model(b.conv_relu(b.input("x", [1, 3, 8, 8]), 4)))
     loaded: list[object] = []
-    load = OrtRunner.session
-    monkeypatch.setattr(OrtRunner, "session", lambda *given: loaded.append(given[1]) or load(*given))
+    load = OrtRunner.deployed
+    monkeypatch.setattr(OrtRunner, "deployed", lambda *given: loaded.append(given[1]) or load(*given))
     found = OrtRunner(1).compare([model, model], [{"x": np.zeros((1, 3, 8, 8), np.float32)}] * 2, 0)
     assert len(loaded) == 12 and found.loads == (1,) * 6 and found.shares.shape == (6,)
 

@@ -26,8 +26,11 @@ class Watched:
         self.outputs: list[dict[str, Array]] = []
 
     def session(self, graph: Graph, *, outputs: Sequence[str] | None = None, exact: bool = False) -> "Session":
+        raise NotImplementedError
+
+    def deployed(self, graph: Graph) -> "Session":
         self.operators.append(sorted(node.op for node in graph.nodes))
-        return Session(OrtRunner(1).session(graph, outputs=outputs, exact=exact), self)
+        return Session(OrtRunner(1).deployed(graph), self)
 
     def latency(self, sessions: Sequence["Session"], feeds: Sequence[Feeds], seconds: float) -> Latency:
         return latency(sessions, feeds, seconds)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.cost.settings import Setting, buildable, multipliers, strategies, valid_reuse_factors
 from optimise_onnx.backends.hls.network import Convolution, Dense
+from optimise_onnx.backends.hls.style import Style
 from tests.backends.hls.cost.chains import Chain
 
 SIZES = st.integers(1, 12)
@@ -39,10 +40,39 @@ def test_valid_factors_are_those_of_hls4ml(inputs: int, outputs: int) -> None:
     assert found == backend.get_valid_reuse_factors(inputs, outputs)
 
 
-def test_a_depthwise_convolution_has_the_latency_strategy_only() -> None:
-    layer = depthwise(6)
-    assert strategies(layer) == ("latency",)
-    assert buildable(layer, Setting(3, "resource")) == Setting(3, "latency")
+def test_a_depthwise_convolution_shares_multipliers_in_streams_of_two_backends() -> None:
+    layer = depthwise(6)  # 3 x 3 x 6 products
+    assert strategies(layer) == ("latency", "resource")
+    assert valid_reuse_factors(layer).tolist() == [1, 2, 3, 6, 9, 18, 27, 54]
+    assert buildable(layer, Setting(4, "resource")) == Setting(3, "resource")
+    for style in (Style("Vitis", "io_parallel"), Style("Catapult"), Style("Quartus")):
+        assert strategies(layer, style) == ("latency",)
+        assert buildable(layer, Setting(3, "resource"), style) == Setting(1, "latency")
+
+
+def test_a_parallel_convolution_is_not_reused_beyond_its_inputs() -> None:
+    chain = Chain(8, 8, 2)
+    chain.conv(4)
+    layer, style = chain.network().layers[1], Style(io_type="io_parallel")
+    assert valid_reuse_factors(layer, style=style).tolist() == [1, 2, 3, 6, 9, 18]
+    assert buildable(layer, Setting(36, "resource"), style) == Setting(18, "resource")
+    assert buildable(layer, Setting(36, "resource")) == Setting(36, "resource")
+    assert valid_reuse_factors(dense(4, 2), style=style).tolist() == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize("style", [Style(), Style("Vivado", "io_parallel"), Style("Quartus", adder_graphs=False)])
+def test_no_layer_shares_multipliers_by_latency(style: Style) -> None:
+    """Tools do not keep the interval that the latency strategy names at a reuse factor above 1."""
+    for layer in (dense(6, 5), dense(80, 60), depthwise(4)):
+        for strategy in set(strategies(layer, style)) - {"resource"}:
+            assert valid_reuse_factors(layer, strategy, style).tolist() == [1]
+
+
+def test_without_da4ml_a_large_layer_has_the_resource_strategy() -> None:
+    assert strategies(dense(65, 64), Style(adder_graphs=False)) == ("resource",)
+    assert (
+        buildable(dense(4, 4), Setting(1, "distributed_arithmetic"), Style("Quartus", adder_graphs=False)) == Setting()
+    )
 
 
 @given(SIZES, SIZES, st.data())

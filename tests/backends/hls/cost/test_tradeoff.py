@@ -100,18 +100,6 @@ def test_a_divisor_of_the_channels_never_costs_more(
     assert least_multipliers(mixed(fewer, stride), limit) <= least_multipliers(before, limit)
 
 
-@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=4), st.integers(1, 2000))
-def test_fewer_units_never_cost_more_where_any_reuse_factor_is_valid(pairs: list[tuple[int, int]], limit: int) -> None:
-    def vectors(widths: tuple[int, ...]) -> Network:
-        chain = Chain(widths[0])
-        for width in widths[1:]:
-            chain.dense(width)
-        return chain.network()
-
-    fewer, more = (tuple(map(size, pairs)) for size in (min, max))
-    assert least_multipliers(vectors(fewer), limit) <= least_multipliers(vectors(more), limit)
-
-
 def test_a_prime_number_of_channels_may_cost_more() -> None:
     """Reuse factors have to divide: 127 inputs can be reused once or 127 times, 128 also 64 times."""
 
