@@ -28,12 +28,14 @@ from .analysis import Analysis
 from .blame import blamed
 from .compression import Executed, Progress, execute
 from .doubts import doubts
+from .made import Made, Request
 from .max_drop import least_cost
 from .measure import Metric, accuracy
 from .result import CompressResult
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
 from .stages import check_float
+from .tape import Tape
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
 """A file, bytes, a model in memory, or one of another framework: a module, an estimator, a function."""
@@ -121,8 +123,12 @@ def compress_with(
 ) -> CompressResult:
     """Do what :func:`compress` does, with its options gathered in ``settings``."""
     given = gathered(source, settings, data, samples, labels, metric, example_inputs)
+    settings = settings if settings.tape else replace(settings, tape=Tape())
     with blamed(given.graph, OrtRunner()):
-        return compress_graph(given.graph, settings, given.used, given.measured, given.metric, progress)
+        found = compress_graph(given.graph, settings, given.used, given.measured, given.metric, progress)
+    assert settings.tape is not None
+    request = Request.of(source, settings, data, samples, labels, metric)
+    return found.noted(Made.of(request, given.graph, given.used, found.graph, settings.tape.answers))
 
 
 def gathered(

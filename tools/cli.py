@@ -19,6 +19,7 @@ from .commands.demo import demo
 from .commands.hls import hls
 from .commands.passes import passes
 from .commands.recipes import recipes
+from .commands.replay import replay
 from .commands.run import run
 from .commands.sweep import sweep
 from .commands.verify import verify
@@ -52,7 +53,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, sweep, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
+for command in (compress, sweep, replay, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
     app.command()(command)
 
 

@@ -44,7 +44,7 @@ def compress(
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
-    results.save(out, found.graph, None if dry_run else output, report, found.report)
+    results.save(out, found, None if dry_run else output, report)
     if found.missed is not None:
         raise found.missed
 
@@ -52,5 +52,7 @@ def compress(
 def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
     output = o.needed(output, "add -o OUT.onnx or --dry-run")
     check_output(output, inputs)
-    if report is not None:
-        check_output(report, [*inputs, output])
+    from ..report_files import places
+
+    for place in places(report):
+        check_output(place, [*inputs, output])

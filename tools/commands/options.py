@@ -35,7 +35,12 @@ Why = Annotated[
     str | None,
     typer.Option(metavar="TENSOR", help="Say only what couples and pins the channels of this tensor or node."),
 ]
-Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.html", help="Write a page to look at, and OUT.json beside it; OUT.json alone where it ends so."
+    ),
+]
 
 Data = Annotated[
     str | None,
@@ -175,7 +180,7 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
 
 def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Parameter]:
     """Turn the fields of a class of options into parameters that typer reads."""
-    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object})
+    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object, "Tape": object})
     found = []
     for each in fields(kind):
         if each.name in besides or not each.metadata:
