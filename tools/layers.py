@@ -50,7 +50,10 @@ def layer_lines(before: Graph, after: Graph) -> tuple[LayerLine, ...]:
 def timed(lines: Sequence[LayerLine], models: Sequence[Graph], feeds: Sequence[Feeds], threads: int) -> Timed:
     """Measure both models layer by layer. Raises InvalidModelError as sessions do."""
     found = Profile(tuple(profile(models, feeds, OrtRunner(threads, spinning=True), _SECONDS)))
-    known = {line.layer: line.microseconds for line in found.by_layer() if line.layer}
+    known: dict[str, Pair] = {node.layer: (0.0, 0.0) for node in found.models[0]}
+    for node in found.models[0]:  # layers that are gone took their time before
+        known[node.layer] = (known[node.layer][0] + node.microseconds, 0.0)
+    known |= {line.layer: (line.microseconds[0], line.microseconds[1]) for line in found.by_layer() if line.layer}
     scaled = {name: (was * _MILLISECOND, now * _MILLISECOND) for name, (was, now) in known.items()}
     told = tuple(replace(line, milliseconds=scaled.get(line.name)) for line in lines)
     was, now = found.total().microseconds

@@ -23,6 +23,7 @@ _WIDTH, _HEIGHT = 4.7, 2.3  # inches: a phone's width shows it at its own size
 _NAMED = re.compile(r' id="(?!m[0-9a-f]{10}|p[0-9a-f]{10})[^"]*"')
 _LIKE_TERMINALS = {"svg.fonttype": "none", "font.size": 10.0, "font.family": "sans-serif", "axes.linewidth": 0.8}
 MILLISECONDS = "ms"
+_LEAST = 1e-6  # of the largest error: less is none
 
 
 def figure(height: float = _HEIGHT) -> tuple[Figure, Axes]:
@@ -90,8 +91,7 @@ def curves(name: str, errors: Mapping[str, Sequence[float]], lost: Mapping[str, 
         axes.plot(shares[1:], seen[1:], color=BEFORE, linewidth=1.1)
         if lost.get(group):
             axes.plot(lost[group], np.interp(lost[group], shares, seen), "o", color=AFTER, markersize=4)
-    floor = min((v[1] for v in map(list, errors.values()) if len(v) > 1 and v[1] > 1e-9), default=1e-6)
-    axes.set_ylim(bottom=floor / 2)
+    axes.set_ylim(bottom=max((max(values) for values in errors.values()), default=1.0) * _LEAST)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of the group that goes")
     axes.set_ylabel("error of the outputs")

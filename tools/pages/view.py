@@ -65,9 +65,9 @@ def _kept(report: Report) -> list[Card]:
         if one.same is not None:
             note = "" if one.interval is None else f"{percent(one.interval[0])} to {percent(one.interval[1])}"
             note = note if told.samples.held_out else ""
-            found.append(Card(f"same answer, '{name}'", percent(one.same), one.same, "", note))
+            found.append(Card(f"same answer, '{name}'", percent(one.same), one.same, "", "", note))
         elif one.error is not None:
-            found.append(Card(f"error of '{name}'", f"{one.error:.3g}", min(one.error, 1.0), "", "0 is the same"))
+            found.append(Card(f"error of '{name}'", f"{one.error:.3g}", min(one.error, 1.0), "", "", "0 is the same"))
     return found
 
 
