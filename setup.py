@@ -33,5 +33,6 @@ setup(
         "optimise_onnx.demo": ["digits.onnx", "digits.npz", "README.md"],
         "optimise_onnx.tools.pages": ["*.html", "*.css"],
         "optimise_onnx.tools.schemas": ["*.json"],
+        "optimise_onnx.tools.shipped": ["*.yaml"],
     },
 )

@@ -16,6 +16,7 @@ from .commands.bench import bench
 from .commands.cache import cache
 from .commands.compress import compress
 from .commands.demo import demo
+from .commands.diff import diff
 from .commands.hls import hls
 from .commands.passes import passes
 from .commands.recipes import recipes
@@ -53,7 +54,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, sweep, replay, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
+for command in (compress, sweep, replay, diff, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
     app.command()(command)
 
 

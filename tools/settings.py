@@ -181,7 +181,7 @@ class Settings(Running):
     strict: bool = option(False, "Refuse operators without a rule (exit code 6).", "--strict")
 
     @classmethod
-    def parse(cls, target: str | Target | None, **options: Any) -> Settings:
+    def parse(cls, target: str | Target | None = None, **options: Any) -> Settings:
         """Do what :meth:`of` does, with a target as text; None where only a loss is limited: then MACs count."""
         from ..passes.analysis.costs.target import Target
 

@@ -15,6 +15,8 @@ def compress(
     source: o.Model,
     place: o.Place = None,
     *,
+    config: o.Config = None,
+    save_recipe: o.SaveRecipe = None,
     target: o.MaybeTarget = None,
     output: o.MaybeOutput = None,
     data: o.Data = None,
@@ -31,6 +33,8 @@ def compress(
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
     settings, output = Settings.parse(target, **wishes), o.written(place, output)
+    if save_recipe is not None:
+        _save_recipe(out, save_recipe, settings, data, samples, labels, metric)
     if print_pipeline:
         from ..recipes import pipeline
 
@@ -47,6 +51,16 @@ def compress(
     results.save(out, found, None if dry_run else output, report)
     if found.missed is not None:
         raise found.missed
+
+
+def _save_recipe(out: Terminal, path: Path, settings: Settings, *call: Any) -> None:
+    """Write what was asked for, before any work is done."""
+    from ..files import write
+    from ..recipe_file import written
+
+    check_output(path)
+    write({path: [written(settings, *call)]})
+    out.say(f"wrote {path}")
 
 
 def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:

@@ -41,7 +41,7 @@ def _sentence(front: Front) -> str:
     loss = None if point.report is None else judged(point.report.fidelity)[1]
     lost = "" if loss is None else f" and a loss of {loss:.3g} ({front.judged_by})"
     bend = f"The curve bends at {point.target}, with {point.share:.2f} of the original's cost{lost}"
-    return f"{said} {bend}: beyond it every saving costs more."
+    return f"{said} {bend}: below it, savings cost more on the whole."
 
 
 def _widths(front: Front) -> Picture | None:
