@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from jsonschema import Draft202012Validator
 from zoo import feeds
 
 import optimise_onnx
+from optimise_onnx.tools import report
 
 from .conftest import Run, network
 
@@ -26,6 +28,16 @@ def test_replay_gives_the_same_bytes(made: Path, run: Callable[..., Run]) -> Non
     done = run("replay", "out.json", "-o", "again.onnx", "--no-colour")
     assert (done.code, done.err) == (0, "") and "the same bytes" in done.out
     assert (made / "again.onnx").read_bytes() == (made / "out.onnx").read_bytes()
+
+
+def test_the_report_is_as_its_schema_says(made: Path) -> None:
+    schema = json.loads((Path(report.__file__).parent / "schemas" / "report.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    told = json.loads((made / "out.json").read_text())
+    Draft202012Validator(schema).validate(told)
+    assert told.keys() == set(schema["required"]) and told["layers"]
+    curves = [figures["sensitivities"] for one in told["passes"] if (figures := one["figures"]).get("sensitivities")]
+    assert curves and all(0 <= group["lost"] <= 1 for group in curves[-1].values())
 
 
 def test_times_are_taken_from_the_report(folder: Path, run: Callable[..., Run], device: str) -> None:
