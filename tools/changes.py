@@ -27,6 +27,11 @@ class Change:
     output: tuple[str, str] = ("", "")
     weights: tuple[str, str] = ("", "")
 
+    @property
+    def follows(self) -> bool:
+        """Whether it has no weights and does what it did, at the width of what it reads."""
+        return self.kind in (SAME, RESIZED) and not any(self.weights)
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -53,8 +58,9 @@ class Changes:
 
     @property
     def lines(self) -> Iterator[Change | Folded]:
-        """What a person reads: rows of nodes that stayed or went are one line."""
-        for kind, nodes in groupby(self.nodes, key=lambda node: node.kind):
+        """What a person reads: rows of nodes that stayed or went are one line, and those that only follow are none."""
+        told = (node for node in self.nodes if not node.follows)
+        for kind, nodes in groupby(told, key=lambda node: node.kind):
             listed = list(nodes)
             if kind in _FOLDED and len(listed) >= _RUN:
                 yield Folded(kind, len(listed), _counted(listed), listed[0].name, listed[-1].name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from .blame import blamed
 from .compression import Progress
 from .made import versions
 from .max_drop import least_cost
-from .report import VERSION
+from .reading import read_report
 from .settings import Settings
 from .tape import Tape
 
@@ -67,25 +66,11 @@ def _again(given: Gathered, settings: Settings, progress: Progress) -> Graph:
 
 def _read(report: str | Path | Mapping[str, Any]) -> Any:
     """Return what a report says of how it was made. Raises ReportError."""
-    told = report if isinstance(report, Mapping) else _loaded(Path(report))
-    if not isinstance(told, Mapping) or told.get("version") != VERSION:
-        found = told.get("version") if isinstance(told, Mapping) else None
-        why = f"its version is {found}, not {VERSION}" if found is not None else "it has no version"
-        raise ReportError("this is no report of compress", why=why, hint="`compress --report out.json` writes one")
-    made = told.get("made")
+    made = read_report(report).get("made")
     needed = {"request", "model", "samples", "result", "versions", "device"}
     if not isinstance(made, Mapping) or not needed <= made.keys():
         raise ReportError("the report does not say how the model was made", why="'made' is missing or not whole")
     return made
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReportError(f"cannot read '{path}'", why=error.strerror or str(error)) from error
-    except ValueError as error:
-        raise ReportError(f"'{path}' is no JSON file", why=str(error)) from error
 
 
 def _check_versions(made: Mapping[str, str], other: bool) -> None:

@@ -33,15 +33,13 @@ def compress(
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
     settings, output = Settings.parse(target, **wishes), o.written(place, output)
-    if save_recipe is not None:
-        _save_recipe(out, save_recipe, settings, data, samples, labels, metric)
+    _save_recipe(out, save_recipe, settings, data, samples, labels, metric)
     if print_pipeline:
         from ..recipes import pipeline
 
         out.say(pipeline(settings))
         return
-    if not dry_run:
-        _check_outputs(output, report, [source, *filter(None, (data, metric))])
+    _check_outputs(dry_run, output, report, [source, *filter(None, (data, metric))])
     from .. import api
     from .. import output as results
 
@@ -53,8 +51,10 @@ def compress(
         raise found.missed
 
 
-def _save_recipe(out: Terminal, path: Path, settings: Settings, *call: Any) -> None:
-    """Write what was asked for, before any work is done."""
+def _save_recipe(out: Terminal, path: Path | None, settings: Settings, *call: Any) -> None:
+    """Write what was asked for, if it is to be, before any work is done."""
+    if path is None:
+        return
     from ..files import write
     from ..recipe_file import written
 
@@ -63,7 +63,9 @@ def _save_recipe(out: Terminal, path: Path, settings: Settings, *call: Any) -> N
     out.say(f"wrote {path}")
 
 
-def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
+def _check_outputs(dry_run: bool, output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
+    if dry_run:
+        return
     output = o.needed(output, "add -o OUT.onnx or --dry-run")
     check_output(output, inputs)
     from ..report_files import places
