@@ -28,5 +28,11 @@ setup(
     version=read_version(),
     packages=[*find_packages(str(ROOT / "src")), *(name for part in PARTS for name in part_packages(part))],
     package_dir={"optimise_onnx": "src/optimise_onnx"} | {f"optimise_onnx.{part}": part for part in PARTS},
-    package_data={"optimise_onnx": ["py.typed"], "optimise_onnx.demo": ["digits.onnx", "digits.npz", "README.md"]},
+    package_data={
+        "optimise_onnx": ["py.typed"],
+        "optimise_onnx.demo": ["digits.onnx", "digits.npz", "README.md"],
+        "optimise_onnx.tools.pages": ["*.html", "*.css"],
+        "optimise_onnx.tools.schemas": ["*.json"],
+        "optimise_onnx.tools.shipped": ["*.yaml"],
+    },
 )

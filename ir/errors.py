@@ -26,6 +26,12 @@ class InvalidModelError(OptimiseOnnxError):
     exit_code = 3
 
 
+class ReportError(OptimiseOnnxError):
+    """A report that cannot be read, or does not hold what is needed of it."""
+
+    exit_code = 3
+
+
 class BudgetError(OptimiseOnnxError):
     """A model or data that need more memory or time than they may take."""
 

@@ -98,7 +98,7 @@ class Begun:
             steps = stages(self.graph, carried.pruned, carried.quantised, found, self.runner, samples)
             found = replace(found, stages=steps)
         executed = carried.executed
-        return CompressResult(executed.graph, found, executed.records, missed(settings, found))
+        return CompressResult(executed.graph, found, executed.records, missed(settings, found), executed.start)
 
 
 def begin(

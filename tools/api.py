@@ -29,12 +29,15 @@ from .analysis import Analysis
 from .blame import blamed
 from .compression import Executed, Progress, execute
 from .doubts import doubts
+from .made import Made, Request
 from .max_drop import least_cost
 from .measure import Metric, accuracy
+from .recipe_file import asked
 from .result import CompressResult
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
 from .stages import check_float
+from .tape import Tape
 from .working import working
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
@@ -88,6 +91,7 @@ def compress(
     samples: int | None = None,
     labels: str | None = None,
     metric: str | Metric | None = None,
+    config: str | Path | None = None,
     example_inputs: Any = None,
     progress: Progress = silent,
     **options: Any,
@@ -100,11 +104,16 @@ def compress(
     ``data`` is calibration data as in :func:`optimise_onnx.frontends.calibration.calibration`, of which ``samples`` are
     used (all by default); without it channels are ranked by weights alone. ``labels`` names an array in ``data``, and
     ``metric`` a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared
-    on up to 1024 samples that come after those used; where none do, a fifth is kept apart for that.
+    on up to 1024 samples that come after those used; where none do, a fifth is kept apart for that. ``config`` is a
+    recipe file, or the name of one that ships (docs/recipes.md): what is given here goes before what it says.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
-    settings = Settings.parse(target, **options)
+    call = {"target": target, "data": data, "samples": samples, "labels": labels, "metric": metric}
+    told = {**asked(config)} if config is not None else {}
+    told |= {name: value for name, value in call.items() if value is not None} | options
+    data, samples, labels, metric = (told.pop(name, None) for name in ("data", "samples", "labels", "metric"))
+    settings = Settings.parse(told.pop("target", None), **told)
     return compress_with(source, settings, data, samples, labels, metric, progress, example_inputs)
 
 
@@ -123,8 +132,12 @@ def compress_with(
 ) -> CompressResult:
     """Do what :func:`compress` does, with its options gathered in ``settings``."""
     given = gathered(source, settings, data, samples, labels, metric, example_inputs)
+    settings = settings if settings.tape else replace(settings, tape=Tape())
     with blamed(given.graph, OrtRunner()):
-        return compress_graph(given.graph, settings, given.used, given.measured, given.metric, progress)
+        found = compress_graph(given.graph, settings, given.used, given.measured, given.metric, progress)
+    assert settings.tape is not None
+    request = Request.of(source, settings, data, samples, labels, metric)
+    return found.noted(Made.of(request, given.graph, given.used, found.graph, settings.tape.answers))
 
 
 def gathered(

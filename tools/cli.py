@@ -16,9 +16,12 @@ from .commands.bench import bench
 from .commands.cache import cache
 from .commands.compress import compress
 from .commands.demo import demo
+from .commands.diff import diff
+from .commands.explain import explain
 from .commands.hls import hls
 from .commands.passes import passes
 from .commands.recipes import recipes
+from .commands.replay import replay
 from .commands.run import run
 from .commands.sweep import sweep
 from .commands.verify import verify
@@ -29,7 +32,6 @@ OUR_BUG, USAGE = 1, 2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,7 +54,7 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, sweep, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
+for command in (compress, sweep, replay, diff, explain, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
     app.command()(command)
 
 

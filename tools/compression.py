@@ -164,5 +164,6 @@ class Devices:
 
     def __call__(self, quantity: str) -> Device:
         if quantity not in self.known:
-            self.known[quantity] = device_of(quantity, self.running, self.start)
+            found, tape = device_of(quantity, self.running, self.start), self.running.tape
+            self.known[quantity] = found if tape is None else tape.on(found)
         return self.known[quantity]

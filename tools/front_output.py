@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,11 @@ from .files import write
 from .front import Front, Point, judged
 from .front_svg import drawn
 from .report import Report
+from .report_files import as_json
 from .table import percent, plain, share, spread
 from .terminal import Terminal
 
-FRONT_JSON, FRONT_SVG = "front.json", "front.svg"
+FRONT_JSON, FRONT_SVG, FRONT_HTML = "front.json", "front.svg", "front.html"
 _COLUMNS = ("target", "of it left", "MACs", "parameters", "of the latency here", "lost", "")
 
 
@@ -39,14 +39,12 @@ def keep(point: Point, path: Path) -> Point:
 
 def finish(out: Terminal, front: Front, folder: Path) -> None:
     """Write the front and show it. Raises TargetNotMetError where no target was met, UsageError."""
-    picture = drawn(front).encode()
-    write(
-        {folder / FRONT_JSON: [(json.dumps(front.to_json(), indent=2) + "\n").encode()], folder / FRONT_SVG: [picture]}
-    )
+    files = {FRONT_JSON: as_json(front.to_json()), FRONT_SVG: drawn(front).encode(), FRONT_HTML: page(front).encode()}
+    write({folder / name: [content] for name, content in files.items()})
     out.say(table(front))
     for line in _said(front):
         out.say(line)
-    out.say(f"wrote {len(front.carried)} models, {FRONT_JSON} and {FRONT_SVG} to {folder}")
+    out.say(f"wrote {len(front.carried)} models, {FRONT_HTML}, {FRONT_JSON} and {FRONT_SVG} to {folder}")
     missed = [point for point in front.points if point.why]
     if len(missed) == len(front.points):
         raise TargetNotMetError("none of the targets was met", why=missed[-1].why)
@@ -55,6 +53,14 @@ def finish(out: Terminal, front: Front, folder: Path) -> None:
 def table(front: Front) -> Table:
     """Show a line for every target."""
     return plain(_COLUMNS, [_row(point, place == front.knee) for place, point in enumerate(front.points)])
+
+
+def page(front: Front) -> str:
+    """Write the front as one HTML file that loads nothing."""
+    from .pages.front_page import front_page
+
+    rows = [_row(point, place == front.knee) for place, point in enumerate(front.points)]
+    return front_page(front, _COLUMNS, rows, list(_said(front)))
 
 
 def _row(point: Point, knee: bool) -> list[str]:

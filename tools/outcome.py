@@ -21,6 +21,7 @@ from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
 from .caveats import caveats, tuned, unrepaired
 from .compression import Executed
+from .layers import layer_lines
 from .measure import Metric, compared
 from .report import Aim, Report, pin_lines
 from .settings import Settings
@@ -62,6 +63,7 @@ def report(
             *tuned(executed.records),
         ),
         aim=_aim(original, executed, settings, times),
+        layers=layer_lines(executed.start, executed.graph),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ from . import table
 from .external import model_files
 from .files import write
 from .report import Report, notes
+from .report_files import as_json, report_files
+from .result import CompressResult
 from .terminal import VERBOSE, Terminal
 
 
@@ -35,19 +36,17 @@ def show(out: Terminal, report: Report) -> None:
         out.say(f"some channels have to stay ({len(report.pins)} pinned); analyse lists the reasons")
 
 
-def save(
-    out: Terminal, graph: Graph, output: Path | None, report: Path | None = None, found: Report | None = None
-) -> None:
-    """Write the model and the report ``found`` when asked: both, or neither.
+def save(out: Terminal, made: Graph | CompressResult, output: Path | None, report: Path | None = None) -> None:
+    """Write a model, and of a compression the report when asked: both, or neither.
 
     Raises UsageError when a file cannot be written.
     """
     if output is None:
         out.say("dry run: nothing was written")
         return
-    files = model_files(graph, output)
-    if report is not None and found is not None:
-        files[report] = [_json(found.to_json())]
+    files = model_files(made if isinstance(made, Graph) else made.graph, output)
+    if report is not None and isinstance(made, CompressResult):
+        files |= report_files(made, report, output)
     write(files)
     *names, last = map(str, files)
     out.say(f"wrote {', '.join(names)} and {last}" if names else f"wrote {last}")
@@ -55,8 +54,4 @@ def save(
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write indented JSON. Raises UsageError when the file cannot be written."""
-    write({path: [_json(values)]})
-
-
-def _json(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2) + "\n").encode()
+    write({path: [as_json(values)]})

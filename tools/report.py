@@ -14,7 +14,12 @@ from ..passes.analysis.channels.groups import Channels
 from ..passes.analysis.channels.labels import Pin
 from ..passes.observers import Record
 from .agreement import Agreement
+from .layers import LayerLine
+from .made import Made
 from .measure import Fidelity
+
+VERSION = 1
+"""Of the JSON file; `schemas/report.json` describes it."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class Stage:
 class Report:
     """Before and after. ``calibration`` is how many samples were used, 0 in data-free mode; ``input_shapes``: at which
     all is counted; ``notes`` say so where nobody gave them. ``stages``: what pruning and quantising do, where both were
-    asked for; ``drop``: what is lost, where that had a limit.
+    asked for; ``drop``: what is lost, where that had a limit; ``layers``: every layer before and after; ``made``: what
+    a replay needs.
     """
 
     target: str
@@ -125,11 +131,14 @@ class Report:
     notes: tuple[str, ...]
     stages: tuple[Stage, ...] = ()
     drop: Drop | None = None
+    layers: tuple[LayerLine, ...] = ()
+    made: Made | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""
         fidelity = self.fidelity
         return {
+            "version": VERSION,
             "target": self.target,
             "aim": self.aim.to_json(),
             "input_shapes": {name: list(shape) for name, shape in self.input_shapes.items()},
@@ -150,6 +159,8 @@ class Report:
             "stages": [stage.to_json() for stage in self.stages],
             "drop": None if self.drop is None else self.drop.to_json(),
             "passes": [asdict(record) for record in self.records],
+            "layers": [line.to_json() for line in self.layers],
+            "made": None if self.made is None else self.made.to_json(),
         }
 
 

@@ -13,6 +13,7 @@ from ..ir.quantity import LATENCY
 if TYPE_CHECKING:
     from ..passes.analysis.costs.target import Target
     from .sizing import InputShapes
+    from .tape import Tape
 
 AUTO = "auto"
 NO_CACHE = " /--no-cache"
@@ -33,7 +34,7 @@ def option(default: Any, about: str, *flags: str, metavar: str | None = None, **
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """How passes run, whichever they are."""
+    """How passes run, whichever they are. ``tape``: where the answers of devices are kept, or come from."""
 
     seed: int = option(0, "Seed of all randomness.", metavar="S", least=0)
     threads: int = option(0, "Threads that latency is measured on; 0 leaves onnxruntime the choice.", least=0)
@@ -79,6 +80,7 @@ class Running:
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"
     )
     provenance: bool = option(True, "Note at every node of the result which channels of the original are left.")
+    tape: Tape | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls: type[Kind], **options: Any) -> Kind:
@@ -191,7 +193,7 @@ class Settings(Running):
     strict: bool = option(False, "Refuse operators without a rule (exit code 6).", "--strict")
 
     @classmethod
-    def parse(cls, target: str | Target | None, **options: Any) -> Settings:
+    def parse(cls, target: str | Target | None = None, **options: Any) -> Settings:
         """Do what :meth:`of` does, with a target as text; None where only a loss is limited: then MACs count."""
         from ..passes.analysis.costs.target import Target
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from ..ir.cost import Cost, total
@@ -24,6 +25,7 @@ _SHOWN_OUTPUTS = 4
 _SHOWN_LAYERS = 12
 _SHOWN_PARTS = 6
 _LETTERS = "AB"
+_TEXT_WIDTH = 120
 _COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of the file", "bytes", "B"))
 _COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
 _NUMERIC = {
@@ -76,6 +78,14 @@ def before_after(report: Report) -> Table:
     for name, (worth, left) in report.fidelity.metric.items():
         table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}")
     return table
+
+
+def as_text(table: Table) -> str:
+    """Write a table as text without colours."""
+    console = Console(width=_TEXT_WIDTH, color_system=None, file=io.StringIO(), legacy_windows=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
 
 def stages(report: Report) -> Table:

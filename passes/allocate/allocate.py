@@ -21,7 +21,7 @@ from .combined import branches_at, by_error, one_by_one
 from .conditional import by_policy
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
-from .curves import error_curves, moments_of, own_curves, scored
+from .curves import error_curves, moments_of, own_curves, scored, thinned
 from .decided import Decided
 from .form_sensitivity import Substitutes, sensitivities
 from .gated import gated
@@ -100,7 +100,7 @@ class Allocate:
             return Outcome(False, (f"{target} is met already",), plan=plan)
         unused = [_ONLY_GLOBAL] if plan.offers and self.allocation != GLOBAL else []
         notes = (f"widths chosen for {target}", *filter(None, (one.note for one in decided)), *unused)
-        return Outcome(False, notes, dict(chosen.figures), plan)
+        return Outcome(False, notes, {**chosen.figures, "sensitivities": thinned(curves, chosen.widths or {})}, plan)
 
     def _check(self, context: Context) -> None:
         if self.allocation not in _METHODS:

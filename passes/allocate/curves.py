@@ -1,6 +1,8 @@
 """How the outputs' divergence grows with the channels that a group loses: what groups compete by."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from .probe import Probe
 from .problem import Problem
 
 _TIE_BREAK = 1e-9
+_REPORTED = 33  # points of a curve in a report
 
 
 def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
@@ -35,6 +38,17 @@ def error_curves(task: Problem, context: Context, samples: int) -> list[Array]:
             for group, curve in zip(task.groups, curves, strict=True)
         ]
     return _risen(curves)
+
+
+def thinned(curves: Mapping[str, Array], lost: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return for a report, by group: errors at evenly spaced shares of its rounds, and the share that it loses."""
+    found = {}
+    for name, curve in curves.items():
+        most = len(curve) - 1
+        places = np.linspace(0, most, min(len(curve), _REPORTED)).round().astype(int)
+        errors = np.asarray(curve, np.float64)[places].tolist()
+        found[name] = {"errors": errors, "lost": lost.get(name, 0) / max(most, 1)}
+    return found
 
 
 def own_curves(task: Problem) -> list[Array]:

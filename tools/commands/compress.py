@@ -15,6 +15,8 @@ def compress(
     source: o.Model,
     place: o.Place = None,
     *,
+    config: o.Config = None,
+    save_recipe: o.SaveRecipe = None,
     target: o.MaybeTarget = None,
     output: o.MaybeOutput = None,
     data: o.Data = None,
@@ -31,26 +33,42 @@ def compress(
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
     settings, output = Settings.parse(target, **wishes), o.written(place, output)
+    _save_recipe(out, save_recipe, settings, data, samples, labels, metric)
     if print_pipeline:
         from ..recipes import pipeline
 
         out.say(pipeline(settings))
         return
-    if not dry_run:
-        _check_outputs(output, report, [source, *filter(None, (data, metric))])
+    _check_outputs(dry_run, output, report, [source, *filter(None, (data, metric))])
     from .. import api
     from .. import output as results
 
     with out.progress() as progress:
         found = api.compress_with(source, settings, data, samples, labels, metric, progress)
     results.show(out, found.report)
-    results.save(out, found.graph, None if dry_run else output, report, found.report)
+    results.save(out, found, None if dry_run else output, report)
     if found.missed is not None:
         raise found.missed
 
 
-def _check_outputs(output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
+def _save_recipe(out: Terminal, path: Path | None, settings: Settings, *call: Any) -> None:
+    """Write what was asked for, if it is to be, before any work is done."""
+    if path is None:
+        return
+    from ..files import write
+    from ..recipe_file import written
+
+    check_output(path)
+    write({path: [written(settings, *call)]})
+    out.say(f"wrote {path}")
+
+
+def _check_outputs(dry_run: bool, output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
+    if dry_run:
+        return
     output = o.needed(output, "add -o OUT.onnx or --dry-run")
     check_output(output, inputs)
-    if report is not None:
-        check_output(report, [*inputs, output])
+    from ..report_files import places
+
+    for place in places(report):
+        check_output(place, [*inputs, output])

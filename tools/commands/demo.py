@@ -44,7 +44,7 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     with out.progress() as progress:
         found = api.compress_graph(graph, settings, calibration, measured, accuracy("digit"), progress)
     output.show(out, found.report)
-    output.save(out, found.graph, model, figures, found.report)
+    output.save(out, found, model, figures)
     write({original: [paths()[0].read_bytes()], images: [_archive(image=samples.test_image, digit=samples.test_label)]})
 
 

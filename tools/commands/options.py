@@ -35,7 +35,12 @@ Why = Annotated[
     str | None,
     typer.Option(metavar="TENSOR", help="Say only what couples and pins the channels of this tensor or node."),
 ]
-Report = Annotated[Path | None, typer.Option(metavar="r.json", help="Write the figures as JSON.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.html", help="Write a page to look at, and OUT.json beside it; OUT.json alone where it ends so."
+    ),
+]
 
 Data = Annotated[
     str | None,
@@ -72,6 +77,18 @@ Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnx
 MaybeTarget = Annotated[
     str | None,
     typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all."),
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="RECIPE.yaml",
+        help="Options from a recipe file, or the name of one that ships; the command's own go before.",
+    ),
+]
+SaveRecipe = Annotated[
+    Path | None, typer.Option("--save-recipe", metavar="RECIPE.yaml", help="Write these options as a recipe file.")
 ]
 PrintPipeline = Annotated[bool, typer.Option("--print-pipeline", help="Print the passes that this would run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the table and write nothing.")]
@@ -159,6 +176,8 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
         terminal.colour = not no_colour
         if terminal.debugging:
             heard()
+        if options.get("config") is not None:
+            options |= _from_recipe(context, str(options["config"]))
         with bounded(memory_limit):
             function(terminal, **options)
 
@@ -175,7 +194,7 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
 
 def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Parameter]:
     """Turn the fields of a class of options into parameters that typer reads."""
-    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object})
+    hints = get_type_hints(kind, localns={"Target": object, "InputShapes": object, "Tape": object})
     found = []
     for each in fields(kind):
         if each.name in besides or not each.metadata:
@@ -189,6 +208,17 @@ def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Param
         hint = list[str] if several else hints[each.name]
         found.append(_parameter(each.name, Annotated[hint, shown], [] if several else each.default))
     return found
+
+
+def _from_recipe(context: typer.Context, config: str) -> dict[str, Any]:
+    """Return what a recipe asks for and the command line does not say otherwise. Raises UsageError."""
+    from ..recipe_file import asked
+
+    told = asked(config).items()
+    by_default = ("DEFAULT", "DEFAULT_MAP")
+    return {
+        name: value for name, value in told if getattr(context.get_parameter_source(name), "name", "") in by_default
+    }
 
 
 def _multiple(align: str | int) -> int:

@@ -8,10 +8,14 @@ from . import options as o
 
 @o.command
 def recipes(out: Terminal) -> None:
-    """List the recipes that compress --recipe follows: papers, what differs, and the passes."""
+    """List the recipes that compress --recipe follows: papers, what differs, and the passes; and the files for -c."""
+    from ..recipe_file import shipped
     from ..recipes import RECIPES
 
     for name, recipe in RECIPES.items():
         out.say(f"{name}: {recipe.paper}")
         for text in (recipe.differs, recipe.pipeline):
             out.say(textwrap.indent(text, "    "))
+    out.say("files for compress -c NAME:")
+    for name, about in shipped().items():
+        out.say(f"    {name}: {about}")

@@ -43,7 +43,7 @@ def sweep(
     settings = Settings.parse(aims[0], **wishes)
     make_folder(output)
     paths = [output / name for name in results.names(source, aims)]
-    for path in (*paths, output / results.FRONT_JSON, output / results.FRONT_SVG):
+    for path in (*paths, *(output / name for name in (results.FRONT_JSON, results.FRONT_SVG, results.FRONT_HTML))):
         check_output(path, [source, *filter(None, (data, metric))])
     with out.progress() as progress:
         found = swept(source, aims, settings, data, samples, labels, metric, progress)

@@ -1,0 +1,79 @@
+"""Recipe files, the command line and Python ask for the same, in three ways."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import optimise_onnx
+from optimise_onnx.ir.errors import UsageError
+from optimise_onnx.tools import recipe_file
+from optimise_onnx.tools.settings import Settings
+
+from .conftest import Run
+
+ASKED = (
+    "--target",
+    "macs=0.6x",
+    "--data",
+    "data.npz",
+    "--labels",
+    "label",
+    "--no-guard",
+    "--align",
+    "2",
+    "--keep",
+    "^x$",
+)
+
+
+def test_recipe_command_and_python_give_the_same_bytes(folder: Path, run: Callable[..., Run]) -> None:
+    assert run("compress", "in.onnx", "line.onnx", *ASKED, "--save-recipe", "asked.yaml").code == 0
+    assert run("compress", "in.onnx", "file.onnx", "-c", "asked.yaml").code == 0
+    optimise_onnx.compress("in.onnx", config="asked.yaml").save("python.onnx")
+    plain = optimise_onnx.compress(
+        "in.onnx", target="macs=0.6x", data="data.npz", labels="label", guard=False, align=2, keep_nodes=["^x$"]
+    )
+    plain.save("plain.onnx")
+    made = {(folder / name).read_bytes() for name in ("line.onnx", "file.onnx", "python.onnx", "plain.onnx")}
+    assert len(made) == 1
+
+
+def test_the_command_line_goes_before_the_recipe(folder: Path, run: Callable[..., Run]) -> None:
+    (folder / "r.yaml").write_text("version: 1\ntarget: macs=0.9x\nalign: auto\nkeep_nodes: [a]\n")
+    found = run("compress", "in.onnx", "-c", "r.yaml", "--target", "macs=0.7x", "--print-pipeline")
+    assert found.code == 0 and "target=macs=0.7x" in found.out and "keep-nodes=(?:a)" in found.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version: 1\ntagret: macs=0.5x\n", "did you mean 'target'?"),
+        ("version: 1\nalign: wide\n", "align"),
+        ("version: 2\n", "version: 1 was expected"),
+        ("- target\n", "is not of type 'object'"),
+        ("version: [1\n", "is no YAML"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(text: str, said: str, folder: Path, run: Callable[..., Run]) -> None:
+    (folder / "bad.yaml").write_text(text)
+    found = run("compress", "in.onnx", "-c", "bad.yaml", "--dry-run")
+    assert found.code == 2 and said in found.error
+    assert "one of fpga, " in run("compress", "in.onnx", "-c", "nowhere", "--dry-run").error
+
+
+def test_those_that_ship_can_be_followed() -> None:
+    assert len(recipe_file.shipped()) >= 4
+    for name in recipe_file.shipped():
+        Settings.parse(**recipe_file.asked(name))
+
+
+def test_the_schema_that_ships_is_that_of_the_options() -> None:
+    folder = Path(recipe_file.__file__).parent / "schemas"
+    assert json.loads((folder / "recipe.json").read_text(encoding="utf-8")) == recipe_file.schema()
+
+
+def test_a_recipe_says_what_it_was_read_from(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the recipe"):
+        recipe_file.read(tmp_path / "none.yaml")

@@ -1,0 +1,81 @@
+"""The page of a report: one file that loads nothing, shows what it must, and fits a phone."""
+
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from zoo import feeds
+
+import optimise_onnx
+from optimise_onnx.tools.result import CompressResult
+
+from .conftest import network
+
+WIDTHS = (360, 768, 1280)
+MOST_BYTES = 1_500_000
+_MEASURE = """<script>onload = () => { document.title = [...document.querySelectorAll("iframe")].map(frame => {
+  const root = frame.contentDocument.documentElement;
+  return root.scrollWidth - root.clientWidth; }).join() }</script>"""
+
+
+@pytest.fixture(scope="module")
+def result() -> CompressResult:
+    model = network()
+    labels = np.arange(48) % 10
+    data = {"x": feeds(model, 0, 48)["x"], "label": labels}
+    return optimise_onnx.compress(model, target="macs=0.6x", data=data, labels="label", guard=False, align=1)
+
+
+@pytest.fixture(scope="module")
+def page(result: CompressResult) -> str:
+    return result.page("<model>", "optimise-onnx replay out.json")
+
+
+def test_it_is_one_file_that_loads_nothing(page: str) -> None:
+    assert len(page.encode()) < MOST_BYTES
+    assert not re.findall(r"<(?:script|link (?!rel=\"icon\" href=\"data:)|img|iframe)", page)
+    assert "url(http" not in page and "@import" not in page and 'src="' not in page
+
+
+def test_it_shows_every_layer_pin_pass_and_node(page: str, result: CompressResult) -> None:
+    shown = html.unescape(page)
+    report = result.report
+    wanted = [line.name for line in report.layers] + [line.pin.why for line in report.pins]
+    wanted += [record.name for record in report.records] + ["<model>: macs=0.6x", "optimise-onnx replay out.json"]
+    assert [name for name in wanted if name not in shown] == []
+    assert "<model>" not in page  # names of models are text
+    assert page.count('role="img"') == page.count("<svg") == 6
+    narrowed = [line for line in report.layers if line.width[1] < line.width[0]]
+    assert narrowed and f"{narrowed[0].width[0]} → {narrowed[0].width[1]}" in shown
+
+
+def test_links_lead_somewhere_and_every_id_is_there_once(page: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    links = re.findall(r'(?:href="#|url\(#)([^")]+)', page)
+    assert set(links) <= set(ids)
+    assert len([one for one in ids if not one.startswith(("m", "p"))]) == len({i for i in ids if i[0] not in "mp"})
+
+
+def test_it_fits_three_widths_without_a_word_on_the_console(page: str, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    frames = "".join(f'<iframe width="{w}" height="2400" srcdoc="{html.escape(page)}"></iframe>' for w in WIDTHS)
+    file, shot = tmp_path / "frames.html", tmp_path / "shot.png"
+    file.write_text(f"<!DOCTYPE html><html><head>{_MEASURE}</head><body>{frames}</body></html>", encoding="utf-8")
+    asked = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    asked += ["--enable-logging=stderr", "--window-size=2500,2500", "--virtual-time-budget=3000"]
+    asked += [f"--screenshot={shot}", "--dump-dom", file.as_uri()]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert "CONSOLE" not in done.stderr and shot.stat().st_size > 20_000
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert found is not None and found[1] == ",".join("0" for _ in WIDTHS)  # pixels that no frame shows
+
+
+def test_print_shows_the_table_and_notebooks_the_figures(result: CompressResult) -> None:
+    assert "MACs" in str(result) and "after / before" in str(result)
+    assert "<table>" in result._repr_html_() and "weights" in result._repr_html_()

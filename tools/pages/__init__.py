@@ -1,0 +1,1 @@
+"""Pages of one file each, for people: reports, fronts, differences."""

@@ -1,0 +1,59 @@
+"""The page of a front: what every target costs and keeps, and which layers pay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..front import Front, judged
+from ..front_svg import drawn
+from . import charts
+from .page import Picture, written
+
+_ORIGINAL = "original"
+
+
+def front_page(front: Front, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    """Write a front as HTML; ``rows`` hold a text for each of ``columns``, for each point."""
+    said = f"What each point keeps of the {front.quantity.name}, against what it loses; bars: where that may lie"
+    return written(
+        "front.html",
+        title=f"{len(front.points)} targets of {front.quantity.name}",
+        sentence=_sentence(front),
+        front=Picture("What is lost for what is saved", said, drawn(front, colours=None)),
+        widths=_widths(front),
+        columns=[column or "note" for column in columns],
+        rows=rows,
+        notes=notes,
+        files=[point.file for point in front.points if point.file],
+    )
+
+
+def _sentence(front: Front) -> str:
+    """Say which point a person should look at first."""
+    if not front.carried:
+        return "None of the targets was met."
+    said = f"{len(front.carried)} of {len(front.points)} targets have a model."
+    if front.knee is None:
+        return f"{said} The curve has no knee: pick the least loss that you can afford."
+    point = front.points[front.knee]
+    loss = None if point.report is None else judged(point.report.fidelity)[1]
+    lost = "" if loss is None else f" and a loss of {loss:.3g} ({front.judged_by})"
+    bend = f"The curve bends at {point.target}, with {point.share:.2f} of the original's cost{lost}"
+    return f"{said} {bend}: below it, savings cost more on the whole."
+
+
+def _widths(front: Front) -> Picture | None:
+    """Draw which share of its channels every layer keeps, for each target."""
+    known = {str(point.target): point.report.layers for point in front.carried if point.report is not None}
+    layers = [line.name for line in next(iter(known.values()), ()) if line.width[0]]
+    if not layers:
+        return None
+    kept = np.ones((len(known) + 1, len(layers)))
+    for row, lines in enumerate(known.values(), 1):
+        left = {line.name: line.width for line in lines}
+        kept[row] = [left[name][1] / left[name][0] for name in layers]
+    names = [_ORIGINAL, *known]
+    svg = charts.plotted(charts.shares, "Share of its channels that each layer keeps, by target", names, kept)
+    return Picture("Which layers pay", "Each cell is a layer at a target: dark keeps all channels, pale keeps few", svg)

@@ -1,0 +1,1 @@
+"""Recipe files that ship: ``compress -c NAME`` follows one."""
