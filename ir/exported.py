@@ -42,6 +42,26 @@ def light(raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata) -> tuple[onn
     """Write a graph with what ``base`` declares, and the values of its large weights apart, by name, uncopied."""
     shared = shared_names(raw)
     large = {each.name: each for each in _constants(raw) if each.name not in shared and _stands_apart(each.values)}
+    model = _written(raw, base, metadata, large, shared)
+    return model, {name: constant.values for name, constant in large.items()}
+
+
+def bare(
+    raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata, entries: int
+) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """Write a graph without its constants of more than ``entries`` entries, which are returned by name, uncopied."""
+    large = {each.name: each for each in _constants(raw) if each.values.size > entries}
+    model = _written(raw, base, metadata, large, shared_names(raw))
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in large]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return model, {name: constant.values for name, constant in large.items()}
+
+
+def _written(
+    raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata, large: Mapping[str, gs.Constant], shared: set[str]
+) -> onnx.ModelProto:
+    """Write a graph in which what is ``large`` has dimensions and no values."""
     with Without(large.values()), Packed(raw):
         graph = gs.export_onnx(raw, do_type_check=False).graph
     mended(graph, raw)
@@ -61,7 +81,7 @@ def light(raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata) -> tuple[onn
     for node in model.graph.node if metadata else ():
         for key, value in metadata.get(node.name, {}).items():
             node.metadata_props.add(key=key, value=value)
-    return model, {name: constant.values for name, constant in large.items()}
+    return model
 
 
 def whole(model: onnx.ModelProto, values: Mapping[str, Array]) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import wire
-from .exported import Metadata, light, noted, read_once, whole
+from .exported import Metadata, bare, light, noted, read_once, whole
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 from .kept import keep, numpy_type, writable
@@ -281,6 +281,10 @@ class Graph:
     def light(self) -> tuple[onnx.ModelProto, dict[str, Array]]:
         """Write the model but for the values of its large weights, which are returned apart, by name, uncopied."""
         return light(self._raw, self._base, self.metadata)
+
+    def bare(self, entries: int) -> tuple[onnx.ModelProto, dict[str, Array]]:
+        """Write the model without constants of more than ``entries`` entries, which are returned by name, uncopied."""
+        return bare(self._raw, self._base, self.metadata, entries)
 
 
 def _unpickled(model: bytes, arrays: Mapping[str, Array], types: Mapping[str, Any], sizes: Sizes | None) -> Graph:

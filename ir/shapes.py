@@ -188,19 +188,10 @@ def _told(graph: Graph, sizes: Mapping[str, Shape]) -> dict[str, Shape]:
 
 def skeleton(graph: Graph) -> onnx.ModelProto:
     """Return the model with every large constant turned into a typed input, so that inference costs no copies."""
-    big = {t.name: t for t in graph.constants() if t.array.size > _SMALL}
-    light = graph.copy()
-    values = []
-    for name, tensor in light.tensors().items():
-        if name in big:
-            light.set_array(tensor, np.zeros(0, tensor.dtype))
-            kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(big[name].dtype))
-            values.append(onnx.helper.make_tensor_value_info(name, kind, big[name].array.shape))
-    model = light.to_model()
-    kept = [tensor for tensor in model.graph.initializer if tensor.name not in big]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    model.graph.input.extend(values)
+    model, big = graph.bare(_SMALL)
+    for name, array in big.items():
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(array.dtype))
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
     return model
 
 
