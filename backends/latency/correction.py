@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 NODE, RUN = "each node", "each run"
 _MICROSECOND = 1e-6
@@ -26,6 +25,8 @@ def fitted(rows: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> dic
     Minimises sum_i ((F_i c - t_i) / t_i)^2 + trust^2 sum_j ((c_j - prior_j) / spread_j)^2, factors of operators not
     below 0; their common prior and spread is the median of t_i / F_i 1.
     """
+    from scipy.optimize import lsq_linear  # takes a quarter of a second
+
     names = sorted({name for row in rows for name in row})
     common = float(np.median([time / corrected(row, {}) for row, time in zip(rows, seconds, strict=True)]))
     prior = np.array([_CONSTANTS.get(name, common) for name in names])

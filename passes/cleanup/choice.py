@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from ...ir.graph import Array
 from ..analysis.channels.groups import Channels
@@ -76,6 +75,8 @@ def _multiplicity(block: Array, members: Array) -> Array:
 
 def _solve(sizes: Array, limits: Sequence[tuple[Array, int]], equal: Sequence[tuple[Array, int]]) -> list[int]:
     """Maximise Σ n with ``use · n <= most`` for every limit, and in ``equal`` all rows alike and at most that."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # takes a quarter of a second
+
     extra = len(equal)
     rows = [np.zeros((0, len(sizes) + extra))]
     rows += [np.concatenate([use, np.zeros(extra)])[None] for use, _ in limits]

@@ -10,7 +10,6 @@ Reference: Anwar, Hwang, Sung, "Structured pruning of deep convolutional neural 
 """
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ..analysis.statistics.moments import Floats, Ints
 from .supports import Choice, choose, explained_each, solve_on
@@ -54,6 +53,8 @@ def _alternate(gain: Floats, group: Ints, count: int) -> tuple[float, Ints]:
 
 def _balanced(scores: Floats) -> tuple[float, Ints]:
     """Share the outputs out among groups of equal size by ``scores`` (m, groups); return their sum and the groups."""
+    from scipy.optimize import linear_sum_assignment  # takes a quarter of a second
+
     slots = np.repeat(np.arange(scores.shape[1]), len(scores) // scores.shape[1])
     outputs, places = linear_sum_assignment(-scores[:, slots])
     found = slots[places]
