@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ...ir.graph import Graph
 from ...ir.timing import Comparison, Device
 from ..analysis.statistics.judge import Judge, judge
@@ -22,11 +24,12 @@ _SAMPLES = 128
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plan carried out: the graph, the plan afterwards, and what each pass did."""
+    """A plan carried out: the graph, the plan afterwards, and what each pass did; ``note``: which of several it was."""
 
     graph: Graph
     plan: Plan
     records: tuple[Record, ...]
+    note: str = ""
 
     def compared(self, device: Device, original: Graph) -> Comparison:
         """Hold it against the original where it is meant to run."""
@@ -52,7 +55,10 @@ class Evaluator:
             return self.carried_out(replace(plan, decision=choices[0], alternatives=()))
         judged = self._judge()
         found = [self._kept(replace(plan, decision=one, alternatives=())) for one in choices]
-        return min(found, key=lambda candidate: judged.of(candidate.graph))
+        apart = [judged.of(candidate.graph) for candidate in found]
+        place = int(np.argmin(apart))
+        told = ", ".join(f"{value:.3g}" for value in apart)
+        return replace(found[place], note=f"plan {place + 1} of {len(apart)}: divergences on samples apart are {told}")
 
     def carried_out(self, plan: Plan) -> Candidate:
         """Run the passes on a copy of the graph."""

@@ -79,6 +79,7 @@ class MeetTarget:
         found, note = attempts.measured() if target.measured else attempts.guarded() if self.guard else attempts.first()
         graph.become(found.graph)
         figures = {"predicted": found.plan.decision.figures.get("latency_predicted")}
+        note = (*note, found.note) if found.note else note
         return Outcome(True, note, figures, found.plan, inner=(*records, *found.records))
 
     def _on_the_way(self, target: Target, context: Context) -> list[Target]:
