@@ -16,6 +16,7 @@ import onnx.shape_inference
 
 from .errors import BudgetError, InvalidModelError
 from .mapped import is_mapped
+from .qonnx import QUANTISERS
 from .registry import Registry
 from .trial import bearable
 
@@ -56,6 +57,7 @@ _STAND_INS: dict[str, StandIn] = {
     "com.microsoft.Gelu": as_input,
     "com.microsoft.GroupQueryAttention": as_queries,
     "com.microsoft.MultiHeadAttention": as_mixture,
+    **dict.fromkeys(QUANTISERS, as_input),
 }
 STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)
 

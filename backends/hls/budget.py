@@ -108,6 +108,6 @@ def relative_error(values: Sequence[Floats], wanted: Sequence[Floats]) -> float:
 def _heaviest_first(network: Network) -> list[str]:
     sizes: dict[str, int] = {}
     for layer in network.layers:
-        if isinstance(layer, Convolution | Dense):
+        if isinstance(layer, Convolution | Dense) and layer.weight_grid is None:
             sizes[layer.name] = (layer.kernel if isinstance(layer, Convolution) else layer.weight).size
     return sorted(sizes, key=lambda name: -sizes[name])

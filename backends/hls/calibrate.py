@@ -2,6 +2,10 @@
 
 Sums are exact. What only an activation reads, and what nobody reads, keeps all its bits, for it is never stored; what
 another linear layer reads, such as the middle of a k x 1 and 1 x k pair, has two bits more than activations.
+
+Where the model gives types, as QONNX does, these are kept, and what it leaves open keeps all its bits too: a type is
+chosen only for scales that are no powers of two (25 bits, the wide port of a multiplier), and for biases finer than
+sums (some bits more than sums have, so that no tie of a rounding is made or unmade).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +13,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .fixed import Fixed
-from .network import Activation, Addition, Affine, Convolution, Dense, Flatten, Floats, Layer, Network, Pooling
+from ...ir.errors import LoweringError
+from .fixed import Fixed, holding
+from .network import (
+    Activation,
+    Addition,
+    Affine,
+    Concatenation,
+    Convolution,
+    Dense,
+    Flatten,
+    Floats,
+    Layer,
+    Network,
+    Pooling,
+)
 from .precision import Precision, Types
 from .reference import run
 from .tables import TABLES
@@ -21,6 +38,8 @@ Bits = int | Mapping[str, int]
 Range = tuple[float, float]
 
 _BIAS_BITS = 24
+_FINER_BITS = 6
+_SCALE_BITS = 25
 _LINEAR_EXTRA_BITS = 2
 _TABLE_TYPE = Fixed(18, 2, rounds=True, saturates=True)
 _CHUNK_VALUES = 2**22
@@ -46,12 +65,14 @@ def typed(
         place = _Place(
             tuple(precision[name].result for name in layer.inputs),
             observed[layer.name],
-            _bits(weight_bits, layer),
+            _SCALE_BITS if network.typed and isinstance(layer, Affine) else _bits(weight_bits, layer),
             _bits(activation_bits, layer),
             network.readers(layer.name),
+            network.typed,
         )
-        on_grid, precision[layer.name] = _typed(layer, place)
+        on_grid, types = _typed(layer, place)
         layers.append(on_grid)
+        precision[layer.name] = types if layer.grid is None else replace(types, result=_given(layer, layer.grid, place))
     return replace(network, layers=tuple(layers)), precision
 
 
@@ -90,10 +111,11 @@ class _Place:
     weight_bits: int
     activation_bits: int
     readers: Sequence[Layer]
+    exact: bool
 
     @property
     def stays_wide(self) -> bool:
-        return all(isinstance(reader, Activation) for reader in self.readers)
+        return self.exact or all(isinstance(reader, Activation) for reader in self.readers)
 
     @property
     def pads_maxima(self) -> bool:
@@ -109,10 +131,10 @@ def _bits(bits: Bits, layer: Layer) -> int:
 def _typed(layer: Layer, place: _Place) -> tuple[Layer, Types]:
     if isinstance(layer, Convolution):
         outputs_last = layer.kernel.swapaxes(2, 3) if layer.depthwise else layer.kernel
-        kernel, bias, types = _weighted(outputs_last, layer.bias, place)
+        kernel, bias, types = _weighted(outputs_last, layer.bias, place, layer.weight_grid)
         return replace(layer, kernel=kernel.swapaxes(2, 3) if layer.depthwise else kernel, bias=bias), types
     if isinstance(layer, Dense):
-        weight, bias, types = _weighted(layer.weight, layer.bias, place)
+        weight, bias, types = _weighted(layer.weight, layer.bias, place, layer.weight_grid)
         return replace(layer, weight=weight, bias=bias), types
     if isinstance(layer, Affine):
         scale, shift, types = _weighted(layer.scale[None], layer.shift, place)
@@ -122,13 +144,34 @@ def _typed(layer: Layer, place: _Place) -> tuple[Layer, Types]:
     return layer, _weightless(layer, place)
 
 
-def _weighted(weight: Floats, bias: Floats, place: _Place) -> tuple[Floats, Floats, Types]:
+def _given(layer: Layer, grid: Fixed, place: _Place) -> Fixed:
+    """Return the type that the model gives a layer's result, signed where hls4ml needs that."""
+    if grid.signed or not place.pads_maxima:
+        return grid
+    if isinstance(layer, Activation) and layer.kind == "relu":
+        return replace(grid, width=grid.width + 1, integer=grid.integer + 1, signed=True)
+    raise LoweringError(
+        "the network cannot be lowered to streaming hardware",
+        node_name=layer.source,
+        op_type=type(layer).__name__.lower(),
+        why="hls4ml pads maxima of unsigned types with zeros",
+        hint="give it a signed type",
+    )
+
+
+def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = None) -> tuple[Floats, Floats, Types]:
     """Return weights (..., outputs) and biases on their grids, and types whose sums are exact."""
     (values,) = place.inputs
-    weight_type = fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    weight_type = grid or fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    weight = weight_type.cast(weight)
+    if place.exact:
+        weight_type = min(weight_type, holding(weight), key=lambda one: one.width)
     fraction = values.fraction + weight_type.fraction
-    bias_type = _bias_type(bias, fraction)
-    weight, bias = weight_type.cast(weight), bias_type.cast(bias)
+    bias_type = _bias_type(bias, fraction + _FINER_BITS if place.exact else fraction)
+    bias = bias_type.cast(bias)
+    if place.exact:
+        bias_type = holding(bias)
+        fraction = max(fraction, bias_type.fraction)
     reach = max(-values.low, values.high) * np.abs(weight).reshape(-1, weight.shape[-1]).sum(0)
     accumulator = _holding(float((reach + np.abs(bias)).max()), fraction)
     narrow = fitted(place.observed, place.activation_bits + _LINEAR_EXTRA_BITS, signed=True)
@@ -155,7 +198,9 @@ def _holding(reach: float, fraction: int) -> Fixed:
 def _curved(layer: Activation, place: _Place) -> tuple[Layer, Types]:
     low, _ = place.observed
     signed = layer.kind in {"leaky_relu", "tanh"} or low < 0 or place.pads_maxima
-    result = fitted(place.observed, place.activation_bits, signed)
+    result = layer.grid or fitted(place.observed, place.activation_bits, signed)
+    if layer.kind == "relu" and place.exact and layer.grid is None:
+        return layer, Types(place.inputs[0])
     if layer.kind == "clip":
         ends = result.cast(np.asarray(layer.parameters))  # an end beyond the type is where it saturates
         return replace(layer, parameters=tuple(ends.tolist())), Types(result)
@@ -173,6 +218,11 @@ def _weightless(layer: Layer, place: _Place) -> Types:
         return Types(place.inputs[0], accumulator=place.inputs[0])
     if isinstance(layer, Addition) and place.stays_wide:
         return Types(_sum_type(*place.inputs))
+    if isinstance(layer, Concatenation) and place.exact:
+        return Types(_either(*place.inputs))
+    if isinstance(layer, Pooling) and place.exact:
+        mean = _mean_type(place.inputs[0], layer.size)
+        return Types(mean, accumulator=mean)
     signed = any(grid.signed for grid in place.inputs) or place.observed[0] < 0 or place.pads_maxima
     result = fitted(place.observed, place.activation_bits, signed)
     if isinstance(layer, Pooling):
@@ -183,6 +233,13 @@ def _weightless(layer: Layer, place: _Place) -> Types:
 def _sum_type(one: Fixed, other: Fixed) -> Fixed:
     fraction = max(one.fraction, other.fraction)
     return _holding(max(-one.low, one.high) + max(-other.low, other.high), fraction)
+
+
+def _either(one: Fixed, other: Fixed) -> Fixed:
+    """Return the type that holds the values of both."""
+    signed, fraction = one.signed or other.signed, max(one.fraction, other.fraction)
+    integer = max(grid.integer + (signed and not grid.signed) for grid in (one, other))
+    return Fixed(integer + fraction, integer, signed)
 
 
 def _mean_type(values: Fixed, size: tuple[int, int]) -> Fixed:

@@ -69,7 +69,7 @@ def bias_name(layer: Dense) -> str:
 
 def joins_bias(network: Network, layer: Dense) -> bool:
     """Whether the sum of a dense layer keeps all its bits, as only curves read it, so that its bias stays inside."""
-    return all(isinstance(reader, Activation) for reader in network.readers(layer.name))
+    return layer.grid is None and all(isinstance(reader, Activation) for reader in network.readers(layer.name))
 
 
 def clip_names(layer: Activation) -> tuple[str, str, str]:

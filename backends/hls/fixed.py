@@ -7,14 +7,17 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+_MANTISSA = 53
+
 
 @dataclass(frozen=True)
 class Fixed:
     """``width`` bits, of which ``integer`` stand before the point, the sign among them; it may be below 0 or above
     ``width``.
 
-    ``rounds``: to the nearest, halves upwards (AP_RND), else down (AP_TRN). ``saturates``: at the ends of the range
-    (AP_SAT), else wraps around (AP_WRAP).
+    ``rounds``: to the nearest, halves upwards (AP_RND) or, where ``even``, to the even neighbour (AP_RND_CONV), else
+    down (AP_TRN). ``saturates``: at the ends of the range (AP_SAT), else wraps around (AP_WRAP); ``symmetric``: and the
+    least value of a signed type is not taken (AP_SAT_SYM).
     """
 
     width: int
@@ -22,6 +25,8 @@ class Fixed:
     signed: bool = True
     rounds: bool = False
     saturates: bool = False
+    even: bool = False
+    symmetric: bool = False
 
     @property
     def fraction(self) -> int:
@@ -36,7 +41,9 @@ class Fixed:
     @property
     def low(self) -> float:
         """The least value."""
-        return -(2.0 ** (self.integer - 1)) if self.signed else 0.0
+        if not self.signed:
+            return 0.0
+        return -(2.0 ** (self.integer - 1)) + (self.step if self.symmetric else 0.0)
 
     @property
     def high(self) -> float:
@@ -45,15 +52,31 @@ class Fixed:
 
     def cast(self, values: Floats) -> Floats:
         """Bring values onto the grid, as assigning them in C would; exact while they have at most 52 bits."""
-        steps = np.floor(values / self.step + (0.5 if self.rounds else 0.0))
+        exact = values / self.step
+        steps = np.rint(exact) if self.even else np.floor(exact + (0.5 if self.rounds else 0.0))
         first, count = self.low / self.step, 2.0**self.width
         if self.saturates:
-            return np.asarray(np.clip(steps, first, first + count - 1) * self.step)
+            return np.asarray(np.clip(steps, first, self.high / self.step) * self.step)
         return np.asarray((steps - first - np.floor((steps - first) / count) * count + first) * self.step)
 
     def __str__(self) -> str:
         """Write the type as hls4ml reads it."""
-        modes = [name for name, on in (("RND", self.rounds), ("SAT", self.saturates)) if on]
-        if self.saturates and not self.rounds:
-            modes = ["TRN", "SAT"]
+        rounding = "RND_CONV" if self.even else "RND" if self.rounds else "TRN"
+        saturation = "SAT_SYM" if self.symmetric else "SAT" if self.saturates else "WRAP"
+        modes = [] if (rounding, saturation) == ("TRN", "WRAP") else [rounding, saturation]
+        if saturation == "WRAP":
+            modes = modes[:1]
         return f"{'' if self.signed else 'u'}fixed<{','.join([str(self.width), str(self.integer), *modes])}>"
+
+
+def holding(values: Floats) -> Fixed:
+    """Return the narrowest signed type, of two bits or more, that holds values exactly."""
+    used = values[values != 0]
+    if not used.size:
+        return Fixed(2, 2)
+    mantissa, exponent = np.frexp(used)
+    steps = np.asarray(np.ldexp(mantissa, _MANTISSA), np.int64)
+    fraction = int((_MANTISSA - exponent - np.log2(steps & -steps)).max())
+    ends = int(np.ldexp(used.min(), fraction)), int(np.ldexp(used.max(), fraction))
+    width = max(2, *(1 + (end if end >= 0 else -end - 1).bit_length() for end in ends))
+    return Fixed(width, width - fraction)

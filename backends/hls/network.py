@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .fixed import Fixed
 from .ports import Port
 
 Floats = npt.NDArray[np.float64]
@@ -20,13 +21,15 @@ Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid",
 @dataclass(frozen=True, eq=False)
 class Layer:
     """``name`` is unique and an identifier in C; ``inputs`` name the layers read; ``shape`` of the output is (H, W, C)
-    or (N,); ``source`` names the node of the ONNX graph that it comes from, for messages.
+    or (N,); ``source`` names the node of the ONNX graph that it comes from, for messages. ``grid``: the type that the
+    model gives its result, None where types are chosen here.
     """
 
     name: str
     inputs: tuple[str, ...]
     shape: Shape
     source: str
+    grid: Fixed | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,7 @@ class Convolution(Layer):
     """``kernel`` (kh, kw, C_in, C_out), or (kh, kw, C, 1) where ``depthwise``; ``bias`` (C_out,).
 
     ``pads``: zeros put above, left, below and right. Dilations and groups stand in the kernel, as zeros.
+    ``weight_grid``: the type of the kernel, whose values lie on it, where the model gives one.
     """
 
     kernel: Floats
@@ -48,14 +52,16 @@ class Convolution(Layer):
     strides: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     depthwise: bool = False
+    weight_grid: Fixed | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Dense(Layer):
-    """``weight`` (N_in, N_out), ``bias`` (N_out,)."""
+    """``weight`` (N_in, N_out), ``bias`` (N_out,); ``weight_grid`` as of a convolution."""
 
     weight: Floats
     bias: Floats
+    weight_grid: Fixed | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +117,11 @@ class Network:
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
     ports: tuple[Port, ...] = ()
+
+    @property
+    def typed(self) -> bool:
+        """Whether the model gives types to values; then what it leaves open is kept exactly where it can be."""
+        return any(layer.grid is not None for layer in self.layers)
 
     @property
     def by_name(self) -> Mapping[str, Layer]:

@@ -17,9 +17,10 @@ def run(network: Network, samples: Floats) -> dict[str, Floats]:
     values: dict[str, Floats] = {}
     for layer in network.layers:
         if isinstance(layer, hls.Input):
-            values[layer.name] = np.asarray(samples, np.float64)
+            exact = np.asarray(samples, np.float64)
         else:
-            values[layer.name] = compute(layer, [values[name] for name in layer.inputs])
+            exact = compute(layer, [values[name] for name in layer.inputs])
+        values[layer.name] = exact if layer.grid is None else layer.grid.cast(exact)
     return values
 
 
@@ -35,7 +36,7 @@ def run_tensors(network: Network, samples: np.ndarray[Any, np.dtype[Any]]) -> di
 
 
 def compute(layer: Layer, inputs: Sequence[Floats]) -> Floats:
-    """Return a layer's value (n, *shape) from those it reads."""
+    """Return a layer's value (n, *shape) from those it reads, before it is brought onto a grid."""
     return np.asarray(_LAYERS[type(layer)](layer, *inputs))
 
 

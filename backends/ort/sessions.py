@@ -18,6 +18,7 @@ from ...ir.feeds import Feeds
 from ...ir.graph import Array, Graph
 from ...ir.mapped import Place, give_back, place_of
 from ...ir.protos import every_node
+from ...ir.qonnx import expanded
 from ...ir.runner import Session
 from ...ir.timing import FEWEST, Latency
 from .environment import severity
@@ -143,7 +144,8 @@ class OrtRunner:
         """Load a model; ``large`` has the values of constants, by name, which it holds or declares as external.
 
         Those that lie in files are used as they are mapped, by all sessions, and not packed into copies of their own.
-        Random operators get a seed where they have none, so that the runs of all sessions meet the same noise.
+        Random operators get a seed where they have none, so that the runs of all sessions meet the same noise, and
+        QONNX's quantisers are run as standard operators.
         Raises UnloadableError with onnxruntime's own first line.
         """
         options = self._options(level)
@@ -154,6 +156,7 @@ class OrtRunner:
         # The arena of onnxruntime ends the process where a loop fills the memory that may be used.
         options.enable_cpu_mem_arena = not any(node.op_type in LOOPS for node in every_node(model.graph))
         seed(model.graph)
+        expanded(model)
         try:
             data = model.SerializeToString()
             return OrtSession(onnxruntime.InferenceSession(data, options, providers=[self.provider]), values)

@@ -23,6 +23,7 @@ def hls(
     part: h.Part = None,
     clock: h.Clock = 5.0,
     compare: h.Compare = None,
+    recalibrate: h.Recalibrate = False,
     rtl: h.Rtl = False,
     csim: h.Csim = True,
     seed: o.Seed = 0,
@@ -38,7 +39,7 @@ def hls(
 
     settings = Settings.parse(
         backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
-        max_error=max_error, part=part, clock=clock, rtl=rtl, csim=csim, seed=seed,
+        max_error=max_error, part=part, clock=clock, recalibrate=recalibrate, rtl=rtl, csim=csim, seed=seed,
     )  # fmt: skip
     with out.progress() as progress:
         found = handover.hls_with(

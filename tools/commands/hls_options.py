@@ -39,4 +39,7 @@ Compare = Annotated[
 Rtl = Annotated[
     bool, typer.Option("--rtl", help="Make hardware of a small network, simulate it, count its cells (minutes).")
 ]
+Recalibrate = Annotated[
+    bool, typer.Option("--recalibrate", help="Leave out what quantises values in the model; types come from samples.")
+]
 Csim = Annotated[bool, typer.Option("--csim/--no-csim", help="Prove the project by compiling and simulating it.")]

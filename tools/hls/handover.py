@@ -17,6 +17,7 @@ from ...backends.hls.configuration import check
 from ...backends.hls.cost.compare import Comparison
 from ...backends.hls.cost.report import NetworkCost, cost
 from ...backends.hls.emulator import Emulator
+from ...backends.hls.lowering import without_quantisers
 from ...backends.hls.network import Floats
 from ...backends.hls.simulate import simulate
 from ...backends.ort import OrtRunner
@@ -100,6 +101,7 @@ def hls_with(
     loaded = api.load(source)
     taken = sampling.read(loaded, data, samples, labels, preprocess)
     graph = sized(loaded, runner, input_shapes, taken.used if taken else None)
+    graph = without_quantisers(graph) if settings.recalibrate else graph
     model = lowered(source, graph, runner)
     check(model.network, Built(settings.backend, settings.io_of(model.network)))
     earlier = None if before is None else _earlier(before, graph, runner)
@@ -200,6 +202,8 @@ def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, dra
     found += _budget(job.settings, analytic)
     if job.samples.random:
         found.append("without --data ranges come from random inputs: give samples before you build")
+    if job.settings.recalibrate:
+        found.append("compared with the model without what quantises its values (--recalibrate)")
     if not job.settings.csim:
         found.append("nothing proves this project: the C simulation was not run (--no-csim)")
     worst = max(difference.relative_error for difference in checks.measured.outputs.values())

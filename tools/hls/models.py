@@ -8,7 +8,7 @@ from pathlib import Path
 from ...backends.hls.budget import within
 from ...backends.hls.calibrate import calibrated
 from ...backends.hls.cost.compare import Comparison, compare
-from ...backends.hls.lowering import lower
+from ...backends.hls.lowering import lower, quantises
 from ...backends.hls.network import Network
 from ...backends.hls.precision import Precision
 from ...backends.ort import OrtRunner
@@ -26,7 +26,10 @@ _SEARCHED = 32
 
 @dataclass(frozen=True)
 class Lowered:
-    """``graph`` as it was read, and the ``network`` behind the exact passes, in floating point."""
+    """``graph`` as it was read, and the ``network`` behind the exact passes, in floating point.
+
+    Where values are quantised only constants were folded: other passes write weights on scales of their own.
+    """
 
     name: str
     graph: Graph
@@ -47,7 +50,8 @@ def lowered(source: api.Source, graph: Graph, runner: OrtRunner) -> Lowered:
     context = Context(runner, graph)
     PassManager.parse(FIRST).run(exact, context)
     context.original = exact.copy()
-    PassManager.parse(EXACT).run(exact, context)
+    if not any(quantises(node) for node in exact.nodes):
+        PassManager.parse(EXACT).run(exact, context)
     return Lowered(Path(source).name if isinstance(source, str | Path) else "the model", graph, lower(exact))
 
 

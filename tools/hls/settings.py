@@ -34,6 +34,7 @@ class Options(TypedDict, total=False):
     ``bits`` are of weights and activations, "8" or "8,10"; else as few as keep the outputs' RMS error within the share
     ``max_error`` of their RMS, by default 0.02. ``part``, by default an xc7z020 or, for Quartus, an Arria 10, and
     ``clock`` (period in ns) go to the vendor's tool.
+    ``recalibrate`` leaves out what quantises values in the model, whose types are kept else.
     ``csim`` compiles and runs the C simulation, ``rtl`` makes and measures hardware of our own.
     """
 
@@ -46,6 +47,7 @@ class Options(TypedDict, total=False):
     max_error: float | None
     part: str | None
     clock: float
+    recalibrate: bool
     csim: bool
     rtl: bool
     seed: int
@@ -64,6 +66,7 @@ class Settings:
     max_error: float
     part: str
     clock: float
+    recalibrate: bool
     csim: bool
     rtl: bool
     seed: int
@@ -137,6 +140,7 @@ _DEFAULTS: dict[str, Any] = {
     "max_error": None,
     "part": None,
     "clock": 5.0,
+    "recalibrate": False,
     "csim": True,
     "rtl": False,
     "seed": 0,

@@ -11,6 +11,7 @@ from ....ir.arguments import clip_bounds
 from ....ir.graph import Node
 from ..network import Activation, Curve
 from .build import Build, Value, refusal
+from .quantised import clips_codes
 from .selection import whole
 
 _SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
@@ -20,6 +21,8 @@ Parameters = tuple[Curve, tuple[float, ...]]
 def activation(build: Build, node: Node) -> Value:
     """Lower one of the functions below. Raises LoweringError for parameters that hls4ml does not have."""
     value = build.read(node)
+    if node.op == "Clip" and clips_codes(node):
+        return value
     kind, parameters = _CURVES[node.op](build, node)
     if kind == "clip" and parameters == (-np.inf, np.inf):
         return value

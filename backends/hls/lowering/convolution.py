@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ....ir.graph import Node
+from ..fixed import Fixed
 from ..network import Convolution, Floats, Layer
 from .build import Build, Value, channels_first, refusal
+from .quantised import rescaled, typed_weight
 from .selection import as_image, one_hot, selected, view
 from .views import Ints, View
 from .windows import Pads, Window, window
@@ -16,7 +18,7 @@ def convolution(build: Build, node: Node) -> Value:
     """Lower Conv in one or two dimensions. Raises LoweringError for more, or for a computed weight."""
     value = build.read(node)
     places = as_image(node, value.places)
-    weight = build.weight(node, 1)
+    weight, grid, scale = typed_weight(build, node, 0)
     bias = np.zeros(len(weight)) if build.stored(node, 2) is None else build.weight(node, 2)
     shape = build.shape(node, node.outputs[0])
     if weight.ndim != value.places.ndim:
@@ -28,8 +30,9 @@ def convolution(build: Build, node: Node) -> Value:
     depthwise = group == len(places) == len(weight) and group > 1
     kernel = _spread(weight.reshape(*weight.shape[:2], *slides.size), slides)
     kernel = kernel.transpose(0, 1, 3, 2) if depthwise else _blocks(kernel, group)
-    layer = convolved(build, node, value.layer, places, kernel, bias, slides, depthwise)
-    return Value(layer, channels_first(layer.shape).reshape(shape))
+    inner = bias if scale is None else np.zeros_like(bias)
+    layer = convolved(build, node, value.layer, places, kernel, inner, slides, depthwise, grid)
+    return Value(rescaled(build, node, layer, scale, bias), channels_first(layer.shape).reshape(shape))
 
 
 def convolved(
@@ -41,8 +44,9 @@ def convolved(
     bias: Floats,
     slides: Window,
     depthwise: bool = False,
+    grid: Fixed | None = None,
 ) -> Layer:
-    """Convolve ``places`` (C, H, W) of a layer with a kernel (kh, kw, C, C_out), or (kh, kw, C, 1)."""
+    """Convolve ``places`` (C, H, W) of a layer with a kernel (kh, kw, C, C_out), or (kh, kw, C, 1), of a type."""
     seen = view(node, places, layer)
     source, kernel, extra = _taken_up(build, node, layer, seen, kernel, depthwise)
     pads = slides.padded(extra)
@@ -54,8 +58,10 @@ def convolved(
     )
     shape = (rows, columns, len(bias))
     return build.add(
-        Convolution(node.name, (source.name,), shape, node.name, kernel, bias, slides.strides, pads, depthwise)
-    )
+        Convolution(
+            node.name, (source.name,), shape, node.name, kernel, bias, slides.strides, pads, depthwise, weight_grid=grid
+        )
+    )  # fmt: skip
 
 
 def _taken_up(

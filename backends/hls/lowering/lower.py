@@ -55,7 +55,7 @@ def _check(graph: Graph, nodes: list[Node]) -> None:
     """Raise LoweringError for the first operator that is unknown."""
     for node in nodes:
         ends = node.op in _SOFTMAX and graph.is_output(node.outputs[0]) and not node.outputs[0].consumers
-        if node.domain or not (node.op in OPERATORS or ends):
+        if not (node.qualified in OPERATORS or ends):
             why = "softmax is taken only at an output" if node.op in _SOFTMAX else "it has no counterpart in hls4ml"
             raise refusal(node, why, hint(node.op))
 
@@ -65,4 +65,4 @@ def _lower(build: Build, node: Node) -> None:
         build.notes.append(f"{node.op} '{node.name}' at the end is left to the host: output is what it reads")
         build.record(node, build.read(node))
         return
-    build.record(node, OPERATORS[node.op](build, node))
+    build.record(node, OPERATORS[node.qualified](build, node))

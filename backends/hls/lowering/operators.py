@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ....ir.graph import Node
+from ....ir.qonnx import QUANTISERS
 from .activations import activation
 from .affine import batch_norm
 from .build import Build, Value
@@ -13,6 +14,7 @@ from .dense import gemm, matmul
 from .merging import arithmetic, concatenation, total
 from .movement import cast, gather, pad, reshape, same, slice_, split, transpose
 from .pooling import global_pool, pool, reduction
+from .quantised import dequantise_linear, quantise, quantise_linear
 
 Lowering = Callable[[Build, Node], Value | tuple[Value, ...]]
 
@@ -58,7 +60,10 @@ OPERATORS: dict[str, Lowering] = {
     "Gemm": gemm,
     "HardSigmoid": activation,
     "LeakyRelu": activation,
+    "DequantizeLinear": dequantise_linear,
     "MatMul": matmul,
+    "QuantizeLinear": quantise_linear,
+    **dict.fromkeys(QUANTISERS, quantise),
     "PRelu": activation,
     "ReduceMax": reduction,
     "ReduceMean": reduction,
@@ -72,13 +77,11 @@ _HOST = "cut the network there and run the rest on the host"
 HINTS: dict[str, str] = {
     "ArgMax": "drop it and take the largest score on the host",
     "ConvTranspose": "use a network without upsampling",
-    "DequantizeLinear": "give the float network; types are chosen here",
     "Gelu": "train with Relu",
     "GroupNormalization": "train with BatchNormalization",
     "HardSwish": "train with Relu",
     "InstanceNormalization": "train with BatchNormalization",
     "LayerNormalization": "train with BatchNormalization",
-    "QuantizeLinear": "give the float network; types are chosen here",
     "Resize": "use a network without upsampling",
     "Upsample": "use a network without upsampling",
 }

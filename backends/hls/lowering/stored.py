@@ -1,17 +1,20 @@
-"""Stored numbers: constants, and those kept as integers with a scale."""
+"""Stored numbers: constants, those kept as integers with a scale, and those that QONNX quantises."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ....ir.graph import Array, Tensor
+from ....ir.graph import Array, Node, Tensor
+from ....ir.qonnx import BIPOLAR, QUANTISERS, Levels
 
 
 def is_stored(tensor: Tensor) -> bool:
-    """Whether a tensor is a constant, or one behind DequantizeLinear."""
+    """Whether a tensor is a constant, or one behind DequantizeLinear or a quantiser of QONNX."""
     node = tensor.producer
     return tensor.is_constant or (
-        node is not None and node.op == "DequantizeLinear" and all(one.is_constant for one in node.inputs if one.name)
+        node is not None
+        and node.qualified in ("DequantizeLinear", *QUANTISERS)
+        and all(is_stored(one) for one in node.inputs if one.name)
     )
 
 
@@ -21,12 +24,23 @@ def numbers(tensor: Tensor) -> Array:
         return tensor.array
     node = tensor.producer
     assert node is not None
-    codes, scale, *rest = [one.array for one in node.inputs if one.name]
+    if node.qualified in QUANTISERS:
+        codes, scale = quantised(node)
+        return codes * scale
+    codes, scale, *rest = [numbers(one) for one in node.inputs if one.name]
     form = [1] * codes.ndim
     if scale.size > 1:
         form[node.attributes.get("axis", 1)] = scale.size
     zero = rest[0].astype(np.float64) if rest else np.zeros_like(scale)
     return (codes.astype(np.float64) - _formed(zero, form)) * _formed(scale, form)
+
+
+def quantised(node: Node) -> tuple[Array, Array]:
+    """Return the integers that a quantiser of QONNX makes of stored numbers, less its zero point, and their scale."""
+    values, scale, *rest = [numbers(one) for one in node.inputs]
+    zero, bits = (np.zeros((), np.float32), None) if node.qualified == BIPOLAR else rest
+    codes = Levels.of(node.qualified, node.attributes, bits).codes(values, scale, zero) - zero
+    return codes.astype(np.float64), scale.astype(np.float64)
 
 
 def _formed(values: Array, form: list[int]) -> Array:

@@ -41,7 +41,9 @@ def cast(channels: int, at: Fixed, to: Fixed, source: str, target: str) -> str:
         "IS": int(at.signed),
         "DROP": at.fraction - to.fraction,
         "RND": int(to.rounds),
+        "EVEN": int(to.even),
         "SAT": int(to.saturates),
+        "SYM": int(to.symmetric),
         "OW": to.width,
         "OS": int(to.signed),
     }

@@ -2,20 +2,22 @@
 
 CASTS = """\
 // From one fixed-point type to another, as ap_fixed assigns: DROP bits fall away (below 0: zeros are put behind).
-module casts #(parameter N = 1, IW = 8, IS = 1, DROP = 0, RND = 0, SAT = 0, OW = 8, OS = 1) (
+module casts #(parameter N = 1, IW = 8, IS = 1, DROP = 0, RND = 0, EVEN = 0, SAT = 0, SYM = 0, OW = 8, OS = 1) (
     input [N*IW-1:0] in, output [N*OW-1:0] out
 );
   localparam UP = DROP < 0 ? -DROP : 0, DOWN = DROP > 0 ? DROP : 0;
   localparam W = IW + UP + OW + DOWN + 2;
   localparam signed [W-1:0] ONE = 1;
-  localparam signed [W-1:0] LOW = OS ? -(ONE <<< (OW - 1)) : 0;
+  localparam signed [W-1:0] LOW = OS ? SYM - (ONE <<< (OW - 1)) : 0;
   localparam signed [W-1:0] HIGH = (ONE <<< (OW - (OS ? 1 : 0))) - ONE;
   localparam signed [W-1:0] HALF = RND && DOWN > 0 ? ONE <<< (DOWN > 0 ? DOWN - 1 : 0) : 0;
   genvar n;
   generate
     for (n = 0; n < N; n = n + 1) begin : number
       wire signed [W-1:0] wide = $signed({IS ? in[n*IW+IW-1] : 1'b0, in[n*IW +: IW]});
-      wire signed [W-1:0] moved = ((wide <<< UP) + HALF) >>> DOWN;
+      wire signed [W-1:0] raised = wide <<< UP;
+      wire tie_goes_down = EVEN && DOWN > 0 && !raised[DOWN];
+      wire signed [W-1:0] moved = (raised + HALF - $signed({1'b0, tie_goes_down})) >>> DOWN;
       if (SAT) begin : held
         wire signed [W-1:0] kept = moved < LOW ? LOW : moved > HIGH ? HIGH : moved;
         assign out[n*OW +: OW] = kept[OW-1:0];
