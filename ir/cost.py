@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from .graph import Graph, Node, Tensor
+from .qonnx import QUANTISERS
 from .shapes import Shape, concrete, inner_shapes, input_sizes
 
 
@@ -67,7 +68,7 @@ def unknown_layers(graph: Graph, shapes: Mapping[str, Shape] | None = None) -> t
 def is_layer(node: Node) -> bool:
     """Whether a node multiplies by weights or by another operand, inside its subgraphs too."""
     if node.domain:
-        return node.qualified in _FORMULAS or any(map(_is_matrix, node.inputs))
+        return node.qualified in _FORMULAS or _may_multiply(node)
     return node.op in _FORMULAS or any(is_layer(inner) for body in node.bodies() for inner in body)
 
 
@@ -102,13 +103,18 @@ def _told(node: Node, shapes: Mapping[str, Shape], opset: int) -> int | None:
     if node.has_subgraphs:
         return _of_bodies(node, shapes, opset)
     if node.qualified not in _FORMULAS:
-        return None if node.domain and any(map(_is_matrix, node.inputs)) else 0
+        return None if _may_multiply(node) else 0
     ins = [shapes.get(t.name, ()) for t in node.inputs]
     needed = [*node.inputs[:1], *node.inputs[_second(node) :][:1], *node.outputs[:1]]
     if any(tensor.name and tensor.name not in shapes for tensor in needed):
         return None
     out = shapes.get(node.outputs[0].name, ()) if node.outputs else ()
     return _FORMULAS[node.qualified](node, ins, out, opset)
+
+
+def _may_multiply(node: Node) -> bool:
+    """Whether a node of another domain that nothing is known of reads a matrix."""
+    return bool(node.domain) and node.qualified not in QUANTISERS and any(map(_is_matrix, node.inputs))
 
 
 def _of_bodies(node: Node, shapes: Mapping[str, Shape], opset: int) -> int | None:

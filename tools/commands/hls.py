@@ -32,7 +32,7 @@ def hls(
 ) -> None:
     """Write an hls4ml project: types from samples, bits proved by C simulation, costs by layer.
 
-    No vendor tool runs here, so no figure is a latency of an FPGA: each says from which tier it comes.
+    No vendor tool runs here: no figure is a latency of an FPGA, and each says from which tier it comes.
     """
     from ..hls import handover, output
     from ..hls.settings import Settings
@@ -41,8 +41,7 @@ def hls(
         backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
         max_error=max_error, part=part, clock=clock, recalibrate=recalibrate, rtl=rtl, csim=csim, seed=seed,
     )  # fmt: skip
+    given = (source, project, settings, data, samples, labels, compare)
     with out.progress() as progress:
-        found = handover.hls_with(
-            source, project, settings, data, samples, labels, compare, progress, input_shapes, preprocess
-        )
+        found = handover.hls_with(*given, progress, input_shapes, preprocess)
     output.show(out, found, compare.name if compare else "")

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from .....ir.graph import Node, Tensor
+from .....ir.qonnx import QUANTISERS
 from .....ir.registry import Registry
 from ..labels import Propagation
 from ..numbers import follow
@@ -120,6 +121,7 @@ _RULES: dict[str, Rule] = {
     "Unsqueeze": movement.squeeze,
     "Upsample": movement.resize,
     "com.microsoft.Gelu": elementwise.unary,
+    **dict.fromkeys(QUANTISERS, elementwise.elementwise),
     attention.MULTI_HEAD: attention.attention,
     grouped_query.GROUP_QUERY: grouped_query.group_query,
 }
