@@ -76,6 +76,18 @@ class Levels:
         return _ROUNDINGS[self.rounding][1](np.clip(moved, self.low.astype(np.float32), self.high.astype(np.float32)))
 
 
+def stored_codes(
+    kind: str, attributes: Mapping[str, Any], values: Floats, scale: Floats, *rest: Floats
+) -> tuple[Floats, Floats]:
+    """Return the integers that a quantiser makes of stored values, less its zero point, and their scale, as float64.
+
+    ``kind``: its qualified operator; ``rest``: zero point and bits. Raises InvalidModelError as :meth:`Levels.of`.
+    """
+    zero, bits = (np.zeros((), np.float32), None) if kind == BIPOLAR else rest
+    codes = Levels.of(kind, attributes, bits).codes(values, scale, zero) - zero
+    return codes.astype(np.float64), scale.astype(np.float64)
+
+
 def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 

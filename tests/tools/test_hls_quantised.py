@@ -8,10 +8,18 @@ import numpy as np
 import onnx
 import pytest
 
+import optimise_onnx
 from tests.backends.hls import quantised
 
 from .conftest import Run
 from .hls_case import needs_gcc, needs_hls4ml
+
+
+def pruned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take the channels of half the multiplications away."""
+    result = optimise_onnx.compress(model, target="macs=0.5x", data={"x": quantised.on_grid(64)})
+    return result.graph.to_model()
+
 
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "1 bit": partial(quantised.plain, 1),
@@ -20,6 +28,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "8 bits": partial(quantised.plain, 8),
     "residual": quantised.residual,
     "depthwise": quantised.separable,
+    "pruned": lambda: pruned(quantised.residual()),
     "scales that are no powers of two": partial(quantised.per_channel, False),
 }
 COMMAND = ("hls", "in.onnx", "--project", "made", "--data", "data.npz", "--samples", "24", "--bits", "8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....ir.graph import Array, Node, Tensor
-from ....ir.qonnx import BIPOLAR, QUANTISERS, Levels
+from ....ir.qonnx import QUANTISERS, stored_codes
 
 
 def is_stored(tensor: Tensor) -> bool:
@@ -37,10 +37,7 @@ def numbers(tensor: Tensor) -> Array:
 
 def quantised(node: Node) -> tuple[Array, Array]:
     """Return the integers that a quantiser of QONNX makes of stored numbers, less its zero point, and their scale."""
-    values, scale, *rest = [numbers(one) for one in node.inputs]
-    zero, bits = (np.zeros((), np.float32), None) if node.qualified == BIPOLAR else rest
-    codes = Levels.of(node.qualified, node.attributes, bits).codes(values, scale, zero) - zero
-    return codes.astype(np.float64), scale.astype(np.float64)
+    return stored_codes(node.qualified, node.attributes, *map(numbers, node.inputs))
 
 
 def _formed(values: Array, form: list[int]) -> Array:

@@ -13,11 +13,12 @@ import numpy as np
 
 from ....ir.arguments import axis as axis_of
 from ....ir.graph import Array, Graph, Node, Tensor
+from ....ir.qonnx import QUANTISERS
 from ....ir.shapes import Shape
 
 FIXED = 0
 VECTOR = 2**16  # entries of a shared constant that is rather copied than let tie its readers
-SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity")
+SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity", *QUANTISERS)
 FLOATS = (np.float32, np.float64, np.float16)
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -195,7 +196,7 @@ class Propagation:
         self.demanded.add(tensor.name)
         wanted = self._one_an_axis(layers, node)
         producer = tensor.producer
-        if not tensor.is_constant and producer is not None and producer.op in SEEN_THROUGH:
+        if not tensor.is_constant and producer is not None and producer.qualified in SEEN_THROUGH:
             self._through(producer, wanted, node)
         elif not tensor.is_constant:
             why = f"its operand '{tensor.name}' is computed, not stored"
@@ -249,14 +250,17 @@ class Propagation:
         extent, rank = self.shape(scale), len(self.shape(producer.inputs[0]))
         if prod(extent) == 1:
             return []
-        if len(extent) > 1:
+        broadcast = producer.qualified in QUANTISERS
+        if sum(size > 1 for size in extent) > 1 or not (broadcast or len(extent) == 1):
             for layer in wanted:
                 self.pin(layer.atoms, node, "its scales are blocked along several axes")
             return []
-        axis = axis_of(producer, self.graph.opset, rank)
+        place = extent.index(max(extent))
+        axis = rank - len(extent) + place if broadcast else axis_of(producer, self.graph.opset, rank)
         others = [other for other in range(rank) if other != axis]
         along = [layer for layer in wanted if layer.shrink == axis]
-        return [Labels(self.alike(layer.atoms, others, node).ravel(), 0) for layer in along]
+        form = [-1 if at == place else 1 for at in range(len(extent))]
+        return [Labels(self.alike(layer.atoms, others, node).reshape(form), place) for layer in along]
 
     def _agree(self, tensor: Tensor, known: list[Labels], wanted: Sequence[Labels], node: Node) -> None:
         first = self.sliced_by[tensor.name]

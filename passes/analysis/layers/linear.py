@@ -12,6 +12,7 @@ import numpy as np
 from ....ir.arguments import axis
 from ....ir.geometry import Geometry, geometry
 from ....ir.graph import Array, Graph, Node, Tensor
+from ....ir.qonnx import QUANTISERS, stored_codes
 from ....ir.shapes import Shape
 from ..channels.labels import SEEN_THROUGH
 from ..statistics.moments import conv_patches
@@ -176,9 +177,11 @@ OPERATORS: Mapping[str, Operator] = {
 def is_stored(tensor: Tensor) -> bool:
     """Whether the value lies in the model, maybe seen through a cast or a dequantisation along at most one axis."""
     producer = tensor.producer
-    if tensor.is_constant or producer is None or producer.op not in SEEN_THROUGH:
+    if tensor.is_constant or producer is None or producer.qualified not in SEEN_THROUGH:
         return tensor.is_constant
     scales = [t for t in producer.inputs[1:] if t.name]
+    if producer.qualified in QUANTISERS:
+        return is_stored(producer.inputs[0]) and all(t.is_constant for t in scales)
     return is_stored(producer.inputs[0]) and all(t.is_constant and t.array.ndim < 2 for t in scales)
 
 
@@ -194,6 +197,9 @@ def stored_array(tensor: Tensor, opset: int) -> Array:
     if tensor.is_constant or node is None:
         return tensor.array
     values = stored_array(node.inputs[0], opset)
+    if node.qualified in QUANTISERS:
+        codes, scale = stored_codes(node.qualified, node.attributes, values, *(t.array for t in node.inputs[1:]))
+        return np.asarray(codes * scale, np.float32)
     if node.op != "DequantizeLinear":
         return values
     place = axis(node, opset, values.ndim)

@@ -65,7 +65,7 @@ def static(tensor: Tensor) -> bool:
     producer = tensor.producer
     if tensor.is_constant or producer is None:
         return tensor.is_constant
-    return producer.op in SEEN_THROUGH and static(producer.inputs[0])
+    return producer.qualified in SEEN_THROUGH and static(producer.inputs[0])
 
 
 def _shared_axes(ctx: Propagation, tensor: Tensor, rank: int) -> list[int]:
