@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from optimise_onnx.ir.qonnx import QUANTISERS
 from optimise_onnx.passes.analysis.channels.rules.table import ELEMENTWISE, POOLS, UNARY
 
 from .case import Case, by_head, channels, features, heads, ints, plain, tokens, weight
@@ -147,6 +148,10 @@ b@0: 1 2
     Case("DequantizeLinear", [features(1, 2), weight(2, 1)], """
 pin 1 2: its scales are blocked along several axes
 """, {"axis": 1, "block_size": 2}, 21),
+    *(Case(kind, [channels(1, 2), weight(2, 1, 1)], """
+y@1: 1 2
+w@0: 1 2
+""") for kind in QUANTISERS),
 ]  # fmt: skip
 
 CASES = [*EVERY_BINARY, *EVERY_UNARY, *EVERY_POOL, *BINARY, *QUANTISATION]
