@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..ir.registry import Registry
 from .allocate.allocate import Allocate
+from .allocate.search import Search
 from .base import Pass
 from .cleanup.batch_norm import FoldBatchNorm
 from .cleanup.constants import FoldConstants
@@ -38,6 +39,7 @@ PASSES: dict[str, type[Pass]] = {
     "select-channels": SelectChannels,
     "offer-forms": OfferForms,
     "allocate": Allocate,
+    "search": Search,
     "remove-channels": RemoveChannels,
     "narrow-norms": NarrowNorms,
     "decompose": Decompose,

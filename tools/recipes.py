@@ -27,7 +27,8 @@ class Recipe:
     every one, where it is asked for, or where nothing is asked and the recipe does ``tune``.
 
     ``step`` is how much of the original goes before channels are chosen anew, 0 for all at once. ``paper`` is where the
-    procedure comes from, and ``differs`` what is ours, and why.
+    procedure comes from, and ``differs`` what is ours, and why; ``only_asked``: samplers and
+    forms are left out unless a user asks for them.
     """
 
     paper: str
@@ -37,6 +38,7 @@ class Recipe:
     before: str = ""
     tune: str = NONE
     step: float = 0.0
+    only_asked: bool = False
 
     @property
     def pipeline(self) -> str:
@@ -52,6 +54,7 @@ RECIPES: Mapping[str, Recipe] = {
         propose="sample-inputs,select-channels,offer-forms,allocate",
         finish="remove-channels,decompose,narrow-norms,reconstruct,drop-samplers",
         differs="What compress does where no recipe is named. Samplers and forms are left out unless asked for.",
+        only_asked=True,
     ),
     "afcp": Recipe(
         paper="Huang, Chen, Li, Claesen et al., AFCP, IEEE TCAD 2022, doi 10.1109/TCAD.2021.3093835",
@@ -124,6 +127,13 @@ RECIPES: Mapping[str, Recipe] = {
         "one after the other, and distillation comes once, without labels, unless --tune none is given.",
         tune=FULL,
     ),
+    "nsga2": Recipe(
+        paper="ours, by Deb, Pratap, Agarwal, Meyarivan, NSGA-II, IEEE TEC 6(2) 2002",
+        propose="sample-inputs,select-channels,offer-forms,search",
+        finish="remove-channels,decompose,narrow-norms,reconstruct,drop-samplers",
+        differs="As least-squares, with an evolution of whole profiles behind the allocation; needs pymoo and time.",
+        only_asked=True,
+    ),
     "ucp": Recipe(
         paper="Chang, Lu, Xue, Wei, Wei, UCP, arXiv 2010.01251",
         propose="select-channels{criterion=gate-mean},allocate{allocation=ucp}",
@@ -150,7 +160,7 @@ def pipeline(settings: Settings) -> str:
     """Write the pipeline that a compression runs. Raises UsageError for an unknown recipe."""
     name = settings.recipe or DEFAULT
     steps = parse(_called(name).pipeline, known_passes())
-    return join(_told(steps, settings.asked(), fixed=name != DEFAULT))
+    return join(_told(steps, settings.asked(), fixed=not _called(name).only_asked))
 
 
 def _told(steps: Sequence[Pass], told: Mapping[str, Any], fixed: bool) -> list[Pass]:

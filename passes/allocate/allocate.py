@@ -1,5 +1,6 @@
 """``allocate``: decide how many channels each group loses so that a cost target is met at the least error."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import ClassVar
@@ -78,10 +79,14 @@ class Allocate:
 
         Raises TargetNotMetError when the target is out of reach.
         """
-        self._check(context)
         if self.allocation == GATES and context.calibration is None:
             found = replace(self, allocation=GLOBAL).run(graph, context)
             return replace(found, notes=(*found.notes, _WITHOUT_DATA))
+        return self.outcome(context.plan, self.decided(graph, context))
+
+    def decided(self, graph: Graph, context: Context) -> list[Decided]:
+        """Return what meets the target, the best first; nothing where it is met already. Raises TargetNotMetError."""
+        self._check(context)
         plan, ranking = context.plan, context.plan.ranking
         assert ranking is not None  # the manager has checked what the pass needs
         offers = (plan.offers or ()) if self.allocation == GLOBAL else ()
@@ -90,7 +95,11 @@ class Allocate:
         if competing and self.branches and self.max_ratio == 1 and context.calibration is not None:
             ranking = replace(ranking, droppable=droppable(graph, ranking.channels, ranking.groups))
         decide = self._in_time if target.meter is None else self._within
-        decided = decide(graph, context, ranking, target, offers)
+        return decide(graph, context, ranking, target, offers)
+
+    def outcome(self, plan: Plan, decided: Sequence[Decided]) -> Outcome:
+        """Leave decisions in the plan, the first one to be carried out and the others beside it."""
+        target, ranking = Target.parse(self.target), plan.ranking
         alternatives = tuple(_as_offered(one.decision, plan) for one in decided)
         chosen = alternatives[0] if alternatives else _as_offered(Decision({}, {}), plan)
         curves = decided[0].sensitivities if decided else {}

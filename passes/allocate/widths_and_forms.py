@@ -77,13 +77,13 @@ class JointSearch:
             choice = by_error(task, self.curves)
             if choice is None:
                 return found
-            together = self.probe.divergence(task.lost(choice)), self._together(task, choice)
-            if found is None or sum(together) < found.divergence:
-                found = Chosen(task, choice, sum(together))
+            both = self.probe.divergence(task.lost(choice)), together(task, choice, self.substitutes, self.judge)
+            if found is None or sum(both) < found.divergence:
+                found = Chosen(task, choice, sum(both))
             channels, forms = one_by_one(task, self.curves, choice)
-            if min(*together, channels, forms) <= 0:
+            if min(*both, channels, forms) <= 0:
                 return found
-            before, weight = weight, float(np.sqrt(weight * together[1] / (forms / weight) * channels / together[0]))
+            before, weight = weight, float(np.sqrt(weight * both[1] / (forms / weight) * channels / both[0]))
             if 1 / _SETTLED < weight / before < _SETTLED:
                 return found
         return found
@@ -99,11 +99,12 @@ class JointSearch:
             menus.append(offer.menu(self.task.meter, np.concatenate(losses)))
         return menus
 
-    def _together(self, task: Problem, choice: Floats) -> float:
-        """Measure what all forms do at once."""
-        copy = task.graph.copy()
-        for offer, menu, share in zip(task.offers, task.menus, choice[len(task.groups) :].tolist(), strict=True):
-            form = menu.at(share)
-            if form is not None:
-                self.substitutes.write(copy, offer.layer, form)
-        return self.judge.of(copy)
+
+def together(task: Problem, choice: Floats, substitutes: Substitutes, judge: Judge) -> float:
+    """Measure what all forms of a choice do at once."""
+    copy = task.graph.copy()
+    for offer, menu, share in zip(task.offers, task.menus, choice[len(task.groups) :].tolist(), strict=True):
+        form = menu.at(share)
+        if form is not None:
+            substitutes.write(copy, offer.layer, form)
+    return judge.of(copy)
