@@ -19,6 +19,7 @@ from .commands.demo import demo
 from .commands.diff import diff
 from .commands.explain import explain
 from .commands.hls import hls
+from .commands.init import init
 from .commands.passes import passes
 from .commands.recipes import recipes
 from .commands.replay import replay
@@ -54,7 +55,23 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, sweep, replay, diff, explain, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
+for command in (
+    init,
+    compress,
+    sweep,
+    replay,
+    diff,
+    explain,
+    analyse,
+    verify,
+    bench,
+    hls,
+    demo,
+    run,
+    passes,
+    recipes,
+    cache,
+):
     app.command()(command)
 
 
