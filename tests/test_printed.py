@@ -68,7 +68,7 @@ def given(folder: Path, text: str) -> None:
     images = np.concatenate([samples.calibration, samples.test_image])
     labels = np.concatenate([np.full(len(samples.calibration), -1), samples.test_label])
     np.savez(folder / "samples.npz", image=images, **({"label": labels} if "--labels label" in text else {}))
-    for name in ("digits.onnx", "in.onnx", "model.onnx"):
+    for name in ("digits.onnx", "in.onnx", "model.onnx", "smaller.onnx"):
         (folder / name).write_bytes(paths()[0].read_bytes())
     if "imagenet" in text:
         onnx.save(coloured(), folder / "model.onnx")
