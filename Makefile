@@ -4,7 +4,7 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-docs test-hls lint clean
+.PHONY: demo test test-docs test-hls docs lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
@@ -20,13 +20,17 @@ test-docs: $(VENV)-hls/.installed
 test-hls: $(VENV)-hls/.installed
 	$(VENV)-hls/bin/pytest -n auto tests/backends/hls tests/tools/test_hls*.py
 
+# Builds the pages into build/site; a warning, such as a link to nowhere, is an error.
+docs: $(VENV)-docs/.installed
+	$(VENV)-docs/bin/mkdocs build --strict
+
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	.ci/mypy.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-hls build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,4 +52,12 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 $(VENV)-hls/.installed: $(SOURCES) | $(VENV)-hls/bin/python
 	rm -rf build
 	$(VENV)-hls/bin/python -m pip install --quiet '.[test,hls,rtl]'
+	touch $@
+
+$(VENV)-docs/bin/python:
+	$(PYTHON) -m venv $(VENV)-docs
+
+$(VENV)-docs/.installed: $(SOURCES) | $(VENV)-docs/bin/python
+	rm -rf build
+	$(VENV)-docs/bin/python -m pip install --quiet '.[docs]'
 	touch $@

@@ -38,6 +38,7 @@ from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
 from .stages import check_float
 from .tape import Tape
+from .terminal import Terminal
 from .working import working
 
 Source = str | Path | bytes | onnx.ModelProto | Graph | Any
@@ -93,7 +94,7 @@ def compress(
     metric: str | Metric | None = None,
     config: str | Path | None = None,
     example_inputs: Any = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     **options: Any,
 ) -> CompressResult:
     """Make a model smaller: to ``target``, or fail; or as small as a loss of ``max_drop`` allows.
@@ -106,6 +107,7 @@ def compress(
     ``metric`` a function (see :func:`optimise_onnx.frontends.scripts.metric`), for the report only. Models are compared
     on up to 1024 samples that come after those used; where none do, a fifth is kept apart for that. ``config`` is a
     recipe file, or the name of one that ships (docs/recipes.md): what is given here goes before what it says.
+    ``progress`` is told what is done and which share of all is; where it is left out, notebooks show a bar.
 
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
@@ -114,7 +116,8 @@ def compress(
     told |= {name: value for name, value in call.items() if value is not None} | options
     data, samples, labels, metric = (told.pop(name, None) for name in ("data", "samples", "labels", "metric"))
     settings = Settings.parse(told.pop("target", None), **told)
-    return compress_with(source, settings, data, samples, labels, metric, progress, example_inputs)
+    with Terminal().followed(progress) as told_of:
+        return compress_with(source, settings, data, samples, labels, metric, told_of, example_inputs)
 
 
 compress.__doc__ = f"{compress.__doc__}\n    Options, as of the command:\n\n{documented(Settings)}\n"

@@ -17,8 +17,10 @@ from .commands.cache import cache
 from .commands.compress import compress
 from .commands.demo import demo
 from .commands.diff import diff
+from .commands.examples import shown
 from .commands.explain import explain
 from .commands.hls import hls
+from .commands.init import init
 from .commands.passes import passes
 from .commands.recipes import recipes
 from .commands.replay import replay
@@ -33,7 +35,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make trained ONNX networks smaller and faster.",
 )
@@ -54,8 +56,14 @@ def about(
     """Make trained ONNX networks smaller and faster."""
 
 
-for command in (compress, sweep, replay, diff, explain, analyse, verify, bench, hls, demo, run, passes, recipes, cache):
-    app.command()(command)
+for _panel, _commands in {
+    "Make a model smaller": (init, compress, sweep, replay, run),
+    "Look at models": (analyse, explain, diff, verify, bench),
+    "Hardware": (hls,),
+    "About the program": (demo, recipes, passes, cache),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel, epilog=shown(_command.__name__))(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,21 +25,33 @@ def doubts(graph: Graph, runner: Runner, data: Calibration) -> tuple[str, ...]:
     distributions less the mean of their entropies. It is low for outputs that are flat, saturated at one class, or all
     alike. Silent for data without other readings, few of them, and networks without an output (samples, classes).
     """
-    if not data.others or data.samples < _SAMPLES // 2:
-        return ()
-    session, few = runner.session(graph), data.head(_SAMPLES).only(tensor.name for tensor in graph.inputs)
-    found = _told(graph, session, few)
+    found = told(graph, runner, data)
     if found is None:
         return ()
-    now, possible = found
-    others = {name: _told(graph, session, replace(few, source=source)) for name, source in data.others.items()}
-    best, told = max(((name, other[0] if other else 0.0) for name, other in others.items()), key=lambda pair: pair[1])
+    now, possible, others = found
+    best = max(others, key=others.__getitem__)
+    more = others[best]
     warning = "warning: the images look as if they were preprocessed otherwise than the network expects: "
-    if told > _MORE * now and told > _LEAST * possible:
-        return (f"{warning}its outputs tell {told:.2f} nats of them with --preprocess {best}, {now:.2f} as it is",)
+    if more > _MORE * now and more > _LEAST * possible:
+        return (f"{warning}its outputs tell {more:.2f} nats of them with --preprocess {best}, {now:.2f} as it is",)
     if now < _NOTHING * possible:
         return (f"{warning}its outputs are nearly the same for all of them; see --preprocess in docs/data.md",)
     return ()
+
+
+def told(graph: Graph, runner: Runner, data: Calibration) -> tuple[float, float, dict[str, float]] | None:
+    """Return what outputs tell of the first images, in nats: as they are, at most, and by each other preprocessing.
+
+    None for data without other readings, few of them, and networks without an output (samples, classes).
+    """
+    if not data.others or data.samples < _SAMPLES // 2:
+        return None
+    session, few = runner.session(graph), data.head(_SAMPLES).only(tensor.name for tensor in graph.inputs)
+    found = _told(graph, session, few)
+    if found is None:
+        return None
+    others = {name: _told(graph, session, replace(few, source=source)) for name, source in data.others.items()}
+    return *found, {name: other[0] if other else 0.0 for name, other in others.items()}
 
 
 def _told(graph: Graph, session: Session, data: Calibration) -> tuple[float, float] | None:

@@ -21,6 +21,14 @@ _OTHER = {
 }
 
 
+def check_outputs(paths: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Do what :func:`check_output` does for all places that are given. Raises UsageError."""
+    given = [source for source in inputs if source is not None]
+    for path in paths:
+        if path is not None:
+            check_output(path, given)
+
+
 def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
     """Raise UsageError when ``path`` is no place for a file, or one of the inputs, also through links.
 

@@ -37,10 +37,14 @@ def keep(point: Point, path: Path) -> Point:
     return replace(point, graph=None, file=path.name)
 
 
-def finish(out: Terminal, front: Front, folder: Path) -> None:
-    """Write the front and show it. Raises TargetNotMetError where no target was met, UsageError."""
+def finish(out: Terminal, front: Front, folder: Path, json_file: Path | None = None) -> None:
+    """Write the front, its JSON to ``json_file`` too, and show it.
+
+    Raises TargetNotMetError where no target was met, UsageError.
+    """
     files = {FRONT_JSON: as_json(front.to_json()), FRONT_SVG: drawn(front).encode(), FRONT_HTML: page(front).encode()}
-    write({folder / name: [content] for name, content in files.items()})
+    more = {json_file: [files[FRONT_JSON]]} if json_file else {}
+    write({folder / name: [content] for name, content in files.items()} | more)
     out.say(table(front))
     for line in _said(front):
         out.say(line)

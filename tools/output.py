@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from .report import Report, notes
 from .report_files import as_json, report_files
 from .result import CompressResult
 from .terminal import VERBOSE, Terminal
+
+Figures = Mapping[Path | None, dict[str, Any]] | None
 
 
 def show(out: Terminal, report: Report) -> None:
@@ -36,8 +39,10 @@ def show(out: Terminal, report: Report) -> None:
         out.say(f"some channels have to stay ({len(report.pins)} pinned); analyse lists the reasons")
 
 
-def save(out: Terminal, made: Graph | CompressResult, output: Path | None, report: Path | None = None) -> None:
-    """Write a model, and of a compression the report when asked: both, or neither.
+def save(
+    out: Terminal, made: Graph | CompressResult, output: Path | None, *reports: Path | None, values: Figures = None
+) -> None:
+    """Write a model, the reports of a compression, and ``values`` as JSON files, where asked for: all of it, or none.
 
     Raises UsageError when a file cannot be written.
     """
@@ -45,13 +50,18 @@ def save(out: Terminal, made: Graph | CompressResult, output: Path | None, repor
         out.say("dry run: nothing was written")
         return
     files = model_files(made if isinstance(made, Graph) else made.graph, output)
-    if report is not None and isinstance(made, CompressResult):
-        files |= report_files(made, report, output)
+    for report in filter(None, reports):
+        if isinstance(made, CompressResult):
+            files |= report_files(made, report, output)
+    files |= {path: [as_json(each)] for path, each in (values or {}).items() if path is not None}
     write(files)
     *names, last = map(str, files)
     out.say(f"wrote {', '.join(names)} and {last}" if names else f"wrote {last}")
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write indented JSON. Raises UsageError when the file cannot be written."""
+def write_json(out: Terminal, path: Path | None, values: dict[str, Any]) -> None:
+    """Write indented JSON where it is asked for, and say so. Raises UsageError when the file cannot be written."""
+    if path is None:
+        return
     write({path: [as_json(values)]})
+    out.say(f"wrote {path}")

@@ -50,7 +50,7 @@ class Running:
         None, "Keep measurements in DIR; `cache info` names the usual place.", "--cache", metavar="DIR"
     )
     cache_limit: str | None = option(
-        None, "Most that is kept: beyond, what was not used for longest goes; 1 GiB by default.", metavar="2GB"
+        None, "Most that is kept: beyond, what was not used for longest goes; 2 GiB by default.", metavar="2GB"
     )
     jobs: int = option(1, "Processes that carry out targets and take statistics.", metavar="N", least=1)
     scheduler: str | None = option(

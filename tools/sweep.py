@@ -17,6 +17,7 @@ from .compression import Progress
 from .front import Front, Point
 from .measure import Metric
 from .settings import Settings, documented
+from .terminal import Terminal
 from .working import working
 
 AUTO = "auto:"
@@ -34,7 +35,7 @@ def sweep(
     labels: str | None = None,
     metric: str | Metric | None = None,
     example_inputs: Any = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Front:
     """Compress a model to each of several targets, and return the front: each point has its graph and its report.
@@ -46,7 +47,8 @@ def sweep(
     """
     aims = parsed(targets, kind)
     settings = Settings.parse(aims[0], **options)
-    points = dict(swept(source, aims, settings, data, samples, labels, metric, progress, example_inputs))
+    with Terminal().followed(progress) as told:
+        points = dict(swept(source, aims, settings, data, samples, labels, metric, told, example_inputs))
     return Front(aims[0].quantity, tuple(points[number] for number in range(len(aims))))
 
 

@@ -8,14 +8,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ..ir.names import printable
 
 _FILE_WIDTH = 140
+Report = Callable[[str, float], None]
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
 
@@ -53,16 +55,31 @@ class Terminal:
         self._print(Text.assemble(("error:", "bold red"), " ", printable(" ".join(message.split()))), stderr=True)
 
     @contextmanager
-    def progress(self) -> Iterator[Callable[[str, float], None]]:
+    def progress(self) -> Iterator[Report]:
         """Yield ``report(text, share)``, shown as a bar while the block runs, on terminals only."""
         console = self._console(stderr=True)
         if self.verbosity < NORMAL or not console.is_terminal:
-            yield lambda _text, _share: None
+            yield _unseen
             return
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+        with self._bar(console) as bar:
+            yield bar
+
+    @contextmanager
+    def _bar(self, console: Console) -> Iterator[Report]:
+        left = (TimeRemainingColumn(), TextColumn("left"))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), *left)
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("starting", total=1.0)
             yield lambda text, share: bar.update(task, description=printable(text), completed=share)
+
+    @contextmanager
+    def followed(self, report: Report | None) -> Iterator[Report]:
+        """Yield ``report``; where that is None, a bar in notebooks, and nothing elsewhere."""
+        if report is not None or not _in_notebook():
+            yield report or _unseen
+            return
+        with self._bar(self._console(stderr=False)) as bar:
+            yield bar
 
     @property
     def width(self) -> int:
@@ -86,6 +103,15 @@ class Terminal:
         if not console.is_terminal:
             console.width = _FILE_WIDTH
         return console
+
+
+def _unseen(_text: str, _share: float) -> None:
+    """Show nothing of the progress."""
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook would show a bar: rich draws it by ipywidgets there."""
+    return Console().is_jupyter and find_spec("ipywidgets") is not None
 
 
 class _Console(Console):

@@ -28,18 +28,25 @@ def read(path: Path, form: Form, samples: int | None = None) -> Feeds:
     """
     afford(_COPIES * path.stat().st_size, f"'{path}'")
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            first = stream.readline().strip()
-        delimiter = max(_DELIMITERS, key=first.count)
-        names = [name.strip().strip('"') for name in first.split(delimiter)]
-        named = not all(map(_is_number, names)) or names == list(map(str, range(len(names))))
+        delimiter, names = header(path)
+        skipped = int(bool(names))
         numbers = np.loadtxt(
-            path, delimiter=delimiter, skiprows=int(named), max_rows=samples, ndmin=2, comments=None, encoding="utf-8"
+            path, delimiter=delimiter, skiprows=skipped, max_rows=samples, ndmin=2, comments=None, encoding="utf-8"
         )
     except (OSError, ValueError) as error:
         hint = "a table holds numbers only, under one row of names"
         raise CalibrationError(f"cannot read '{path}'", why=said(error), hint=hint) from error
-    return _columns(numbers, names if named else [], form, f"'{path}'")
+    return _columns(numbers, names, form, f"'{path}'")
+
+
+def header(path: Path) -> tuple[str, list[str]]:
+    """Return what separates columns, and their names, none where the first row holds numbers. Raises OSError."""
+    with path.open(encoding="utf-8-sig") as stream:
+        first = stream.readline().strip()
+    delimiter = max(_DELIMITERS, key=first.count)
+    names = [name.strip().strip('"') for name in first.split(delimiter)]
+    named = not all(map(_is_number, names)) or names == list(map(str, range(len(names))))
+    return delimiter, names if named else []
 
 
 def _is_number(text: str) -> bool:

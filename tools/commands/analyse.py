@@ -1,6 +1,6 @@
 """``optimise-onnx analyse``."""
 
-from ..files import check_output
+from ..files import check_outputs
 from ..terminal import Terminal
 from . import options as o
 
@@ -15,8 +15,7 @@ def analyse(
     trust: o.Trust = False,
 ) -> None:
     """List groups of coupled channels, what has to stay and why, and the cost of each layer. Writes no model."""
-    if json_file is not None:
-        check_output(json_file, [source])
+    check_outputs([json_file], [source])
     from .. import api, table
     from ..output import write_json
 
@@ -32,6 +31,4 @@ def analyse(
             out.say(table.pins(found.pins))
     else:
         out.say(str(answer))
-    if json_file is not None:
-        write_json(json_file, found.to_json() if answer is None else answer.to_json())
-        out.say(f"wrote {json_file}")
+    write_json(out, json_file, found.to_json() if answer is None else answer.to_json())

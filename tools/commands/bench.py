@@ -1,6 +1,6 @@
 """``optimise-onnx bench``."""
 
-from ..files import check_output
+from ..files import check_outputs
 from ..terminal import Terminal
 from . import options as o
 
@@ -25,8 +25,7 @@ def bench(
     An interval that comes within 1 % of 1 is no difference: two loads of the same model may differ as much.
     """
     paths = [first, *([second] if second else [])]
-    if json_file is not None:
-        check_output(json_file, paths)
+    check_outputs([json_file], paths)
     from .. import bench as measured
     from .. import table
     from ..output import write_json
@@ -36,6 +35,4 @@ def bench(
     )
     for line in table.benched(found):
         out.say(line)
-    if json_file is not None:
-        write_json(json_file, found.to_json())
-        out.say(f"wrote {json_file}")
+    write_json(out, json_file, found.to_json())

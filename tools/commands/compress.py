@@ -1,9 +1,10 @@
 """``optimise-onnx compress``."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..files import check_output
+from ..files import check_output, check_outputs
 from ..settings import Settings
 from ..terminal import Terminal
 from . import options as o
@@ -24,6 +25,7 @@ def compress(
     labels: o.Labels = None,
     metric: o.Metric = None,
     report: o.Report = None,
+    json_file: o.Json = None,
     dry_run: o.DryRun = False,
     print_pipeline: o.PrintPipeline = False,
     **wishes: Any,
@@ -32,23 +34,28 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
-    settings, output = Settings.parse(target, **wishes), o.written(place, output)
-    _save_recipe(out, save_recipe, settings, data, samples, labels, metric)
+    settings, call = Settings.parse(target, **wishes), (data, samples, labels, metric)
+    output = o.written(place, output)
+    _save_recipe(out, save_recipe, settings, *call)
     if print_pipeline:
-        from ..recipes import pipeline
-
-        out.say(pipeline(settings))
+        _print_pipeline(out, settings)
         return
-    _check_outputs(dry_run, output, report, [source, *filter(None, (data, metric))])
+    _check_outputs(dry_run, output, (report, json_file), [source, *filter(None, (data, metric))])
     from .. import api
     from .. import output as results
 
     with out.progress() as progress:
-        found = api.compress_with(source, settings, data, samples, labels, metric, progress)
+        found = api.compress_with(source, settings, *call, progress)
     results.show(out, found.report)
-    results.save(out, found, None if dry_run else output, report)
+    results.save(out, found, None if dry_run else output, report, json_file)
     if found.missed is not None:
         raise found.missed
+
+
+def _print_pipeline(out: Terminal, settings: Settings) -> None:
+    from ..recipes import pipeline
+
+    out.say(pipeline(settings))
 
 
 def _save_recipe(out: Terminal, path: Path | None, settings: Settings, *call: Any) -> None:
@@ -63,12 +70,13 @@ def _save_recipe(out: Terminal, path: Path | None, settings: Settings, *call: An
     out.say(f"wrote {path}")
 
 
-def _check_outputs(dry_run: bool, output: Path | None, report: Path | None, inputs: list[str | Path]) -> None:
+def _check_outputs(
+    dry_run: bool, output: Path | None, reports: Iterable[Path | None], inputs: list[str | Path]
+) -> None:
     if dry_run:
         return
     output = o.needed(output, "add -o OUT.onnx or --dry-run")
-    check_output(output, inputs)
     from ..report_files import places
 
-    for place in places(report):
-        check_output(place, [*inputs, output])
+    check_output(output, inputs)
+    check_outputs([place for report in reports for place in places(report)], [*inputs, output])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..files import check_output, write
+from ..files import check_outputs, write
 from ..terminal import Terminal
 from . import options as o
 
@@ -22,8 +22,7 @@ def diff(
     input_shapes: o.InputShapes = None,
 ) -> None:
     """Show what differs between two models, node by node, and what each layer costs in both. Compares no outputs."""
-    for place in filter(None, (page, json_file)):
-        check_output(place, [a, b])
+    check_outputs([page, json_file], [a, b])
     from .. import table
     from ..differences import differences
     from ..output import write_json
@@ -35,6 +34,4 @@ def diff(
     if page is not None:
         write({page: [found.page().encode()]})
         out.say(f"wrote {page}")
-    if json_file is not None:
-        write_json(json_file, found.to_json())
-        out.say(f"wrote {json_file}")
+    write_json(out, json_file, found.to_json())

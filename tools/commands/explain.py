@@ -25,17 +25,14 @@ def explain(
 ) -> None:
     """Say what ties the channels of a layer, why they can or cannot go, and how much the outputs depend on them."""
     from .. import api
-    from ..files import check_output
+    from ..files import check_outputs
     from ..output import write_json
     from ..sensitive import sensitive
 
-    if json_file is not None:
-        check_output(json_file, [source])
+    check_outputs([json_file], [source])
     found = api.analyse(source, input_shapes=input_shapes)
     answer = found.why(layer)
     told = [] if report is None else sensitive(found.channels, answer, report)
     for text in (str(answer), *map(str, told)):
         out.say(text)
-    if json_file is not None:
-        write_json(json_file, {**answer.to_json(), "sensitivity": [one.to_json() for one in told]})
-        out.say(f"wrote {json_file}")
+    write_json(out, json_file, {**answer.to_json(), "sensitivity": [one.to_json() for one in told]})

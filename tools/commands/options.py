@@ -14,6 +14,7 @@ from ...ir.memory import bounded
 from ..process import heard
 from ..settings import AUTO, NO_CACHE, TRUST, Running
 from ..terminal import DEBUG, QUIET, Terminal
+from .panels import ordered
 
 Model = Annotated[
     Path,
@@ -186,7 +187,7 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
     if kind is not None:
         own.pop()
         added = _options(kind, {p.name for p in own}) + added
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    parameters = ordered(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own + added)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run

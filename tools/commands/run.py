@@ -1,11 +1,17 @@
 """``optimise-onnx run``."""
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..files import check_output
+from ..files import check_outputs
 from ..settings import Running
 from ..terminal import VERBOSE, Terminal
 from . import options as o
+
+if TYPE_CHECKING:
+    from ...passes.observers import Observer
 
 
 @o.command(Running)
@@ -23,28 +29,37 @@ def run(
     time_passes: o.TimePasses = False,
     verify_each: o.VerifyEach = True,
     resume: o.Resume = None,
+    json_file: o.Json = None,
     **running: Any,
 ) -> None:
     """Run a pipeline of passes as written."""
     output = o.needed(o.written(place, output), "add -o OUT.onnx")
-    check_output(output, [source, *([data] if data else [])])
+    check_outputs([output, json_file], [source, data])
     from ...passes.checkpoint import given_facts
     from ...passes.manager import PassManager
-    from ...passes.observers import DumpAfter, Observer, PrintAfter, Timing
+    from ...passes.observers import Timing
     from .. import api, sizing, table
     from ..output import save
     from ..report import notes
 
-    timing = Timing()
-    observers: list[Observer] = [timing, *([DumpAfter(dump_after)] if dump_after else [])]
-    observers += [PrintAfter(out.say)] if print_after else []
+    observers = [timing := Timing(), *_observers(dump_after, out.say if print_after else None)]
     manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
         found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
-    for line in (*found.notes, *sizing.notes(found.start)):
+    told = [*found.notes, *sizing.notes(found.start)]
+    for line in told:
         out.say(line)
     for line in notes(found.records):
         out.say(line, VERBOSE)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))
-    save(out, found.graph, output)
+    save(out, found.graph, output, values={json_file: {"passes": [*map(asdict, found.records)], "notes": told}})
+
+
+def _observers(folder: Path | None, say: Callable[[str], None] | None) -> "Iterator[Observer]":
+    from ...passes.observers import DumpAfter, PrintAfter
+
+    if folder is not None:
+        yield DumpAfter(folder)
+    if say is not None:
+        yield PrintAfter(say)

@@ -29,6 +29,7 @@ def sweep(
     samples: o.Count = None,
     labels: o.Labels = None,
     metric: o.Metric = None,
+    json_file: o.Json = None,
     **wishes: Any,
 ) -> None:
     """Compress to many targets from one set of statistics: every model, and the front that they make.
@@ -43,9 +44,11 @@ def sweep(
     settings = Settings.parse(aims[0], **wishes)
     make_folder(output)
     paths = [output / name for name in results.names(source, aims)]
-    for path in (*paths, *(output / name for name in (results.FRONT_JSON, results.FRONT_SVG, results.FRONT_HTML))):
+    fronts = [output / name for name in (results.FRONT_JSON, results.FRONT_SVG, results.FRONT_HTML)]
+    for path in (*paths, *fronts, *filter(None, (json_file,))):
         check_output(path, [source, *filter(None, (data, metric))])
     with out.progress() as progress:
         found = swept(source, aims, settings, data, samples, labels, metric, progress)
         points = {number: results.keep(point, paths[number]) for number, point in found}
-    results.finish(out, Front(aims[0].quantity, tuple(points[number] for number in range(len(aims)))), output)
+    front = Front(aims[0].quantity, tuple(points[number] for number in range(len(aims))))
+    results.finish(out, front, output, json_file)

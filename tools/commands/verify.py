@@ -1,8 +1,16 @@
 """``optimise-onnx verify``."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from ...ir.errors import VerificationError
+from ..files import check_outputs
 from ..terminal import Terminal
 from . import options as o
+
+if TYPE_CHECKING:
+    from ..compare import Difference
 
 
 @o.command
@@ -19,13 +27,16 @@ def verify(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     input_shapes: o.InputShapes = None,
+    json_file: o.Json = None,
 ) -> None:
     """Compare the interfaces and the outputs of two models; exit code 5 when they differ."""
+    check_outputs([json_file], [first, second, data])
     from ...backends.ort import OrtRunner
     from ...frontends.calibration import calibration
     from ...ir.verify import check_interface
-    from .. import api, evaluation, sizing, table
+    from .. import api, evaluation, sizing
     from ..compare import differences
+    from ..output import write_json
 
     a, b = api.load(first), api.load(second)
     check_interface(b, a)
@@ -35,12 +46,23 @@ def verify(
     a = sizing.sized(a, runner, input_shapes, given)
     used = evaluation.from_data(a, given, "samples") if given else evaluation.at_random(a, sessions[0], seed)
     found = differences(*sessions, used, atol, rtol)
+    notes = [*(given.notes if given else ()), *sizing.notes(a)]
+    _say(out, found, [f"compared on {used.origin}", *notes])
+    told = {"compared_on": used.origin, "atol": atol, "rtol": rtol, "notes": notes}
+    write_json(out, json_file, {**told, "outputs": {name: asdict(each) for name, each in found.items()}})
+    _check(found, f"more than {atol:g} + {rtol:g} |A|")
+
+
+def _say(out: Terminal, found: "Mapping[str, Difference]", notes: Iterable[str]) -> None:
+    from .. import table
+
     rows = [(n, f"{d.absolute:.3g}", f"{d.relative:.3g}", "yes" if d.within else "no") for n, d in found.items()]
     out.say(table.plain(("output", "largest difference", "largest relative", "within limits"), rows))
-    out.say(f"compared on {used.origin}")
-    for note in (*(given.notes if given else ()), *sizing.notes(a)):
+    for note in notes:
         out.say(note)
+
+
+def _check(found: "Mapping[str, Difference]", why: str) -> None:
     for name, difference in found.items():
         if not difference.within:
-            why = f"more than {atol:g} + {rtol:g} |A|"
             raise VerificationError(f"output '{name}' differs by {difference.absolute:.3g}", why=why)

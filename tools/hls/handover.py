@@ -32,6 +32,7 @@ from ...passes.base import silent
 from .. import api
 from ..compression import Progress
 from ..sizing import InputShapes, sized
+from ..terminal import Terminal
 from . import samples as sampling
 from .checks import Run, check_bits, check_lowered, measure, scores, trace
 from .hardware import hardware
@@ -63,7 +64,7 @@ def hls(
     samples: int | None = None,
     labels: str | None = None,
     before: api.Source | None = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     input_shapes: InputShapes | None = None,
     preprocess: str | None = None,
     **options: Unpack[Options],
@@ -78,7 +79,8 @@ def hls(
     Raises UsageError, InvalidModelError, CalibrationError, LoweringError, TargetNotMetError, VerificationError.
     """
     settings = Settings.parse(**options)
-    return hls_with(source, Path(project), settings, data, samples, labels, before, progress, input_shapes, preprocess)
+    with Terminal().followed(progress) as told:
+        return hls_with(source, Path(project), settings, data, samples, labels, before, told, input_shapes, preprocess)
 
 
 def hls_with(
