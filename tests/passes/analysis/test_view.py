@@ -113,9 +113,9 @@ def test_moments_are_measured_once_for_as_many_rows_and_only_when_asked_for(monk
     graph, asked = digits.network().copy(), list[int | None]()
     shared, measure = digits.context(16), input_moments.input_moments
 
-    def watched(*arguments: object, rows: int | None = None) -> object:
+    def watched(*arguments: object, rows: int | None = None, **more: object) -> object:
         asked.append(rows)
-        return measure(*arguments, rows=rows)  # type: ignore[arg-type]
+        return measure(*arguments, rows=rows, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("optimise_onnx.passes.base.input_moments", watched)
     view = shared.view(graph)
