@@ -13,6 +13,7 @@ import numpy as np
 
 from ..ir.feeds import Calibration
 from ..ir.graph import Array, Graph
+from ..ir.mapped import let_go
 from ..ir.registry import offered
 from ..ir.wire import as_bytes
 
@@ -35,6 +36,7 @@ def _feed(state: "hashlib._Hash", part: Part) -> None:
     if isinstance(part, np.ndarray):
         state.update(f"array {part.dtype.str} {part.shape};".encode())
         state.update(_content(part))
+        let_go([part])  # of a model larger than memory no more than one is held
     elif isinstance(part, str | bytes | int | float | None):
         text = part if isinstance(part, bytes) else repr(part).encode()
         state.update(f"{type(part).__name__} {len(text)};".encode() + text)
