@@ -56,15 +56,18 @@ def finish(out: Terminal, front: Front, folder: Path, json_file: Path | None = N
 
 def table(front: Front) -> Table:
     """Show a line for every target."""
-    return plain(_COLUMNS, [_row(point, place == front.knee) for place, point in enumerate(front.points)])
+    return plain(_COLUMNS, _rows(front))
 
 
 def page(front: Front) -> str:
     """Write the front as one HTML file that loads nothing."""
     from .pages.front_page import front_page
 
-    rows = [_row(point, place == front.knee) for place, point in enumerate(front.points)]
-    return front_page(front, _COLUMNS, rows, list(_said(front)))
+    return front_page(front, _COLUMNS, _rows(front), list(_said(front)))
+
+
+def _rows(front: Front) -> list[list[str]]:
+    return [_row(point, place == front.knee) for place, point in enumerate(front.points)]
 
 
 def _row(point: Point, knee: bool) -> list[str]:

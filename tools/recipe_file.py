@@ -26,8 +26,7 @@ _CALL = {
 
 def shipped() -> dict[str, str]:
     """Return the recipes that ship, by name, and what each is for."""
-    found = {file.name.removesuffix(".yaml"): file for file in _folder().iterdir() if file.name.endswith(".yaml")}
-    return {name: read(name)["about"] for name in sorted(found)}
+    return {name: read(name)["about"] for name in _names()}
 
 
 def read(source: str | Path) -> dict[str, Any]:
@@ -137,11 +136,15 @@ def _text(source: str | Path) -> str:
             return own.read_text(encoding="utf-8")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        names = ", ".join(
-            sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.suffix == ".yaml")
-        )
         why = getattr(error, "strerror", None) or "it is no text"
-        raise UsageError(f"cannot read the recipe '{source}'", why=why, hint=f"a file, or one of {names}") from error
+        raise UsageError(
+            f"cannot read the recipe '{source}'", why=why, hint=f"a file, or one of {', '.join(_names())}"
+        ) from error
+
+
+def _names() -> list[str]:
+    """Name the recipes that ship."""
+    return sorted(file.stem for file in _folder().glob("*.yaml"))
 
 
 def _folder() -> Path:

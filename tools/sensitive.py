@@ -47,7 +47,7 @@ def sensitive(channels: Channels, answer: Why, report: Path) -> list[Sensitivity
     if not found:
         raise ReportError(f"'{report}' measured no sensitivities", hint="allocation=global and data measure them")
     known = found[-1]
-    halves = {name: _at(one["errors"], _HALF) for name, one in known.items()}
+    halves = {name: error_at(one["errors"], _HALF) for name, one in known.items()}
     order = sorted(known, key=lambda name: -halves[name])
     return [
         Sensitivity(n, halves[n], known[n]["errors"][-1], order.index(n) + 1, len(order), known[n]["lost"])
@@ -70,5 +70,6 @@ def _after(channels: Channels, tensors: set[str]) -> set[str]:
     return {norm.outputs[0].name for norm in norms}
 
 
-def _at(errors: list[float], share: float) -> float:
+def error_at(errors: list[float], share: float) -> float:
+    """Return the outputs' error where a share of a group goes; ``errors`` lie evenly from none of it to all."""
     return float(np.interp(share, np.linspace(0, 1, len(errors)), errors))

@@ -20,10 +20,11 @@ def recipes(out: Terminal, json_file: o.Json = None) -> None:
         for text in (recipe.differs, recipe.pipeline):
             out.say(textwrap.indent(text, "    "))
     out.say("files for compress -c NAME:")
-    for name, about in shipped().items():
+    recipe_files = shipped()
+    for name, about in recipe_files.items():
         out.say(f"    {name}: {about}")
     told = {
         name: {"paper": recipe.paper, "differs": recipe.differs, "pipeline": recipe.pipeline}
         for name, recipe in RECIPES.items()
     }
-    write_json(out, json_file, {"recipes": told, "files": shipped()})
+    write_json(out, json_file, {"recipes": told, "files": recipe_files})

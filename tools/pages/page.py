@@ -15,6 +15,7 @@ from ...ir.graph import Graph
 from ..changes import changes
 from ..layers import LayerLine, Timed, timed
 from ..report import Report
+from ..sensitive import error_at
 from . import charts, view
 
 _SHOWN_GROUPS = 6
@@ -115,8 +116,7 @@ def _groups(sensitivities: dict[str, Any]) -> list[list[str]]:
 
 
 def _error(one: dict[str, Any]) -> str:
-    places = np.linspace(0, 1, len(one["errors"]))
-    return f"{np.interp(one['lost'], places, one['errors']):.2g}"
+    return f"{error_at(one['errors'], one['lost']):.2g}"
 
 
 def _times(report: Report) -> Picture:
