@@ -81,9 +81,15 @@ class OrtSession:
 
 
 def _numbers(value: Any) -> Array:
-    """Give texts their checksums; leave other arrays as they are."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind != "O":
+    """Give texts their checksums; return other arrays with memory of their own.
+
+    What onnxruntime returns lies in the memory that the session has taken for all of its tensors together, and holds
+    all of that for as long as it is kept itself.
+    """
+    if not isinstance(value, np.ndarray):
         return cast(Array, value)
+    if value.dtype.kind != "O":
+        return value.copy()
     sums = [zlib.crc32(str(text).encode()) for text in value.ravel()]
     return np.array(sums, np.int64).reshape(value.shape)
 

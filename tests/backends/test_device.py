@@ -33,6 +33,12 @@ def test_a_larger_network_takes_longer(here: Device) -> None:
     assert 0 < 2 * small < large  # about twenty times
 
 
+@pytest.mark.timed
+def test_models_are_held_against_each_other(here: Device) -> None:
+    found = here.compare(network(64), network(8))
+    assert found.before > 0 and 0 < found.ratio.low <= found.ratio.middle <= found.ratio.high < 0.5
+
+
 def test_shares_are_of_rounds(here: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = np.array([1.0, 9.0, 1.0, 9.0, 9.0, 9.0, 1.0])  # the first model is held up in most rounds
     fast = np.array([0.5, 4.5, 0.5, 0.5, 4.5, 4.5, 0.5])  # the other one in fewer

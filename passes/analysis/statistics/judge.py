@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from ....ir.budget import roomy_batch
-from ....ir.feeds import Calibration, Feeds
+from ....ir.feeds import Calibration
 from ....ir.graph import Array, Graph
 from ....ir.runner import Runner
 from ..outputs.parts import Part, deciding, parts
@@ -15,7 +16,11 @@ from .activations import BATCH, Activations
 from .cone import changed_nodes
 from .divergence import as_logits, disagreement, divergence, looks_like_logits
 
-_AT_ONCE = 2**22  # probabilities compared at once
+_AT_ONCE = 2**20  # probabilities compared at once
+
+
+Pieces = Sequence[Array]
+"""A tensor batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Judge:
     graph: Graph
     activations: Activations
     parts: Mapping[str, Part]
-    reference: Mapping[str, Array]
+    reference: Mapping[str, Pieces]
     deciding: frozenset[str] = frozenset()
 
     def of(self, graph: Graph) -> float:
@@ -45,36 +50,72 @@ class Judge:
         moved = [name for name in reference if made_by.get(name) in changed]
         if not moved:
             return 0.0
-        values = _joined(list(self.activations.outputs(graph, changed, moved)))
-        return sum(apart(parts[name], reference[name], values[name]) for name in moved)
+        distances = {name: distance(parts[name], reference[name]) for name in moved}
+        for place, values in enumerate(self.activations.outputs(graph, changed, moved)):
+            for name in moved:
+                distances[name].add(place, np.atleast_1d(values[name]))
+        return sum(each.found() for each in distances.values())
 
     @cached_property
-    def _whole(self) -> tuple[Mapping[str, Part], Mapping[str, Array]]:
+    def _whole(self) -> tuple[Mapping[str, Part], Mapping[str, Pieces]]:
         """The outputs themselves, each as its own part."""
         made = {t.name: t.producer.op if t.producer is not None else "" for t in self.graph.outputs}
         found = {name: Part(name, name, op) for name, op in made.items()}
-        pieces = self.activations.pieces(list(found))
-        return found, _floats({name: _end_to_end([np.atleast_1d(p) for p in pieces[name]]) for name in found})
+        return found, _floats(self.activations.pieces(list(found)))
 
 
-def apart(part: Part, reference: Array, values: Array) -> float:
-    """Return how far one part is from what it was."""
-    if reference.dtype.kind != "f":
-        return disagreement(reference, values) if reference.shape == values.shape else 1.0
-    if part.classes is not None and 0 < part.classes < reference.ndim:
-        return _probabilities_apart(*(np.moveaxis(v, part.classes, -1) for v in (reference, values)))
-    logits = looks_like_logits(reference.shape, part.op)
-    return divergence(reference, values, logits=logits, rows=_rows(part, reference))
+class Distance(Protocol):
+    """How far one tensor is from what it was, batch by batch."""
+
+    def add(self, place: int, values: Array) -> None:
+        """Take the batch number ``place``."""
+
+    def found(self) -> float:
+        """Return the distance over all batches."""
 
 
-def _probabilities_apart(reference: Array, values: Array) -> float:
-    """Return the divergence of probabilities of classes, last axis, a few samples at a time."""
-    if not reference.size:
-        return 0.0
-    step = max(1, _AT_ONCE // reference[0].size)
-    pieces = ((reference[at : at + step], values[at : at + step]) for at in range(0, len(reference), step))
-    found = [len(old) * divergence(as_logits(old), as_logits(new), logits=True) for old, new in pieces]
-    return sum(found) / len(reference)
+def distance(part: Part, reference: Pieces) -> Distance:
+    """Choose how the values of a part are compared."""
+    if reference[0].dtype.kind == "f" and part.classes is not None and 0 < part.classes < reference[0].ndim:
+        return _OfProbabilities(reference, part.classes)
+    return _OfWhole(part, reference)
+
+
+class _OfProbabilities:
+    """Divergence of probabilities of classes along an axis, the mean over all places; nothing of a batch stays."""
+
+    def __init__(self, reference: Pieces, classes: int) -> None:
+        self._reference, self._classes = reference, classes
+        self._sum, self._places = 0.0, 0
+
+    def add(self, place: int, values: Array) -> None:
+        old, new = (np.moveaxis(v, self._classes, -1) for v in (self._reference[place], values))
+        step = max(1, _AT_ONCE // max(old[:1].size, 1))
+        for at in range(0, len(old), step):
+            here, there = old[at : at + step], new[at : at + step]
+            places = here[..., 0].size
+            self._sum += places * divergence(as_logits(here), as_logits(there), logits=True)
+            self._places += places
+
+    def found(self) -> float:
+        return self._sum / max(self._places, 1)
+
+
+class _OfWhole:
+    """What needs all batches: relative errors, class scores, decisions."""
+
+    def __init__(self, part: Part, reference: Pieces) -> None:
+        self._part, self._reference, self._values = part, reference, list[Array]()
+
+    def add(self, place: int, values: Array) -> None:
+        self._values.append(values)
+
+    def found(self) -> float:
+        old, new = _end_to_end(self._reference), _end_to_end(self._values)
+        if old.dtype.kind != "f":
+            return disagreement(old, new) if old.shape == new.shape else 1.0
+        logits = looks_like_logits(old.shape, self._part.op)
+        return divergence(old, new, logits=logits, rows=_rows(self._part, old))
 
 
 def _rows(part: Part, values: Array) -> int | None:
@@ -86,27 +127,20 @@ def judge(graph: Graph, samples: Calibration, runner: Runner) -> Judge:
     """Run ``graph`` on samples and remember what its outputs are made of."""
     feeds = list(samples.batches(roomy_batch(graph, BATCH)))
     found = {part.tensor: part for part in parts(graph, behind=True)}
-    values = run_all(graph, feeds, runner, list(found))
+    session = runner.session(graph, outputs=list(found))
+    runs = [session.run(batch) for batch in feeds]
+    values = {name: [run[name] for run in runs] for name in found}
     original = graph.copy()  # the caller may go on to edit its own
     return Judge(original, Activations(original, feeds, runner), found, _floats(values), deciding(graph))
 
 
-def _floats(values: dict[str, Array]) -> dict[str, Array]:
+def _floats(values: Mapping[str, Pieces]) -> dict[str, Pieces]:
     """Keep the floats, or all where there are none."""
-    return {name: array for name, array in values.items() if array.dtype.kind == "f"} or values
+    whole = {name: [np.atleast_1d(piece) for piece in pieces] for name, pieces in values.items()}
+    return {name: pieces for name, pieces in whole.items() if pieces[0].dtype.kind == "f"} or dict(whole)
 
 
-def run_all(graph: Graph, feeds: Sequence[Feeds], runner: Runner, names: Sequence[str]) -> dict[str, Array]:
-    """Run every batch and put the tensors called ``names`` end to end."""
-    session = runner.session(graph, outputs=names)
-    return _joined([session.run(batch) for batch in feeds])
-
-
-def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    return {name: _end_to_end([np.atleast_1d(part[name]) for part in parts]) for name in parts[0]}
-
-
-def _end_to_end(parts: Sequence[Array]) -> Array:
+def _end_to_end(parts: Pieces) -> Array:
     """Put batches end to end; flat where the last, shorter batch shows that the first axis does not count samples."""
     alike = len({part.shape[1:] for part in parts}) == 1
     return np.concatenate(parts if alike else [part.ravel() for part in parts])

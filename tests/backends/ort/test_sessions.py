@@ -33,6 +33,13 @@ def test_large_constants_travel_beside_the_model(graph: Graph) -> None:
     assert all(np.array_equal(found[name], value) for name, value in wanted.items())
 
 
+def test_a_value_that_is_kept_does_not_hold_what_the_session_needed(graph: Graph) -> None:
+    session = OrtRunner(1).session(graph)
+    lent = session.inner.run(None, {"x": FEEDS["x"]})
+    assert all(not value.flags.owndata for value in lent)  # else ours need not be copied
+    assert all(value.flags.owndata for value in session.run(FEEDS).values())
+
+
 def test_refusals_are_one_line(graph: Graph) -> None:
     with pytest.raises(InvalidModelError, match="does not run the model"):
         OrtRunner(1).session(graph).run({"x": np.ones((1, 7, 8, 8), np.float32)})

@@ -142,6 +142,18 @@ def test_places_are_judged_by_scores_as_samples_are() -> None:
     assert found[0] == pytest.approx(found[1]) and found[0] > 1e-2
 
 
+def test_places_of_samples_of_several_sizes_are_judged_by_scores() -> None:
+    """As many places of each sort, in long samples and short ones, or in samples of one length."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6, 4, 5)).astype(np.float32), 20 * rng.standard_normal((5, 4))
+    graph = build("(float[N, L, 5] x) => (float[N, L, 4] y) { z = MatMul(x, w) y = Softmax<axis = -1>(z) }", {"w": w})
+    uneven = [{"x": x[:4]}, {"x": x[4:].reshape(1, 8, 5)}]
+    name = next(node.name for node in graph.nodes if node.op == "MatMul")
+    samples = Calibration.from_arrays({"x": x}), Calibration(lambda: iter(uneven), 5, uneven=True)
+    found = [judge(graph, each, OrtRunner(1)).of(damaged(graph, name)) for each in samples]
+    assert found[0] == pytest.approx(found[1]) and found[0] > 1e-2
+
+
 def damaged(graph: Graph, layer: str) -> Graph:
     """Half of the weights of the layer that makes a branch's end are gone."""
     copy = graph.copy()
