@@ -8,6 +8,7 @@ data. Removal is proved with the zero-mask oracle by compress itself, which ends
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ COLUMNS = (
     "model", "nodes", "free parameters", "free MACs", "groups", "0.7x", "left", "interface", "analyse, CPU s",
     "compress, CPU s", "peak MiB",
 )  # fmt: skip
+_PAUSE = 0.02  # seconds between two looks at a process
 UNTIMED = ("--no-guard", "--latency-command", f"{sys.executable} -c print(1) {{model}}")
 
 
@@ -50,11 +52,22 @@ def ran(*arguments: str) -> Ran:
     with tempfile.TemporaryFile("w+") as log:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(["optimise-onnx", *arguments], stdout=log, stderr=log, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
+        memory, (ended, status, used) = 0, (0, 0, None)
+        while not ended:
+            memory = max(memory, _peak(process.pid))
+            time.sleep(_PAUSE)
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
         log.seek(0)
         lines = [line.strip() for line in log if line.strip()]
     code = os.waitstatus_to_exitcode(status)
-    return Ran(code, lines[-1] if lines else "", used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Ran(code, lines[-1] if lines else "", used.ru_utime + used.ru_stime, memory / 1024)
+
+
+def _peak(process: int) -> int:
+    """Return the largest memory of a process so far, in KiB; what is left of its maker's is none of it."""
+    told = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", told)
+    return int(found[1]) if found else 0
 
 
 def interface(path: Path) -> list[Any]:
