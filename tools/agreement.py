@@ -49,12 +49,14 @@ class Agreement:
 
     ``same``: the share of samples whose largest entry stays, along the axis of classes; where the output holds whole
     numbers that count or decide, the share of equal ones; None where neither says anything. ``parts``: the differences
-    of the tensors that it is judged by.
+    of the tensors that it is judged by. ``classes``: how many there are, 0 where the output holds none.
     """
 
     reading: Reading = field(default_factory=Reading)
     parts: dict[str, Difference] = field(default_factory=dict)
     samples: int = 0
+    classes: int = 0
+    _shown: set[int] = field(default_factory=set, repr=False)
     _hits: float = field(default=0.0, repr=False)
     _counted: int = field(default=0, repr=False)
 
@@ -68,11 +70,32 @@ class Agreement:
             self.parts.setdefault(part.tensor, Difference(part.rows)).update(
                 before[part.tensor], after[part.tensor], zero
             )
-        hits = _hits(before[name], after[name], self.reading)
+        hits = self._agreeing(before[name], after[name])
         self.samples += samples
         if hits is not None:
             self._hits += samples * (float(hits.mean()) if hits.size else 1.0)
             self._counted += samples
+
+    def _agreeing(self, before: Array, after: Array) -> Array | None:
+        """Say of every sample, or of every position in it, whether it agrees; None where that means nothing."""
+        if before.shape != after.shape:
+            return None
+        measured = before.dtype.kind == "f" or before.dtype in (np.int8, np.uint8)
+        if not measured:
+            return np.atleast_1d(before == after)
+        axis = 1 if before.ndim == 2 and not self.reading.decided else self.reading.classes
+        if axis is None or not 0 < axis < before.ndim or before.shape[axis] < 2:
+            return None
+        largest = before.argmax(axis)
+        self.classes = before.shape[axis]
+        self._shown.update(np.unique(largest).tolist())
+        hits: Array = largest == after.argmax(axis)
+        return hits
+
+    @property
+    def shown(self) -> int:
+        """How many of the classes are the largest somewhere in the samples."""
+        return len(self._shown)
 
     @property
     def error(self) -> float | None:
@@ -122,17 +145,3 @@ def check_alike(name: str, before: Array, after: Array, decided: str) -> None:
 
 def _comparable(name: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> bool:
     return name in after and before[name].dtype.kind == "f" and before[name].shape == after[name].shape
-
-
-def _hits(before: Array, after: Array, reading: Reading) -> Array | None:
-    """Say of every sample, or of every position in it, whether it agrees; None where that means nothing."""
-    if before.shape != after.shape:
-        return None
-    measured = before.dtype.kind == "f" or before.dtype in (np.int8, np.uint8)
-    if not measured:
-        return np.atleast_1d(before == after)
-    classes = 1 if before.ndim == 2 and not reading.decided else reading.classes
-    if classes is None or not 0 < classes < before.ndim or before.shape[classes] < 2:
-        return None
-    hits: Array = before.argmax(classes) == after.argmax(classes)
-    return hits

@@ -12,6 +12,7 @@ from ..passes.reconstruct.tune import Tune
 from .measure import Fidelity
 
 _FEW = 32
+_MANY = 100  # classes, of which samples may show too few to judge them all
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _QUANTISED = ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul")
 
@@ -30,6 +31,12 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
         "lower on others; give more samples"
         for name, one in fidelity.outputs.items()
         if fidelity.samples.held_out and one.samples < _FEW and one.same and (low := (one.interval or (0,))[0]) < 1
+    ]
+    found += [
+        f"of {one.classes:,} classes of '{name}' the samples that judge it show {one.shown:,}: how closely the others "
+        "are followed is not known; give samples that show more of them"
+        for name, one in fidelity.told.items()
+        if fidelity.samples.held_out and one.classes >= _MANY and 2 * one.shown < one.classes
     ]
     found += [
         f"'{name}' was not compared: {one.reading.decided} decides its shape, and what it decides from was rewritten"

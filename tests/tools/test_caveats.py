@@ -34,6 +34,21 @@ def test_few_judges_are_a_warning_with_what_the_agreement_may_lose() -> None:
     assert caveats(judged(40), USED) == ()
 
 
+def test_classes_that_no_sample_shows_are_not_judged() -> None:
+    rng = np.random.default_rng(0)
+    for classes, said in ((200, 1), (99, 0)):
+        scores = np.zeros((64, 5, classes), np.float32)
+        np.put_along_axis(scores, rng.integers(0, 40, (64, 5, 1)), 1.0, 2)
+        found = Agreement(Reading(classes=2))
+        found.update("y", {"y": scores}, {"y": scores}, 64)
+        told = caveats(Fidelity({"y": found}, Samples(lambda: [], "", True), {}), USED)
+        assert len(told) == said
+        assert all(each.startswith("of 200 classes of 'y' the samples that judge it show 40: how") for each in told)
+    every = np.eye(200, dtype=np.float32)
+    found.update("y", {"y": every}, {"y": every}, 200)
+    assert found.shown == 200 and not caveats(Fidelity({"y": found}, Samples(lambda: [], "", True), {}), USED)
+
+
 def test_fitted_samples_judge_nothing() -> None:
     found = judged(64, held_out=False)
     assert caveats(found, None) == () and found.told  # random inputs, without data
