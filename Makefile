@@ -51,7 +51,7 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)-hls/.installed: $(SOURCES) | $(VENV)-hls/bin/python
 	rm -rf build
-	$(VENV)-hls/bin/python -m pip install --quiet '.[test,hls,rtl]'
+	$(VENV)-hls/bin/python -m pip install --quiet '.[test,hls,rtl,test-hls]'
 	touch $@
 
 $(VENV)-docs/bin/python:

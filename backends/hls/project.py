@@ -21,9 +21,11 @@ from .dialect import dialect, in_order
 from .emulator import Emulator
 from .network import Floats, Network
 from .precision import Precision
+from .qonnx import qonnx
 
 NAME = "network"
 SOURCES = "hls"
+QONNX = f"{NAME}.qonnx"
 _RECORD = "project.json"
 
 
@@ -31,8 +33,8 @@ _RECORD = "project.json"
 class Project:
     """``outputs``: names and shapes of the results in the order that the hardware gives them; ``reuse``: the factor of
     each layer with weights as hls4ml really has it. In ``folder`` are ``hls`` (sources and test data), the same as
-    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given) and ``project.json`` (this record). All paths in there are
-    relative to ``folder``.
+    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given), ``network.qonnx`` (the same with its types) and
+    ``project.json`` (this record). All paths in there are relative to ``folder``.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ def staged(
         made = Path(place).resolve() / "made"
         made.mkdir()
         onnx.save(dialect(network), made / f"{NAME}.onnx")
+        onnx.save(qonnx(network, precision), made / QONNX)
         converted = _converted(made, configuration(network, precision, options), options)
         reuse = _reuse_factors(converted, network, options)
         _write_test_data(network, precision, samples, made / SOURCES / "tb_data")

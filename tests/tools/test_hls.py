@@ -27,7 +27,7 @@ from .hls_case import BITS, FILES, HLS, model, needs_gcc, needs_hls4ml, place
 
 __all__ = ["place"]
 
-MADE = {"hls", "hls.tar.gz", "network.onnx", "project.json", "report.json", "report.md", "source.onnx"}
+MADE = {"hls", "hls.tar.gz", "network.onnx", "network.qonnx", "project.json", "report.json", "report.md", "source.onnx"}
 
 
 @pytest.fixture
@@ -134,6 +134,7 @@ def test_a_project_and_its_report(place: Path, run: Callable[..., Run], simulate
     assert (place / "made" / "source.onnx").read_bytes() == (place / "in.onnx").read_bytes()
     report = json.loads((place / "made" / "report.json").read_text())
     assert report["checks"]["csim_against_emulator"] == {"samples": 16, "largest_lsb": 0}
+    assert report["checks"]["qonnx_against_emulator"] == {"samples": 16, "largest_lsb": 0}
     (output,) = report["checks"]["emulator_against_onnxruntime"]["outputs"].values()
     assert 0 < output["rms_error"] < output["max_error"] < 0.2 and output["top_class_agreement"] > 0.7
     assert report["checks"]["emulator_against_onnxruntime"]["accuracy"].keys() == {"onnxruntime", "emulator"}

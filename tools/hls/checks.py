@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...backends.hls import reference
 from ...backends.hls.emulator import Emulator
-from ...backends.hls.network import Floats, Network
+from ...backends.hls.network import Floats, Input, Network
 from ...backends.hls.precision import Precision
+from ...backends.hls.qonnx import channels_first
 from ...ir.errors import VerificationError
 from ...ir.feeds import Feeds, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner, Session
+from .. import api
 from ..measure import accuracy
 from .samples import Samples, port_of
 
@@ -143,6 +146,25 @@ def check_bits(precision: Precision, emulated: Mapping[str, Floats], simulated: 
             steps = float(np.abs(values - simulated[name]).max()) / precision[name].result.step
             why = f"{differing} of {values.size} results of '{name}' differ, by up to {steps:g} LSB"
             raise VerificationError("the C simulation does not give the emulator's bits", why=why)
+
+
+def check_qonnx(
+    file: Path, network: Network, precision: Precision, given: Floats, emulated: Mapping[str, Floats], runner: Runner
+) -> float:
+    """Return by how many steps of their types the results of the QONNX model in ``file`` are off the emulator's.
+
+    ``given`` (n, H, W, C) or (n, N): 0 but where sums have more than 24 bits, or tables are looked up.
+    """
+    (source,) = (layer for layer in network.layers if isinstance(layer, Input))
+    session = runner.session(api.load(file))
+    held = channels_first(precision[source.name].result.cast(given)).astype(np.float32)
+    worst = 0.0
+    for index, sample in enumerate(held):
+        found = session.run({port_of(network).tensor: sample[None]})
+        for name, port in zip(network.outputs, network.ports, strict=True):
+            wanted = channels_first(emulated[name][index : index + 1])
+            worst = max(worst, float(np.abs(found[port.tensor] - wanted).max()) / precision[name].result.step)
+    return worst
 
 
 def measure(

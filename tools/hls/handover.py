@@ -34,7 +34,7 @@ from ..compression import Progress
 from ..sizing import InputShapes, sized
 from ..terminal import Terminal
 from . import samples as sampling
-from .checks import Run, check_bits, check_lowered, measure, scores, trace
+from .checks import Run, check_bits, check_lowered, check_qonnx, measure, scores, trace
 from .hardware import hardware
 from .models import Lowered, Typed, compared, lowered, typed
 from .plots import plots
@@ -187,15 +187,17 @@ def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Compar
 def _checked(job: _Job, made: projects.Project, given: Floats, run: Run, lowered_by: float) -> Checks:
     network, precision = job.typed.network, job.typed.precision
     emulator = Emulator(network, precision)
+    emulated = emulator.run(given)
     if job.settings.csim:
         job.progress("compiling and running the C simulation", 0.45)
-        check_bits(precision, emulator.run(given), simulate(made, given))
+        check_bits(precision, emulated, simulate(made, given))
+    exchanged = check_qonnx(made.folder / projects.QONNX, network, precision, given, emulated, job.runner)
     measured = measure(
         job.model.graph, emulator, network, job.samples, run, job.labels,
         lambda share: job.progress("emulating", 0.7 + 0.25 * share),
     )  # fmt: skip
     traced = trace(job.model.network, network, precision, given)
-    return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, measured, traced)
+    return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, exchanged, measured, traced)
 
 
 def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, drawn: bool) -> tuple[str, ...]:

@@ -28,12 +28,14 @@ _VERSIONS = ("optimise-onnx", "hls4ml", "onnx", "onnxruntime", "numpy")
 @dataclass(frozen=True)
 class Checks:
     """``lowered``: how far floating point is from onnxruntime, of the largest result, over ``samples``; ``csim``: the
-    samples of the C simulation, all bits equal, None where it was not run; ``traced`` by layer over ``samples``.
+    samples of the C simulation, all bits equal, None where it was not run; ``qonnx``: the steps that ``network.qonnx``
+    is off at most; ``traced`` by layer; both over ``samples``.
     """
 
     samples: int
     lowered: float
     csim: int | None
+    qonnx: float
     measured: Measured
     traced: Mapping[str, Traced]
 
@@ -68,6 +70,7 @@ class Report:
             "checks": {
                 "floating_point_against_onnxruntime": {"samples": checks.samples, "largest_difference": checks.lowered},
                 "csim_against_emulator": None if checks.csim is None else {"samples": checks.csim, "largest_lsb": 0},
+                "qonnx_against_emulator": {"samples": checks.samples, "largest_lsb": checks.qonnx},
                 "emulator_against_onnxruntime": _measured(checks.measured) | {"measured_on": self.origin},
             },
             "tiers": TIERS,

@@ -68,6 +68,7 @@ def checks(report: Report) -> Section:
     rows = [
         ("floating point against onnxruntime", _few(found.samples), f"{found.lowered:.1e} of the largest result"),
         ("C simulation against emulator", _few(found.csim), "0 LSB: all bits equal" if found.csim else "not run"),
+        ("network.qonnx against emulator", _few(found.samples), f"at most {found.qonnx:g} LSB"),
     ]
     for name, difference in found.measured.outputs.items():
         said = f"max {difference.max_error:.3g}, RMS {difference.rms_error:.3g} ({difference.relative_error:.2%})"
