@@ -41,7 +41,9 @@ Range = tuple[float, float]
 _BIAS_BITS = 24
 _FINER_BITS = 6
 _SCALE_BITS = 25
-_LINEAR_EXTRA_BITS = 2
+LINEAR_EXTRA_BITS = 2
+"""What a result has more than activations where another linear layer reads it."""
+
 _TABLE_TYPE = Fixed(18, 2, rounds=True, saturates=True)
 _CHUNK_VALUES = 2**22
 
@@ -179,7 +181,7 @@ def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = 
         fraction = max(fraction, bias_type.fraction)
     reach = max(-values.low, values.high) * np.abs(weight).reshape(-1, weight.shape[-1]).sum(0)
     accumulator = reaching(float((reach + np.abs(bias)).max()), fraction)
-    narrow = fitted(place.observed, place.activation_bits + _LINEAR_EXTRA_BITS, signed=True)
+    narrow = fitted(place.observed, place.activation_bits + LINEAR_EXTRA_BITS, signed=True)
     exact = place.stays_wide or narrow.fraction >= accumulator.fraction
     result = accumulator if exact else narrow
     return weight, bias, Types(result, weight_type, bias_type, accumulator)

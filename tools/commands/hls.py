@@ -1,5 +1,7 @@
 """``optimise-onnx hls``."""
 
+from typing import Any
+
 from ..terminal import Terminal
 from . import hls_options as h
 from . import options as o
@@ -13,15 +15,17 @@ def hls(
     data: o.Data = None,
     samples: h.Count = None,
     labels: o.Labels = None,
-    backend: h.Backend = "Vitis",
+    backend: h.Backend = None,
     io_type: h.IoType = None,
     strategy: h.Strategy = None,
-    reuse: h.Reuse = "auto",
+    reuse: h.Reuse = None,
     multipliers: h.Multipliers = None,
     bits: h.Bits = None,
+    layers: h.Layers = None,
+    hls_config: h.Config = None,
     max_error: h.MaxError = None,
     part: h.Part = None,
-    clock: h.Clock = 5.0,
+    clock: h.Clock = None,
     compare: h.Compare = None,
     recalibrate: h.Recalibrate = False,
     rtl: h.Rtl = False,
@@ -34,14 +38,20 @@ def hls(
 
     No vendor tool runs here: no figure is a latency of an FPGA, and each says from which tier it comes.
     """
-    from ..hls import handover, output
     from ..hls.settings import Settings
 
-    settings = Settings.parse(
+    wanted = Settings.parse(
         backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
-        max_error=max_error, part=part, clock=clock, recalibrate=recalibrate, rtl=rtl, csim=csim, seed=seed,
+        max_error=max_error, layers=layers or (), config=hls_config, part=part, clock=clock, recalibrate=recalibrate,
+        rtl=rtl, csim=csim, seed=seed,
     )  # fmt: skip
-    given = (source, project, settings, data, samples, labels, compare)
+    _hand_over(out, (source, project, wanted, data, samples, labels, compare), input_shapes, preprocess)
+
+
+def _hand_over(out: Terminal, given: tuple[Any, ...], input_shapes: list[str] | None, preprocess: str | None) -> None:
+    from ..hls import handover, output
+
     with out.progress() as progress:
         found = handover.hls_with(*given, progress, input_shapes, preprocess)
-    output.show(out, found, compare.name if compare else "")
+    before = given[-1]
+    output.show(out, found, before.name if before else "")

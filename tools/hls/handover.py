@@ -36,6 +36,8 @@ from ..terminal import Terminal
 from . import samples as sampling
 from .checks import Run, check_bits, check_lowered, check_qonnx, measure, scores, trace
 from .hardware import hardware
+from .layers import check as check_layers
+from .layers import unmatched
 from .models import Lowered, Typed, compared, lowered, typed
 from .plots import plots
 from .report import Checks, Report
@@ -106,6 +108,7 @@ def hls_with(
     graph = without_quantisers(graph) if settings.recalibrate else graph
     model = lowered(source, graph, runner)
     check(model.network, Built(settings.backend, settings.io_of(model.network)))
+    check_layers(model.network, settings.layers, settings.style(model.network))
     earlier = None if before is None else _earlier(before, graph, runner)
     given = taken or sampling.at_random(graph, settings.seed)
     job = _Job(model, typed(model, given, settings, progress), given, labels, settings, runner, progress)
@@ -204,6 +207,8 @@ def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, dra
     """Say what a person should know besides the figures."""
     found = list(job.typed.network.notes)
     found += _budget(job.settings, analytic)
+    if absent := unmatched(job.typed.network, job.settings.layers):
+        found.append(f"no layer here is called {', '.join(absent)} as in the configuration")
     if job.samples.random:
         found.append("without --data ranges come from random inputs: give samples before you build")
     if job.settings.recalibrate:
