@@ -1,5 +1,6 @@
 """``optimise-onnx hls``."""
 
+from pathlib import Path
 from typing import Any
 
 from ..terminal import Terminal
@@ -45,13 +46,13 @@ def hls(
         max_error=max_error, layers=layers or (), config=hls_config, part=part, clock=clock, recalibrate=recalibrate,
         rtl=rtl, csim=csim, seed=seed,
     )  # fmt: skip
-    _hand_over(out, (source, project, wanted, data, samples, labels, compare), input_shapes, preprocess)
+    given = {"data": data, "samples": samples, "labels": labels, "before": compare}
+    _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
 
 
-def _hand_over(out: Terminal, given: tuple[Any, ...], input_shapes: list[str] | None, preprocess: str | None) -> None:
+def _hand_over(out: Terminal, source: Any, project: Path, wanted: Any, **given: Any) -> None:
     from ..hls import handover, output
 
     with out.progress() as progress:
-        found = handover.hls_with(*given, progress, input_shapes, preprocess)
-    before = given[-1]
-    output.show(out, found, before.name if before else "")
+        found = handover.hls_with(source, project, wanted, progress=progress, **given)
+    output.show(out, found, given["before"].name if given["before"] else "")
