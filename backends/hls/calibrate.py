@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from ...ir.errors import LoweringError
-from .fixed import Fixed, either_type, holding, mean_type, reaching, sum_type
+from .fixed import Fixed, either_type, holding, mean_type, product_type, reaching, sum_type
 from .network import (
     Activation,
     Addition,
@@ -26,12 +26,15 @@ from .network import (
     Flatten,
     Floats,
     Layer,
+    Multiplication,
     Network,
     Pooling,
+    Stuffing,
+    Upsampling,
 )
 from .precision import Precision, Types
 from .reference import run
-from .tables import TABLES
+from .tables import TABLES, table_type
 
 Bits = int | Mapping[str, int]
 """One width, or each layer's by name."""
@@ -44,7 +47,6 @@ _SCALE_BITS = 25
 LINEAR_EXTRA_BITS = 2
 """What a result has more than activations where another linear layer reads it."""
 
-_TABLE_TYPE = Fixed(18, 2, rounds=True, saturates=True)
 _CHUNK_VALUES = 2**22
 
 
@@ -187,6 +189,14 @@ def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = 
     return weight, bias, Types(result, weight_type, bias_type, accumulator)
 
 
+def _weight_type(weight: Floats, place: _Place) -> Fixed:
+    """Return the narrowest type that holds weights as they are, where it has few enough bits; else one of these."""
+    exact = holding(weight)
+    if exact.width <= place.weight_bits:
+        return exact
+    return fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+
+
 def _bias_type(bias: Floats, fraction: int) -> Fixed:
     """Return at most 24 bits, and no step finer than that of the products."""
     widest = fitted((float(bias.min()), float(bias.max())), _BIAS_BITS, signed=True)
@@ -197,23 +207,27 @@ def _bias_type(bias: Floats, fraction: int) -> Fixed:
 
 def _curved(layer: Activation, place: _Place) -> tuple[Layer, Types]:
     low, _ = place.observed
-    signed = layer.kind in {"leaky_relu", "tanh"} or low < 0 or place.pads_maxima
+    signed = layer.kind in {"elu", "leaky_relu", "softsign", "tanh"} or low < 0 or place.pads_maxima
     result = layer.grid or fitted(place.observed, place.activation_bits, signed)
     if layer.kind == "relu" and place.exact and layer.grid is None:
         return layer, Types(place.inputs[0])
     if layer.kind == "clip":
         ends = result.cast(np.asarray(layer.parameters))  # an end beyond the type is where it saturates
         return replace(layer, parameters=tuple(ends.tolist())), Types(result)
-    if layer.kind == "leaky_relu":
-        slope = np.asarray(layer.parameters)
-        grid = fitted((float(slope.min()), float(slope.max())), place.weight_bits, signed=True)
-        return replace(layer, parameters=tuple(grid.cast(slope).tolist())), Types(result, weight=grid)
-    return layer, Types(result, weight=_TABLE_TYPE if layer.kind in TABLES else None)
+    table = table_type(layer.kind) if layer.kind in TABLES else None
+    if not layer.parameters:
+        return layer, Types(result, weight=table)
+    slope = np.asarray(layer.parameters)
+    grid = _weight_type(slope, place)
+    layer = replace(layer, parameters=tuple(grid.cast(slope).tolist()))
+    return layer, Types(result, weight=grid) if table is None else Types(result, weight=table, bias=grid)
 
 
 def _weightless(layer: Layer, place: _Place) -> Types:
-    if isinstance(layer, Flatten):
+    if isinstance(layer, Flatten | Stuffing | Upsampling):
         return Types(place.inputs[0])
+    if isinstance(layer, Multiplication) and place.exact:
+        return Types(product_type(*place.inputs))
     if isinstance(layer, Pooling) and layer.kind == "max":
         return Types(place.inputs[0], accumulator=place.inputs[0])
     if isinstance(layer, Addition) and place.stays_wide:

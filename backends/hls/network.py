@@ -15,7 +15,7 @@ from .ports import Port
 
 Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
-Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "elu", "selu"]
+Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "elu", "softplus", "softsign"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,25 @@ class Affine(Layer):
 @dataclass(frozen=True, eq=False)
 class Addition(Layer):
     """The sum of two inputs of one shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Multiplication(Layer):
+    """The product of two inputs of one shape, element by element."""
+
+
+@dataclass(frozen=True, eq=False)
+class Upsampling(Layer):
+    """Each pixel of a map (H, W, C), or a vector (C,) as the only pixel, again and again: ``factors`` rows, columns."""
+
+    factors: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Stuffing(Layer):
+    """A map with zeros between: behind each row ``factors[0]`` - 1 rows, behind each column ``factors[1]`` - 1."""
+
+    factors: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)

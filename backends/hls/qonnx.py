@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ...ir.qonnx import DOMAIN
+from .dialect import OPERATORS
 from .fixed import Fixed, either_type, holding, product_type, sum_type
 from .network import (
     Activation,
@@ -28,9 +29,12 @@ from .network import (
     Floats,
     Input,
     Layer,
+    Multiplication,
     Network,
     Pooling,
     Shape,
+    Stuffing,
+    Upsampling,
 )
 from .precision import Precision, Types
 
@@ -83,6 +87,11 @@ class _Writer:
 
     def constant(self, name: str, values: Floats | float) -> str:
         self.constants.append(numpy_helper.from_array(np.asarray(values, np.float32), name))
+        return name
+
+    def sizes(self, name: str, sizes: Sequence[int]) -> str:
+        """Add a constant of whole numbers."""
+        self.constants.append(numpy_helper.from_array(np.asarray(sizes, np.int64), name))
         return name
 
     def quant(self, tensor: str, name: str, grid: Fixed, rounding: str) -> str:
@@ -138,6 +147,8 @@ def _exact(layer: Layer, inputs: Sequence[Fixed], types: Types) -> Fixed | None:
             return types.accumulator
         case Addition():
             return sum_type(*inputs)
+        case Multiplication():
+            return product_type(*inputs)
         case Concatenation():
             return either_type(*inputs)
         case Activation(kind="leaky_relu"):
@@ -145,7 +156,7 @@ def _exact(layer: Layer, inputs: Sequence[Fixed], types: Types) -> Fixed | None:
             return either_type(inputs[0], product_type(inputs[0], types.weight))
         case Activation(kind="relu"):
             return _positive(inputs[0])
-        case Activation(kind="clip") | Pooling() | Flatten():
+        case Activation(kind="clip") | Pooling() | Flatten() | Stuffing() | Upsampling():
             return inputs[0]
     return None
 
@@ -229,12 +240,36 @@ def _activation(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     if layer.kind == "clip":
         ends = [writer.constant(f"{layer.name}_{index}", end) for index, end in enumerate(layer.parameters)]
         return writer.node("Clip", [*inputs, *ends], layer.name, _first(layer.shape))
-    slope = {"alpha": layer.parameters[0]} if layer.kind == "leaky_relu" else {}
-    return writer.node(_OPERATORS[layer.kind], inputs, layer.name, _first(layer.shape), **slope)
+    slope = {"alpha": layer.parameters[0]} if layer.parameters else {}
+    return writer.node(OPERATORS[layer.kind], inputs, layer.name, _first(layer.shape), **slope)
 
 
 def _concatenation(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     return writer.node("Concat", inputs, layer.name, _first(layer.shape), axis=1)
+
+
+def _upsampling(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
+    assert isinstance(layer, Upsampling)
+    (tensor,) = inputs
+    if len(writer.shapes[tensor]) == 2:
+        shape = (1, layer.shape[-1], 1, 1)
+        tensor = writer.node(
+            "Reshape", [tensor, writer.sizes(f"{layer.name}_form", shape)], f"{layer.name}_pixel", shape
+        )
+    nothing = writer.constant(f"{layer.name}_roi", np.zeros(0))
+    scales = writer.constant(f"{layer.name}_scales", np.array([1, 1, *layer.factors], np.float64))
+    modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return writer.node("Resize", [tensor, nothing, scales], layer.name, _first(layer.shape), **modes)
+
+
+def _stuffing(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
+    """A transposed convolution that takes each pixel once."""
+    assert isinstance(layer, Stuffing)
+    kernel = np.zeros((layer.shape[-1], 1, *layer.factors))
+    kernel[:, :, 0, 0] = 1
+    weight = writer.constant(f"{layer.name}_weight", kernel)
+    steps = {"kernel_shape": list(layer.factors), "strides": list(layer.factors), "group": layer.shape[-1]}
+    return writer.node("ConvTranspose", [*inputs, weight], layer.name, _first(layer.shape), **steps)
 
 
 def _flatten(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
@@ -247,8 +282,6 @@ def _flatten(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     return writer.node("Flatten", [tensor], layer.name, _first(layer.shape))
 
 
-_OPERATORS = {"leaky_relu": "LeakyRelu", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
-
 _WRITERS: dict[type[Layer], Callable[[_Writer, Layer, Sequence[str]], str]] = {
     Activation: _activation,
     Addition: lambda writer, layer, inputs: writer.node("Add", inputs, layer.name, _first(layer.shape)),
@@ -258,5 +291,8 @@ _WRITERS: dict[type[Layer], Callable[[_Writer, Layer, Sequence[str]], str]] = {
     Dense: _dense,
     Flatten: _flatten,
     Input: _input,
+    Multiplication: lambda writer, layer, inputs: writer.node("Mul", inputs, layer.name, _first(layer.shape)),
     Pooling: _pooling,
+    Stuffing: _stuffing,
+    Upsampling: _upsampling,
 }

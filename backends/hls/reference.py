@@ -9,8 +9,6 @@ from . import network as hls
 from .arithmetic import convolve, pool
 from .network import Floats, Layer, Network
 
-_ALPHA, _GAMMA = 1.6732632423543772, 1.0507009873554805
-
 
 def run(network: Network, samples: Floats) -> dict[str, Floats]:
     """Return the value (n, *shape) of every layer by name; ``samples`` (n, H, W, C) or (n, N), as the input has it."""
@@ -47,14 +45,25 @@ def _activate(layer: hls.Activation, x: Floats) -> Floats:
 _CURVES: dict[str, Callable[..., Floats]] = {
     "clip": lambda x, low, high: np.clip(x, low, high),
     "elu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-    "hard_sigmoid": lambda x, slope, shift: np.clip(slope * x + shift, 0, 1),
-    "hard_tanh": lambda x: np.clip(x, -1, 1),
     "leaky_relu": lambda x, slope: np.where(x > 0, x, slope * x),
     "relu": lambda x: np.maximum(x, 0),
-    "selu": lambda x: _GAMMA * np.where(x > 0, x, _ALPHA * np.expm1(np.minimum(x, 0))),
     "sigmoid": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "softsign": lambda x: x / (np.abs(x) + 1),
     "tanh": lambda x: np.tanh(x),
 }
+
+
+def _repeated(layer: hls.Upsampling, x: Floats) -> Floats:
+    pixels = x[:, None, None] if x.ndim == 2 else x
+    return pixels.repeat(layer.factors[0], 1).repeat(layer.factors[1], 2)
+
+
+def _stuffed(layer: hls.Stuffing, x: Floats) -> Floats:
+    wide = np.zeros((len(x), *layer.shape))
+    wide[:, :: layer.factors[0], :: layer.factors[1]] = x
+    return wide
+
 
 _LAYERS: dict[type[Layer], Callable[..., Floats]] = {
     hls.Activation: _activate,
@@ -66,5 +75,8 @@ _LAYERS: dict[type[Layer], Callable[..., Floats]] = {
     ),
     hls.Dense: lambda layer, x: x @ layer.weight + layer.bias,
     hls.Flatten: lambda layer, x: x.reshape(len(x), -1),
+    hls.Multiplication: lambda layer, a, b: a * b,
     hls.Pooling: lambda layer, x: pool(x, layer.kind, layer.size, layer.strides, layer.pads),
+    hls.Stuffing: _stuffed,
+    hls.Upsampling: _repeated,
 }

@@ -9,7 +9,7 @@ from typing import Literal, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Affine, Convolution, Dense, Floats, Layer
+from ..network import Affine, Convolution, Dense, Floats, Layer, Multiplication
 from ..style import STREAMED, Style
 
 Ints = npt.NDArray[np.int64]
@@ -149,7 +149,10 @@ def divisors(number: int) -> Ints:
 def multipliers(layer: Layer, setting: Setting) -> int:
     """Count the multipliers of a layer: its products, by those that each multiplier does in turn.
 
-    Constant zeros vanish unless the weights lie in memory (resource).
+    Constant zeros vanish unless the weights lie in memory (resource). Two streams are multiplied by one for each
+    channel.
     """
+    if isinstance(layer, Multiplication):
+        return layer.shape[-1]
     stored = weights(layer)
     return ceil((stored.size if setting.strategy == "resource" else np.count_nonzero(stored)) / setting.reuse)

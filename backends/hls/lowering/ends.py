@@ -48,7 +48,7 @@ def place_input(build: Build, tensor: Tensor, sizes: Shape, nodes: list[Node]) -
 
 
 def _first_picture(build: Build, seen: dict[str, Value], nodes: list[Node]) -> Ints | None:
-    """Follow the input to the first convolution or pool: its places (C, H, W) in the input, None without any.
+    """Follow the input to the first convolution, pool or product of many rows: its places (C, H, W), None without any.
 
     Where it cannot be followed so far, the input itself is taken for a picture, channels first.
     """
@@ -61,6 +61,8 @@ def _first_picture(build: Build, seen: dict[str, Value], nodes: list[Node]) -> I
             continue
         if node.op in PICTURES:
             return image_of(value.places, last=False)
+        if node.op == "MatMul" and value.places.ndim > 2:
+            return image_of(value.places, last=True)
         if node.op in MOVEMENT:
             trial.record(node, MOVEMENT[node.op](trial, node))
         elif build.known.get(node.outputs[0].name) == value.places.shape:

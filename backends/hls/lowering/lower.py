@@ -8,7 +8,7 @@ from ..network import Network
 from .build import Build, refusal
 from .ends import place_input, place_outputs, the_input
 from .fold import drop_unread, fold
-from .operators import OPERATORS, SEVERAL, hint
+from .operators import OPERATORS, SEVERAL, hint, lack
 from .stored import is_stored
 
 _SOFTMAX = ("Softmax", "LogSoftmax")
@@ -56,7 +56,7 @@ def _check(graph: Graph, nodes: list[Node]) -> None:
     for node in nodes:
         ends = node.op in _SOFTMAX and graph.is_output(node.outputs[0]) and not node.outputs[0].consumers
         if not (node.qualified in OPERATORS or ends):
-            why = "softmax is taken only at an output" if node.op in _SOFTMAX else "it has no counterpart in hls4ml"
+            why = "softmax is taken only at an output" if node.op in _SOFTMAX else lack(node.op)
             raise refusal(node, why, hint(node.op))
 
 

@@ -21,8 +21,6 @@ from tests.zoo.grammar import networks
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = [folder / "shared/models" for folder in (ROOT, ROOT.parent)]
 REFUSED = {
-    "se_residual": "Mul",
-    "unet": "ConvTranspose",
     "vit": "Expand",
     "two_inputs": "",
 }
