@@ -195,6 +195,20 @@ def test_without_data_and_without_plots(place: Path, run: Callable[..., Run], mo
 
 
 @needs_hls4ml
+def test_a_batch_that_the_model_fixes(place: Path, run: Callable[..., Run]) -> None:
+    """The project takes one sample, and is compared with the model as it is."""
+    fixed = model()
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 8
+    onnx.save(fixed, place / "in.onnx")
+    found = run(*BITS, "--no-csim")
+    assert found.code == 0 and "16 samples not used for calibration" in found.out
+    report = json.loads((place / "made" / "report.json").read_text())
+    assert report["checks"]["floating_point_against_onnxruntime"]["largest_difference"] < 1e-5
+    assert report["checks"]["emulator_against_onnxruntime"]["samples"] == 16
+
+
+@needs_hls4ml
 def test_budgets_that_are_missed(place: Path, run: Callable[..., Run]) -> None:
     assert run(*BITS, "--no-csim", "--multipliers", "1").code == 4
     missed = run(*HLS, "--no-csim", "--max-error", "1e-9")

@@ -28,9 +28,9 @@ def the_input(graph: Graph) -> Tensor:
         names = ", ".join(tensor.name for tensor in inputs)
         raise LoweringError(_MESSAGE, why=f"it has {len(inputs)} inputs ({names})", hint="keep one: a stream each way")
     shape = inputs[0].shape or ()
-    if len(shape) < 2 or (isinstance(shape[0], int) and shape[0] > 1):
+    if len(shape) < 2:
         why = f"input '{inputs[0].name}' has shape {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="give it a first axis of 1, or an open one, for the batch")
+        raise LoweringError(_MESSAGE, why=why, hint="give it a first axis for the batch")
     said = graph.sizes.said if graph.sizes else {}
     if not all(dim in said for dim in named(declared(graph))[inputs[0].name] if isinstance(dim, str)):
         why = f"input '{inputs[0].name}' has open sizes {tuple(shape)}"

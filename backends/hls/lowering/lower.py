@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....ir import shapes
 from ....ir.graph import Graph, Node
 from ..network import Network
+from .batch import one_sample
 from .build import Build, refusal
 from .ends import place_input, place_outputs, the_input
 from .fold import drop_unread, fold
@@ -17,17 +18,16 @@ _SOFTMAX = ("Softmax", "LogSoftmax")
 def lower(graph: Graph) -> Network:
     """Return the layers of one sample, channels last, that compute what the graph does.
 
-    The graph's constants must be folded. A batch that is open becomes 1, other open sizes those that are kept with the
-    graph. The ports of the input and of the network
-    carry samples and results between both layouts.
+    The graph's constants must be folded. A batch becomes 1, open sizes besides it those that are kept with the graph.
+    The ports of the input and of the network carry samples and results between both layouts.
 
     Raises
     ------
     LoweringError : an operator, or a use of it, without counterpart: the node, why, and a way out.
     InvalidModelError : shape inference refuses the graph.
     """
+    graph, sizes = one_sample(graph, shapes.input_sizes(graph, batch=1))
     tensor = the_input(graph)
-    sizes = shapes.input_sizes(graph, batch=1)
     build = Build(graph, shapes.concrete(graph, sizes))
     nodes = _needed(graph)
     _check(graph, nodes)

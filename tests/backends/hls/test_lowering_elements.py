@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.hls import reference
 from optimise_onnx.backends.hls.lowering import lower
 from optimise_onnx.backends.hls.network import Activation, Input
 from optimise_onnx.ir.errors import LoweringError
-from tests.backends.hls.lowered import check, kinds, picture, prepared
+from tests.backends.hls.lowered import check, kinds, picture, prepared, scores
 from tests.zoo.builder import Builder
 
 Change = Callable[[Builder, str], str]
@@ -107,6 +108,18 @@ def test_dense_layers_at_each_time_step() -> None:
     network = check(b.model(x))
     assert kinds(network) == ["Convolution", "Activation"] * 2
     assert network.layers[0].shape == (1, 5, 3)
+
+
+def test_a_fixed_batch_becomes_one() -> None:
+    b = Builder("batch")
+    x = b.conv_relu(b.input("x", [4, 3, 6, 6]), 4)
+    gate = b.reshape(b.sigmoid(b.gemm(b.reshape(b.gap(x), 4, 4), 4)), 4, 4, 1, 1)
+    graph = prepared(b.model(b.gemm(b.flatten(b.mul(x, gate)), 3)))
+    network = lower(graph)
+    assert network.layers[0].shape == (6, 6, 3)
+    given = np.random.default_rng(0).standard_normal((4, 3, 6, 6)).astype(np.float32)
+    for name, wanted in scores(graph, given).items():
+        np.testing.assert_allclose(reference.run_tensors(network, given)[name], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_channels_last_are_resized() -> None:
@@ -260,7 +273,7 @@ def test_refused(change: Change, op: str, why: str) -> None:
     assert caught.value.op_type == op and caught.value.node_name and caught.value.hint
 
 
-@pytest.mark.parametrize("shape", [["N", "C"], ["N", 3, "H", 5], [4, 3]])
+@pytest.mark.parametrize("shape", [["N", "C"], ["N", 3, "H", 5], [4]])
 def test_inputs_of_open_or_several_sizes_are_refused(shape: list[int | str]) -> None:
     b = Builder("open")
     with pytest.raises(LoweringError, match="input 'x'"):
