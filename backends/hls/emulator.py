@@ -7,7 +7,7 @@ import numpy as np
 from ...ir.errors import LoweringError
 from .arithmetic import window_counts, window_sums
 from .fixed import Fixed, product_type
-from .network import Activation, Floats, Input, Layer, Multiplication, Network, Pooling
+from .network import Activation, Floats, Layer, Multiplication, Network, Pooling
 from .precision import Precision, Types
 from .reference import compute
 from .tables import TABLES, looked_up
@@ -21,16 +21,13 @@ _CHUNK_VALUES = 2**22
 class Emulator:
     """Runs samples through a network whose weights lie on the grids of its precision.
 
-    Raises LoweringError where a type is wider than 52 bits, or the network has not exactly one input.
+    Raises LoweringError where a type is wider than 52 bits. Samples are as of :class:`~.network.Network`.
     """
 
     def __init__(self, network: Network, precision: Precision) -> None:
         self._network, self._precision = network, precision
         for layer in network.layers:
             _check_widths(layer, precision[layer.name], [precision[name].result for name in layer.inputs])
-        inputs = [layer for layer in network.layers if isinstance(layer, Input)]
-        if len(inputs) != 1:
-            raise LoweringError("cannot be emulated", why=f"the network has {len(inputs)} inputs", hint="give it one")
 
     def run(self, samples: Floats) -> dict[str, Floats]:
         """Return each output's values, (n, H, W, C) or (n, N), for samples (n, H, W, C) or (n, N)."""
@@ -59,10 +56,11 @@ class Emulator:
     def _evaluate(self, samples: Floats, wanted: frozenset[str], saturated: dict[str, int]) -> Mapping[str, Floats]:
         """Run one chunk; keep what is wanted, let the rest go after its last reader, count into ``saturated``."""
         last = {name: layer.name for layer in self._network.layers for name in layer.inputs}
-        values: dict[str, Floats] = {}
+        values = self._network.apart(samples)
         for layer in self._network.layers:
             types = self._precision[layer.name]
-            exact = _computed(layer, [values[name] for name in layer.inputs], types) if layer.inputs else samples
+            inputs = [values[name] for name in layer.inputs]
+            exact = _computed(layer, inputs, types) if inputs else values[layer.name]
             values[layer.name] = types.result.cast(exact)
             if saturated:
                 saturated[layer.name] += _outside(exact, types.result)

@@ -53,7 +53,7 @@ def qonnx(network: Network, precision: Precision) -> onnx.ModelProto:
         read = [writer.tensors[name] for name in layer.inputs]
         computed = _WRITERS[type(layer)](writer, layer, read)
         writer.tensors[layer.name] = writer.rounded(layer, computed)
-    inputs = [writer.described(_port(layer)) for layer in network.layers if isinstance(layer, Input)]
+    inputs = [writer.described(port(layer)) for layer in network.layers if isinstance(layer, Input)]
     outputs = [writer.output(index) for index in range(len(network.outputs))]
     outer = {value.name for value in (*inputs, *outputs)}
     inner = [writer.described(tensor) for tensor in writer.shapes if tensor not in outer]
@@ -173,14 +173,15 @@ def _first(shape: Shape) -> tuple[int, ...]:
     return (1, shape[-1], *shape[:-1])
 
 
-def _port(layer: Input) -> str:
+def port(layer: Input) -> str:
+    """Return what an input is called in the model."""
     return layer.port.tensor if layer.port is not None else layer.name
 
 
 def _input(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     assert isinstance(layer, Input)
-    writer.shapes[_port(layer)] = _first(layer.shape)
-    return _port(layer)
+    writer.shapes[port(layer)] = _first(layer.shape)
+    return port(layer)
 
 
 def _convolution(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
 """Run a network in float64, as the ONNX model would: the yardstick for everything in fixed point."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from . import network as hls
 from .arithmetic import convolve, pool
@@ -11,23 +11,17 @@ from .network import Floats, Layer, Network
 
 
 def run(network: Network, samples: Floats) -> dict[str, Floats]:
-    """Return the value (n, *shape) of every layer by name; ``samples`` (n, H, W, C) or (n, N), as the input has it."""
-    values: dict[str, Floats] = {}
+    """Return the value (n, *shape) of every layer by name; ``samples`` as of :class:`~.network.Network`."""
+    values = network.apart(samples)
     for layer in network.layers:
-        if isinstance(layer, hls.Input):
-            exact = np.asarray(samples, np.float64)
-        else:
-            exact = compute(layer, [values[name] for name in layer.inputs])
+        exact = compute(layer, [values[name] for name in layer.inputs]) if layer.inputs else values[layer.name]
         values[layer.name] = exact if layer.grid is None else layer.grid.cast(exact)
     return values
 
 
-def run_tensors(network: Network, samples: np.ndarray[Any, np.dtype[Any]]) -> dict[str, Floats]:
-    """Return the outputs of the ONNX model by name, from samples in the model's own layout, such as (n, C, H, W)."""
-    (port,) = (layer.port for layer in network.layers if isinstance(layer, hls.Input))
-    if port is None:
-        raise ValueError("the network was not lowered from a model")
-    values = run(network, port.to_layer(samples))
+def run_tensors(network: Network, feeds: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Floats]:
+    """Return the outputs of the ONNX model by name, from feeds in the model's own layout, such as (n, C, H, W)."""
+    values = run(network, network.samples(feeds))
     return {
         port.tensor: port.to_tensor(values[name]) for name, port in zip(network.outputs, network.ports, strict=True)
     }

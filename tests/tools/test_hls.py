@@ -11,6 +11,7 @@ from shutil import which
 import numpy as np
 import onnx
 import pytest
+from zoo import feeds
 from zoo.builder import Builder
 
 import optimise_onnx
@@ -192,6 +193,21 @@ def test_without_data_and_without_plots(place: Path, run: Callable[..., Run], mo
     assert found.code == 0 and "note: without --data ranges come from random inputs" in found.out
     assert "note: no plots: matplotlib is not installed" in found.out
     assert {path.name for path in (place / "made").iterdir()} == MADE
+
+
+@needs_hls4ml
+def test_two_inputs(place: Path, run: Callable[..., Run]) -> None:
+    b = Builder("sides")
+    x = b.flatten(b.gap(b.conv_relu(b.input("x", ["N", 2, 6, 6]), 4)))
+    two = b.model(b.gemm(b.concat(b.relu(b.gemm(b.input("y", ["N", 5]), 3)), x), 3))
+    onnx.save(two, place / "in.onnx")
+    np.savez(place / "data.npz", label=np.arange(40) % 3, **feeds(two, 0, 40))
+    assert run(*BITS, "--no-csim").code == 0
+    checks = json.loads((place / "made" / "report.json").read_text())["checks"]
+    assert checks["floating_point_against_onnxruntime"]["largest_difference"] < 1e-5
+    assert checks["qonnx_against_emulator"]["largest_lsb"] == 0
+    given = np.loadtxt(place / "made" / "hls" / "tb_data" / "tb_input_features.dat")
+    assert given.shape == (16, 2 * 6 * 6 + 5)
 
 
 @needs_hls4ml

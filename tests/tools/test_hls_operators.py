@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from zoo import feeds
 from zoo.builder import Builder
 
 from .conftest import Run
@@ -56,13 +57,19 @@ def steps() -> onnx.ModelProto:
     return b.model(b.gemm(b.reshape(x, -1, 12), 3))
 
 
+def sides() -> onnx.ModelProto:
+    """A picture and a vector, joined in the end."""
+    b = Builder("sides")
+    x = b.flatten(b.gap(b.conv_relu(b.input("x", ["N", 2, 6, 4]), 4)))
+    return b.model(b.gemm(b.concat(x, b.relu(b.gemm(b.input("y", ["N", 5]), 3))), 3))
+
+
 @pytest.mark.parametrize("io_type", ["io_stream", "io_parallel"])
-@pytest.mark.parametrize("make", [gates, decoder, curves, steps])
+@pytest.mark.parametrize("make", [gates, decoder, curves, steps, sides])
 def test_all_bits(folder: Path, run: Callable[..., Run], make: Callable[[], onnx.ModelProto], io_type: str) -> None:
     model = make()
     onnx.save(model, folder / "in.onnx")
-    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[1:]]
-    np.savez(folder / "data.npz", x=np.random.default_rng(0).standard_normal((64, *shape)).astype(np.float32))
+    np.savez(folder / "data.npz", **feeds(model, 0, 64))
     given = ("hls", "in.onnx", "--project", "made", "--data", "data.npz", "--samples", "32", "--bits", "12")
     found = run(*given, "--io-type", io_type)
     assert found.code == 0 and "0 LSB: all bits equal" in found.out, found.err

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.hls import reference
+from ...backends.hls import project as projects
+from ...backends.hls import qonnx, reference
 from ...backends.hls.emulator import Emulator
-from ...backends.hls.network import Floats, Input, Network
+from ...backends.hls.network import Floats, Network
 from ...backends.hls.precision import Precision
-from ...backends.hls.qonnx import channels_first
 from ...ir.errors import VerificationError
 from ...ir.feeds import Feeds, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner, Session
 from .. import api
 from ..measure import accuracy
-from .samples import Samples, port_of
+from .samples import Samples
 
 LOWERED_TOLERANCE = 1e-3
 """Of the largest result: how far the lowered network may be from onnxruntime, both in floating point."""
@@ -129,7 +129,7 @@ def check_lowered(graph: Graph, network: Network, feeds: Feeds, model: Run) -> f
     step = batch_size(graph, len(next(iter(feeds.values()))))
     one = {name: array[:step] for name, array in feeds.items()}
     wanted, worst = model(one), 0.0
-    for name, values in reference.run_tensors(network, one[port_of(network).tensor]).items():
+    for name, values in reference.run_tensors(network, one).items():
         largest = float(np.abs(wanted[name]).max()) or 1.0
         worst = max(worst, float(np.abs(values - wanted[name]).max()) / largest)
     if not worst <= LOWERED_TOLERANCE:
@@ -155,14 +155,14 @@ def check_qonnx(
 
     ``given`` (n, H, W, C) or (n, N): 0 but where sums have more than 24 bits, or tables are looked up.
     """
-    (source,) = (layer for layer in network.layers if isinstance(layer, Input))
     session = runner.session(api.load(file))
-    held = channels_first(precision[source.name].result.cast(given)).astype(np.float32)
+    held = network.apart(projects.held_samples(network, precision, given))
+    fed = {qonnx.port(layer): qonnx.channels_first(held[layer.name]).astype(np.float32) for layer in network.inputs}
     worst = 0.0
-    for index, sample in enumerate(held):
-        found = session.run({port_of(network).tensor: sample[None]})
+    for index in range(len(given)):
+        found = session.run({name: values[index : index + 1] for name, values in fed.items()})
         for name, port in zip(network.outputs, network.ports, strict=True):
-            wanted = channels_first(emulated[name][index : index + 1])
+            wanted = qonnx.channels_first(emulated[name][index : index + 1])
             worst = max(worst, float(np.abs(found[port.tensor] - wanted).max()) / precision[name].result.step)
     return worst
 
@@ -179,14 +179,13 @@ def measure(
     """Run all samples through onnxruntime and the emulator."""
     found: dict[str, Difference] = {tensor.name: Difference() for tensor in graph.outputs}
     metric, hits, count = accuracy(labels) if labels else None, np.zeros(2), 0
-    port = port_of(network)
     for batch in samples.batches(graph):
-        values = emulator.run(port.to_layer(batch[port.tensor]))
+        values = emulator.run(network.samples(batch))
         given = {to.tensor: to.to_tensor(values[name]) for name, to in zip(network.outputs, network.ports, strict=True)}
         wanted = model(batch)
         for name, difference in found.items():
             difference.update(wanted[name], given[name])
-        size = len(batch[port.tensor])
+        size = len(next(iter(batch.values())))
         count += size
         if metric is not None:
             hits += [size * metric(wanted, batch), size * metric(given, batch)]

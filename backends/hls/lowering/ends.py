@@ -1,4 +1,4 @@
-"""The ends of a network: its input in the layout that the first picture needs, and its outputs."""
+"""The ends of a network: its inputs in the layouts that the first pictures need, and its outputs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from .views import Ints, find
 _MESSAGE = "the network cannot be lowered to streaming hardware"
 
 
-def the_input(graph: Graph) -> Tensor:
-    """Return the one input. Raises LoweringError for none or several, or sizes but the batch that nobody says."""
+def the_inputs(graph: Graph) -> list[Tensor]:
+    """Return the inputs that are read. Raises LoweringError for none, or sizes but the batch that nobody says."""
     inputs = [tensor for tensor in graph.inputs if tensor.consumers or graph.is_output(tensor)]
-    if len(inputs) != 1:
-        names = ", ".join(tensor.name for tensor in inputs)
-        raise LoweringError(_MESSAGE, why=f"it has {len(inputs)} inputs ({names})", hint="keep one: a stream each way")
-    shape = inputs[0].shape or ()
-    if len(shape) < 2:
-        why = f"input '{inputs[0].name}' has shape {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="give it a first axis for the batch")
+    if not inputs:
+        raise LoweringError(_MESSAGE, why="it reads no input", hint="give it one")
     said = graph.sizes.said if graph.sizes else {}
-    if not all(dim in said for dim in named(declared(graph))[inputs[0].name] if isinstance(dim, str)):
-        why = f"input '{inputs[0].name}' has open sizes {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch, or give --input-shape or --data")
-    return inputs[0]
+    for tensor in inputs:
+        shape = tensor.shape or ()
+        if len(shape) < 2:
+            why = f"input '{tensor.name}' has shape {tuple(shape)}"
+            raise LoweringError(_MESSAGE, why=why, hint="give it a first axis for the batch")
+        if not all(dim in said for dim in named(declared(graph))[tensor.name] if isinstance(dim, str)):
+            why = f"input '{tensor.name}' has open sizes {tuple(shape)}"
+            raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch, or give --input-shape or --data")
+    return inputs
 
 
 def place_input(build: Build, tensor: Tensor, sizes: Shape, nodes: list[Node]) -> None:

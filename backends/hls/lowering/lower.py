@@ -7,7 +7,7 @@ from ....ir.graph import Graph, Node
 from ..network import Network
 from .batch import one_sample
 from .build import Build, refusal
-from .ends import place_input, place_outputs, the_input
+from .ends import place_input, place_outputs, the_inputs
 from .fold import drop_unread, fold
 from .operators import OPERATORS, SEVERAL, hint, lack
 from .stored import is_stored
@@ -19,7 +19,7 @@ def lower(graph: Graph) -> Network:
     """Return the layers of one sample, channels last, that compute what the graph does.
 
     The graph's constants must be folded. A batch becomes 1, open sizes besides it those that are kept with the graph.
-    The ports of the input and of the network carry samples and results between both layouts.
+    The ports of the inputs and of the network carry samples and results between both layouts.
 
     Raises
     ------
@@ -27,11 +27,12 @@ def lower(graph: Graph) -> Network:
     InvalidModelError : shape inference refuses the graph.
     """
     graph, sizes = one_sample(graph, shapes.input_sizes(graph, batch=1))
-    tensor = the_input(graph)
+    inputs = the_inputs(graph)
     build = Build(graph, shapes.concrete(graph, sizes))
     nodes = _needed(graph)
     _check(graph, nodes)
-    place_input(build, tensor, sizes[tensor.name], nodes)
+    for tensor in inputs:
+        place_input(build, tensor, sizes[tensor.name], nodes)
     for node in nodes:
         _lower(build, node)
     sources = {output.name: output.producer for output in graph.outputs}

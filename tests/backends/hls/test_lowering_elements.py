@@ -118,8 +118,8 @@ def test_a_fixed_batch_becomes_one() -> None:
     network = lower(graph)
     assert network.layers[0].shape == (6, 6, 3)
     given = np.random.default_rng(0).standard_normal((4, 3, 6, 6)).astype(np.float32)
-    for name, wanted in scores(graph, given).items():
-        np.testing.assert_allclose(reference.run_tensors(network, given)[name], wanted, rtol=1e-4, atol=1e-5)
+    for name, wanted in scores(graph, {"x": given}).items():
+        np.testing.assert_allclose(reference.run_tensors(network, {"x": given})[name], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_channels_last_are_resized() -> None:

@@ -58,4 +58,4 @@ def test_ports_undo_each_other() -> None:
 
 def test_only_a_lowered_network_takes_tensors() -> None:
     with pytest.raises(ValueError, match="not lowered"):
-        run_tensors(hls.Network((hls.Input("x", (), (2,), "x"),), ("x",)), np.zeros((1, 2)))
+        run_tensors(hls.Network((hls.Input("x", (), (2,), "x"),), ("x",)), {"x": np.zeros((1, 2))})
