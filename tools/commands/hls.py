@@ -30,6 +30,7 @@ def hls(
     compare: h.Compare = None,
     recalibrate: h.Recalibrate = False,
     rtl: h.Rtl = False,
+    front: h.Front = False,
     csim: h.Csim = True,
     seed: o.Seed = 0,
     input_shapes: o.InputShapes = None,
@@ -39,12 +40,10 @@ def hls(
 
     No vendor tool runs here: no figure is a latency of an FPGA, and each says from which tier it comes.
     """
-    from ..hls.settings import Settings
-
-    wanted = Settings.parse(
+    wanted = h.settings(
         backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
         max_error=max_error, layers=layers or (), config=hls_config, part=part, clock=clock, recalibrate=recalibrate,
-        rtl=rtl, csim=csim, seed=seed,
+        rtl=rtl, front=front, csim=csim, seed=seed,
     )  # fmt: skip
     given = {"data": data, "samples": samples, "labels": labels, "before": compare}
     _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)

@@ -1,7 +1,7 @@
 """Options of ``hls`` alone."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,7 +65,18 @@ Compare = Annotated[
 Rtl = Annotated[
     bool, typer.Option("--rtl", help="Make hardware of a small network, simulate it, count its cells (minutes).")
 ]
+Front = Annotated[
+    bool,
+    typer.Option("--front", help="With --compare: both models within half, all and twice of --max-error, in a table."),
+]
 Recalibrate = Annotated[
     bool, typer.Option("--recalibrate", help="Leave out what quantises values in the model; types come from samples.")
 ]
 Csim = Annotated[bool, typer.Option("--csim/--no-csim", help="Prove the project by compiling and simulating it.")]
+
+
+def settings(**options: Any) -> Any:
+    """Check and gather options. Raises UsageError."""
+    from ..hls.settings import Settings
+
+    return Settings.parse(**options)

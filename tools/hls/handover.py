@@ -35,6 +35,7 @@ from ..sizing import InputShapes, sized
 from ..terminal import Terminal
 from . import samples as sampling
 from .checks import Run, check_bits, check_lowered, check_qonnx, measure, scores, trace
+from .front import Point, front
 from .hardware import hardware
 from .layers import check as check_layers
 from .layers import unmatched
@@ -110,12 +111,14 @@ def hls_with(
     check(model.network, Built(settings.backend, settings.io_of(model.network)))
     check_layers(model.network, settings.layers, settings.style(model.network))
     earlier = None if before is None else _earlier(before, graph, runner)
+    if settings.front and (earlier is None or taken is None):
+        raise UsageError("a front needs the model of before, and data", hint="give --compare and --data")
     given = taken or sampling.at_random(graph, settings.seed)
     job = _Job(model, typed(model, given, settings, progress), given, labels, settings, runner, progress)
     other = None
     if earlier is not None:
         other = compared(typed(earlier, given, settings, progress), job.typed, settings)
-    report = _handed_over(job, source, folder, other, earlier.name if earlier else "")
+    report = _handed_over(job, source, folder, other, earlier)
     return HlsResult(folder, report)
 
 
@@ -155,7 +158,9 @@ class _Job:
     progress: Progress
 
 
-def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Comparison | None, before: str) -> Report:
+def _handed_over(
+    job: _Job, source: api.Source, folder: Path, comparison: Comparison | None, before: Lowered | None
+) -> Report:
     """Write the project with all that belongs to it; where a proof fails, leave the folder as it was."""
     network, precision = job.typed.network, job.typed.precision
     options = job.settings.options(network)
@@ -180,11 +185,18 @@ def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Compar
             cost=analytic,
             checks=checks,
             comparison=comparison,
+            front=_front(job, before),
             hardware=made_here,
             notes=_notes(job, options, checks, analytic, drawn),
         )
-        _write_files(report, made.folder, source, before)
+        _write_files(report, made.folder, source, before.name if before else "")
     return report
+
+
+def _front(job: _Job, before: Lowered | None) -> tuple[Point, ...]:
+    if before is None or not job.settings.front:
+        return ()
+    return front(before, job.model, job.samples, job.settings, scores(before.graph, job.runner), job.progress)
 
 
 def _checked(job: _Job, made: projects.Project, given: Floats, run: Run, lowered_by: float) -> Checks:

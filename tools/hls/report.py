@@ -13,6 +13,7 @@ from ...backends.hls.cost.report import LayerCost, NetworkCost
 from ...backends.hls.network import Layer, Network
 from ...backends.hls.precision import Precision, Types
 from .checks import Measured, Traced
+from .front import Point
 from .hardware import Hardware
 from .settings import Settings
 
@@ -56,6 +57,7 @@ class Report:
     cost: NetworkCost
     checks: Checks
     comparison: Comparison | None
+    front: tuple[Point, ...]
     hardware: Hardware | None
     notes: tuple[str, ...]
 
@@ -79,6 +81,7 @@ class Report:
                 self._layer(layer, cost) for layer, cost in zip(self.network.layers, self.cost.layers, strict=True)
             ],
             "comparison": self.comparison and _comparison(self.comparison),
+            "front": [point.to_json() for point in self.front],
             "hardware": self.hardware and self.hardware.to_json(),
             "notes": list(self.notes),
         }

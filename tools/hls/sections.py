@@ -10,6 +10,7 @@ from ...backends.hls.cost.compare import Comparison
 from ...backends.hls.cost.report import NetworkCost
 from ...backends.hls.network import Flatten
 from ...ir.names import printable
+from .front import Point
 from .hardware import Hardware
 from .report import TIERS, Report, kind, types
 
@@ -109,6 +110,24 @@ def comparison(found: Comparison, before: str, after: str) -> Section:
     return Section(f"{before} against {after} (tier 1, {TIERS['tier1']})", columns, rows)
 
 
+def front(found: Sequence[Point], before: str) -> Section:
+    """Show two models within three error budgets each; a star marks what no other point beats."""
+    rows = [
+        (
+            point.model,
+            f"{point.max_error:.3g}",
+            f"{point.weight_bits:.1f}",
+            f"{point.multiplier_bits:,}",
+            f"{point.error:.2%}",
+            "" if point.same_class is None else f"{point.same_class:.2%}",
+            "*" if point.best else "",
+        )
+        for point in found
+    ]
+    columns = ("model", "max error", "bits of a weight", "multiplier bits", "RMS error", "same top class", "best")
+    return Section(f"pruned and typed, against {before} in floating point (multiplier bits: tier 1)", columns, rows)
+
+
 def hardware(found: Hardware) -> Section:
     """Show tiers 2 and 3 by layer and in all."""
     area = found.measured.area
@@ -134,6 +153,8 @@ def markdown(report: Report, before: str) -> str:
     found = [checks(report), layers(report), totals(report), trace(report)]
     if report.comparison is not None:
         found.append(comparison(report.comparison, before, report.source))
+    if report.front:
+        found.append(front(report.front, before))
     if report.hardware is not None:
         found.append(hardware(report.hardware))
     parts = [f"# {_plain(report.source)} as hardware", *(_written(section) for section in found)]

@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
     ``config``: a file of hls4ml's, whose tool, part, clock, widths, reuse and strategies hold unless options say else.
     ``recalibrate`` leaves out what quantises values in the model, whose types are kept else.
     ``csim`` compiles and runs the C simulation, ``rtl`` makes and measures hardware of our own.
+    ``front`` types this model and the one of before within three error budgets.
     """
 
     backend: str | None
@@ -53,6 +54,7 @@ class Options(TypedDict, total=False):
     recalibrate: bool
     csim: bool
     rtl: bool
+    front: bool
     seed: int
     layers: Sequence[str]
     config: str | Path | None
@@ -74,6 +76,7 @@ class Settings:
     recalibrate: bool
     csim: bool
     rtl: bool
+    front: bool
     seed: int
     layers: tuple[LayerWish, ...]
 
@@ -154,6 +157,7 @@ _DEFAULTS: dict[str, Any] = {
     "recalibrate": False,
     "csim": True,
     "rtl": False,
+    "front": False,
     "seed": 0,
 }
 
