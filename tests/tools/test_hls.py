@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import onnx
@@ -258,15 +257,3 @@ def test_the_simulation_proves_a_network(place: Path) -> None:
         given = {"x": data["x"]}
     found = optimise_onnx.hls(place / "in.onnx", place / "made", data=given, samples=24, bits=8)
     assert found.report.checks.csim == 16 and (found.folder / "report.json").exists()
-
-
-@needs_hls4ml
-@pytest.mark.hls
-@pytest.mark.skipif(not which("verilator") or not find_spec("da4ml"), reason="needs verilator and da4ml")
-@pytest.mark.skipif(not which("yosys"), reason="needs yosys")
-def test_hardware_of_our_own(place: Path, run: Callable[..., Run]) -> None:
-    found = run(*BITS, "--no-csim", "--rtl")
-    assert found.code == 0 and "our own RTL" in found.out and "da4ml estimates" in found.out
-    tiers = json.loads((place / "made" / "report.json").read_text())["hardware"]
-    assert tiers["tier3"]["interval"] == 64 and tiers["tier3"]["cells"]["lut"] > 0 < tiers["tier2"]["lut"]
-    assert "module network" in (place / "made" / "rtl.v").read_text()

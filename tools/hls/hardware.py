@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...backends.hls.adder_graphs import KernelCost, estimate
 from ...backends.hls.emulator import Emulator
 from ...backends.hls.network import Floats, Network
 from ...backends.hls.precision import Precision
 from ...backends.hls.project import held_samples
 from ...backends.hls.rtl.design import FILE
-from ...backends.hls.rtl.kernels import KernelCost, estimate
 from ...backends.hls.rtl.measure import Measurement, measure
 from ...ir.scratch import scratch
 

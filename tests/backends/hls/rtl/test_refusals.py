@@ -35,7 +35,7 @@ def test_a_curve_by_table(folder: Path) -> None:
 
 
 @rtl
-@pytest.mark.parametrize(("make", "where"), [(gated, "upsampling 'u'"), (upsampled, "stuffing 'z'")])
+@pytest.mark.parametrize(("make", "where"), [(gated, "Upsampling 'u'"), (upsampled, "Stuffing 'z'")])
 def test_gates_and_larger_maps(make: Callable[[], Network], where: str, folder: Path) -> None:
     network, types = calibrated(make(), samples(make(), 16), 6, 8)
     with pytest.raises(LoweringError, match=f"no hardware can be made at {where}"):
