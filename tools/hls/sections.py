@@ -68,8 +68,8 @@ def checks(report: Report) -> Section:
     found = report.checks
     rows = [
         ("floating point against onnxruntime", _few(found.samples), f"{found.lowered:.1e} of the largest result"),
-        ("C simulation against emulator", _few(found.csim), "0 LSB: all bits equal" if found.csim else "not run"),
-        ("network.qonnx against emulator", _few(found.samples), f"at most {found.qonnx:g} LSB"),
+        ("C simulation against emulator", _few(found.csim), _lsb(0) if found.csim else "not run"),
+        ("network.qonnx against emulator", _few(found.samples), _lsb(found.qonnx)),
     ]
     for name, difference in found.measured.outputs.items():
         said = f"max {difference.max_error:.3g}, RMS {difference.rms_error:.3g} ({difference.relative_error:.2%})"
@@ -82,6 +82,10 @@ def checks(report: Report) -> Section:
     saturated, values = (sum(getattr(one, field) for one in found.traced.values()) for field in ("saturated", "values"))
     rows.append(("values beyond their type", _few(found.samples), f"{saturated:,} of {values:,}"))
     return Section("checks", ("check", "on", "result"), rows, 3)
+
+
+def _lsb(most: float) -> str:
+    return f"at most {most:g} LSB" if most else "0 LSB: all bits equal"
 
 
 def trace(report: Report) -> Section:
