@@ -41,6 +41,13 @@ def upwards(size: list[int], group: int = 1, **attributes: Any) -> Change:
     )
 
 
+def recurrent(b: Builder, x: str) -> str:
+    """An LSTM over the rows of a picture."""
+    rows = b.transpose(b.reshape(b.transpose(x, 0, 2, 1, 3), -1, 7, 24), 1, 0, 2)
+    weights = [b.const(b.uniform([1, 8, size], -1, 1)) for size in (24, 2)]
+    return b.node("LSTM", [rows, *weights], hidden_size=2)
+
+
 def unary(op: str, **attributes: Any) -> Change:
     return lambda b, x: b.node(op, [x], **attributes)
 
@@ -247,6 +254,7 @@ def test_an_input_called_input() -> None:
         (lambda b, x: b.node("Div", [x, b.sigmoid(x)]), "Div", "no division"),
         (lambda b, x: b.mul(x, b.mean(x, 1)), "ReduceMean", "axes"),
         (lambda b, x: b.mul(b.conv(x, 4), b.conv(x, 1)), "Mul", "multiplies shapes"),
+        (recurrent, "LSTM", "hls4ml reads it from Keras and PyTorch, not from ONNX"),
         (lambda b, x: b.layer_norm(x), "LayerNormalization", "hls4ml has it, but it is not lowered here"),
         (resized(1.5), "Resize", "as often as the others"),
         (resized(2, mode="linear"), "Resize", "its mode is 'linear'"),
