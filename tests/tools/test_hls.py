@@ -195,6 +195,18 @@ def test_without_data_and_without_plots(place: Path, run: Callable[..., Run], mo
 
 
 @needs_hls4ml
+@pytest.mark.parametrize(("gain", "noted"), [(1, False), (9, True)])
+def test_values_beyond_a_table(place: Path, run: Callable[..., Run], gain: int, noted: bool) -> None:
+    """Softplus goes on rising where its table ends, at 8; nothing of the data is above 4."""
+    b = Builder("steep")
+    x = b.flatten(b.mul(b.input("x", ["N", 2, 6, 6]), b.const(np.float32(gain))))
+    onnx.save(b.model(b.node("Softplus", [x])), place / "in.onnx")
+    found = run(*BITS[:-2], "--bits", "10", "--no-csim")
+    assert found.code == 0
+    assert ("values leave the tables of softplus_0, whose results end there" in found.out) is noted
+
+
+@needs_hls4ml
 def test_two_inputs(place: Path, run: Callable[..., Run]) -> None:
     b = Builder("sides")
     x = b.flatten(b.gap(b.conv_relu(b.input("x", ["N", 2, 6, 6]), 4)))

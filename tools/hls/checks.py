@@ -12,8 +12,9 @@ import numpy as np
 from ...backends.hls import project as projects
 from ...backends.hls import qonnx, reference
 from ...backends.hls.emulator import Emulator
-from ...backends.hls.network import Floats, Network
+from ...backends.hls.network import Activation, Floats, Network
 from ...backends.hls.precision import Precision
+from ...backends.hls.tables import TABLES
 from ...ir.errors import VerificationError
 from ...ir.feeds import Feeds, batch_size
 from ...ir.graph import Array, Graph
@@ -192,6 +193,12 @@ def measure(
         progress(count / samples.measured.samples)
     rates = (hits / count).tolist()
     return Measured(count, found, (rates[0], rates[1]) if labels else None)
+
+
+def beyond_tables(network: Network, traced: Mapping[str, Traced]) -> list[str]:
+    """List the layers whose curve goes on rising beyond the table that it is looked up in, where values go too."""
+    rising = [each for each in network.layers if isinstance(each, Activation) and each.kind in ("softplus", "softsign")]
+    return [each.name for each in rising if traced[each.inputs[0]].high > TABLES[each.kind] / 2]
 
 
 def trace(network: Network, on_grid: Network, precision: Precision, given: Floats) -> dict[str, Traced]:

@@ -34,7 +34,7 @@ from ..compression import Progress
 from ..sizing import InputShapes, sized
 from ..terminal import Terminal
 from . import samples as sampling
-from .checks import Run, check_bits, check_lowered, check_qonnx, measure, scores, trace
+from .checks import Run, beyond_tables, check_bits, check_lowered, check_qonnx, measure, scores, trace
 from .front import Point, front
 from .hardware import hardware
 from .layers import check as check_layers
@@ -234,6 +234,8 @@ def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, dra
         )
     if options.io_type == "io_parallel" and any(len(layer.shape) > 1 for layer in job.typed.network.layers):
         found.append("tier 1 counts streams; this project is io_parallel, so its intervals differ")
+    if wrong := beyond_tables(job.typed.network, checks.traced):
+        found.append(f"values leave the tables of {', '.join(wrong)}, whose results end there: scale what these read")
     if guessed := sorted(layer.name for layer in analytic.layers if not layer.covered):
         found.append(f"tools do not keep the intervals of the latency strategy with reuse: {', '.join(guessed)}")
     if not drawn:
