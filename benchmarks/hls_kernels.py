@@ -17,12 +17,14 @@ from itertools import product
 from multiprocessing import get_context
 
 import numpy as np
-from hls_common import digits, head, row, through
+from hls_common import Case, digits, head, row, through
 
+from optimise_onnx.backends.hls.adder_graphs import estimate
 from optimise_onnx.backends.hls.calibrate import calibrated
 from optimise_onnx.backends.hls.cost.report import cost
 from optimise_onnx.backends.hls.emulator import Emulator
-from optimise_onnx.backends.hls.rtl.kernels import estimate
+from optimise_onnx.backends.hls.network import Network
+from optimise_onnx.backends.hls.precision import Precision
 from optimise_onnx.demo import load_samples
 from optimise_onnx.ir.errors import TargetNotMetError
 from optimise_onnx.passes.decompose.families import FAMILIES
@@ -75,11 +77,16 @@ def measured(asked: tuple[str, str]) -> Point | None:
     except TargetNotMetError:
         return None
     network, precision = calibrated(given.network, given.fed(given.calibration), 8, 8)
-    scores = given.rows(Emulator(network, precision).run(given.fed(given.held_out)))
-    accuracy = float((scores.argmax(1) == load_samples().test_label).mean() * 100)
+    accuracy = right(given, network, precision)
     counted = cost(network, {}, precision)
     lut = sum(each.lut or 0 for each in estimate(network, precision).values())
     return Point(*asked, accuracy, counted.nonzeros, lut, counted.line_buffer_bits)
+
+
+def right(given: Case, network: Network, precision: Precision) -> float:
+    """Return the percentage of the digits network's test images that the emulator gets right."""
+    scores = given.rows(Emulator(network, precision).run(given.fed(given.held_out)))
+    return float((scores.argmax(1) == load_samples().test_label).mean() * 100)
 
 
 def crossings(points: Sequence[Point], level: float) -> Iterator[str]:

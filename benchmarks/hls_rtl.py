@@ -23,13 +23,13 @@ from hls_common import Case, digits, drawn, head, row, through
 from scipy.stats import spearmanr
 
 import optimise_onnx
+from optimise_onnx.backends.hls.adder_graphs import STAGE_ADDERS, KernelCost, estimate
 from optimise_onnx.backends.hls.calibrate import calibrated
 from optimise_onnx.backends.hls.cost.report import cost
 from optimise_onnx.backends.hls.emulator import Emulator
 from optimise_onnx.backends.hls.network import Activation, Dense, Floats, Input, Network
 from optimise_onnx.backends.hls.precision import Precision
 from optimise_onnx.backends.hls.rtl.design import build
-from optimise_onnx.backends.hls.rtl.kernels import STAGE_ADDERS, KernelCost, estimate
 from optimise_onnx.backends.hls.rtl.measure import measure
 from optimise_onnx.backends.hls.rtl.simulate import simulate
 from optimise_onnx.demo import load_samples, paths

@@ -28,6 +28,7 @@ Floats = npt.NDArray[Any]
 
 _ROUNDINGS: Mapping[str, tuple[str, Callable[[Floats], Floats]]] = {
     "CEIL": ("Ceil", np.ceil),
+    "DOWN": ("Floor", np.fix),
     "FLOOR": ("Floor", np.floor),
     "HALF_EVEN": ("Round", np.rint),
     "ROUND": ("Round", np.rint),
@@ -143,9 +144,20 @@ class _Expansion:
             self._made("Add", [self._name("steps"), zero], "moved"),
             self._made("Max", [self._name("moved"), low], "above"),
             self._made("Min", [self._name("above"), high], "kept"),
-            self._made(_ROUNDINGS[levels.rounding][0], [self._name("kept")], "codes"),
+            *self._rounded(levels.rounding),
             self._made("Sub", [self._name("codes"), zero], "back"),
             self._made("Mul", [self._name("back"), scale], ""),
+        ]
+
+    def _rounded(self, rounding: str) -> list[onnx.NodeProto]:
+        op, _ = _ROUNDINGS[rounding]
+        if rounding != "DOWN":
+            return [self._made(op, [self._name("kept")], "codes")]
+        return [
+            self._made("Sign", [self._name("kept")], "sign"),
+            self._made("Abs", [self._name("kept")], "size"),
+            self._made(op, [self._name("size")], "cut"),
+            self._made("Mul", [self._name("sign"), self._name("cut")], "codes"),
         ]
 
     def _name(self, part: str) -> str:

@@ -1,11 +1,12 @@
 """The fewest bits whose error at the outputs stays within a budget."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from ...ir.errors import TargetNotMetError
-from .calibrate import Bits, Range, ranges, typed
+from .calibrate import Range, ranges, typed
 from .emulator import Emulator
 from .network import Convolution, Dense, Floats, Network
 from .precision import Precision
@@ -13,6 +14,12 @@ from .reference import run
 
 FEWEST_BITS, MOST_BITS = 2, 20
 
+Given = Mapping[str, tuple[int | None, int | None]]
+"""Widths of weights and of activations that are given, by layer name; None is left open."""
+
+NONE_GIVEN: Given = MappingProxyType({})
+
+_OPEN = (None, None)
 _ATTEMPTS = 8
 _TIGHTER = 0.99
 _QUANTILE = 1.64
@@ -24,20 +31,22 @@ def within(
     max_error: float,
     searched: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    given: Given = NONE_GIVEN,
 ) -> tuple[Network, Precision]:
     """Return the network on its grids and its types: the outputs' RMS error is at most ``max_error`` of their RMS.
 
     First the fewest bits for all weights and activations alike; then, from the layer of most weights on, as many bits
     off each layer's weights as the budget allows. The first ``searched`` of ``samples`` (n, H, W, C) or (n, N), which
     each try emulates once, choose; all others judge what was chosen, by the upper end of a 95 % interval, and where it
-    fails the choice is made anew under a smaller budget. Ranges come from all of them.
+    fails the choice is made anew under a smaller budget. Ranges come from all of them. Widths that are
+    ``given`` stay as they are.
 
     Raises TargetNotMetError where 20 bits do not do.
     """
     observed, limit = ranges(network, samples), max_error
     tried, judges = samples[:searched], samples[searched or len(samples) :]
     for _ in range(_ATTEMPTS):
-        found = _chosen(network, tried, observed, limit, progress)
+        found = _chosen(network, tried, observed, limit, progress, given)
         reached = _judged(network, found, judges) if len(judges) else 0.0
         if reached <= max_error:
             return found
@@ -55,28 +64,37 @@ def _chosen(
     observed: Mapping[str, Range],
     max_error: float,
     progress: Callable[[str], None],
+    given: Given,
 ) -> tuple[Network, Precision]:
     """Return the fewest bits that keep the error on samples within a budget."""
     exact = run(network, tried)
     wanted = [exact[name] for name in network.outputs]
 
-    def fits(weights: Bits, activations: Bits) -> bool:
+    def fits(weights: Mapping[str, int], activations: Mapping[str, int]) -> bool:
         values = Emulator(*typed(network, observed, weights, activations)).run(tried)
         return relative_error([values[name] for name in network.outputs], wanted) <= max_error
 
-    bits = _fewest(fits, max_error, progress)
-    weights = {layer.name: bits for layer in network.layers}
-    for name in _heaviest_first(network):
+    bits = _fewest(lambda bits: fits(*spread(network, (bits, bits), given)), max_error, progress)
+    weights, activations = spread(network, (bits, bits), given)
+    for name in _heaviest_first(network, given):
         progress(f"taking bits off the weights of '{name}'")
-        while weights[name] > FEWEST_BITS and fits(weights | {name: weights[name] - 1}, bits):
+        while weights[name] > FEWEST_BITS and fits(weights | {name: weights[name] - 1}, activations):
             weights[name] -= 1
-    return typed(network, observed, weights, bits)
+    return typed(network, observed, weights, activations)
 
 
-def _fewest(fits: Callable[[Bits, Bits], bool], max_error: float, progress: Callable[[str], None]) -> int:
+def spread(network: Network, bits: tuple[int, int], given: Given) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the widths of weights and of activations by layer name: ``bits`` but where others are ``given``."""
+    weights, activations = (
+        {layer.name: given.get(layer.name, _OPEN)[i] or bits[i] for layer in network.layers} for i in (0, 1)
+    )
+    return weights, activations
+
+
+def _fewest(fits: Callable[[int], bool], max_error: float, progress: Callable[[str], None]) -> int:
     for bits in range(FEWEST_BITS, MOST_BITS + 1):
         progress(f"trying {bits} bits")
-        if fits(bits, bits):
+        if fits(bits):
             return bits
     raise TargetNotMetError(
         f"{MOST_BITS} bits do not reach an output error of {max_error:g}",
@@ -105,9 +123,10 @@ def relative_error(values: Sequence[Floats], wanted: Sequence[Floats]) -> float:
     return max(float(np.linalg.norm(value - want) / (np.linalg.norm(want) or 1.0)) for value, want in pairs)
 
 
-def _heaviest_first(network: Network) -> list[str]:
+def _heaviest_first(network: Network, given: Given) -> list[str]:
     sizes: dict[str, int] = {}
     for layer in network.layers:
-        if isinstance(layer, Convolution | Dense) and layer.weight_grid is None:
+        stays = given.get(layer.name, _OPEN)[0] is not None
+        if isinstance(layer, Convolution | Dense) and layer.weight_grid is None and not stays:
             sizes[layer.name] = (layer.kernel if isinstance(layer, Convolution) else layer.weight).size
     return sorted(sizes, key=lambda name: -sizes[name])

@@ -10,11 +10,12 @@ sums (some bits more than sums have, so that no tie of a rounding is made or unm
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from ...ir.errors import LoweringError
-from .fixed import Fixed, holding
+from .fixed import Fixed, either_type, holding, mean_type, product_type, reaching, sum_type
 from .network import (
     Activation,
     Addition,
@@ -25,12 +26,15 @@ from .network import (
     Flatten,
     Floats,
     Layer,
+    Multiplication,
     Network,
     Pooling,
+    Stuffing,
+    Upsampling,
 )
 from .precision import Precision, Types
 from .reference import run
-from .tables import TABLES
+from .tables import TABLES, table_type
 
 Bits = int | Mapping[str, int]
 """One width, or each layer's by name."""
@@ -40,8 +44,9 @@ Range = tuple[float, float]
 _BIAS_BITS = 24
 _FINER_BITS = 6
 _SCALE_BITS = 25
-_LINEAR_EXTRA_BITS = 2
-_TABLE_TYPE = Fixed(18, 2, rounds=True, saturates=True)
+LINEAR_EXTRA_BITS = 2
+"""What a result has more than activations where another linear layer reads it."""
+
 _CHUNK_VALUES = 2**22
 
 
@@ -162,7 +167,11 @@ def _given(layer: Layer, grid: Fixed, place: _Place) -> Fixed:
 def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = None) -> tuple[Floats, Floats, Types]:
     """Return weights (..., outputs) and biases on their grids, and types whose sums are exact."""
     (values,) = place.inputs
-    weight_type = grid or fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    kept = place.exact and holding(weight).width <= place.weight_bits
+    chosen = (
+        holding(weight) if kept else fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    )
+    weight_type = grid or chosen
     weight = weight_type.cast(weight)
     if place.exact:
         weight_type = min(weight_type, holding(weight), key=lambda one: one.width)
@@ -173,11 +182,19 @@ def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = 
         bias_type = holding(bias)
         fraction = max(fraction, bias_type.fraction)
     reach = max(-values.low, values.high) * np.abs(weight).reshape(-1, weight.shape[-1]).sum(0)
-    accumulator = _holding(float((reach + np.abs(bias)).max()), fraction)
-    narrow = fitted(place.observed, place.activation_bits + _LINEAR_EXTRA_BITS, signed=True)
+    accumulator = reaching(float((reach + np.abs(bias)).max()), fraction)
+    narrow = fitted(place.observed, place.activation_bits + LINEAR_EXTRA_BITS, signed=True)
     exact = place.stays_wide or narrow.fraction >= accumulator.fraction
     result = accumulator if exact else narrow
     return weight, bias, Types(result, weight_type, bias_type, accumulator)
+
+
+def _weight_type(weight: Floats, place: _Place) -> Fixed:
+    """Return the narrowest type that holds weights as they are, where it has few enough bits; else one of these."""
+    exact = holding(weight)
+    if exact.width <= place.weight_bits:
+        return exact
+    return fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
 
 
 def _bias_type(bias: Floats, fraction: int) -> Fixed:
@@ -188,61 +205,40 @@ def _bias_type(bias: Floats, fraction: int) -> Fixed:
     return replace(widest, width=width, integer=width - behind)
 
 
-def _holding(reach: float, fraction: int) -> Fixed:
-    """Return the narrowest signed type of a fraction that holds everything from -reach to reach."""
-    steps = round(reach * 2.0**fraction)
-    width = steps.bit_length() + 1
-    return Fixed(width, width - fraction)
-
-
 def _curved(layer: Activation, place: _Place) -> tuple[Layer, Types]:
     low, _ = place.observed
-    signed = layer.kind in {"leaky_relu", "tanh"} or low < 0 or place.pads_maxima
+    signed = layer.kind in {"elu", "leaky_relu", "softsign", "tanh"} or low < 0 or place.pads_maxima
     result = layer.grid or fitted(place.observed, place.activation_bits, signed)
     if layer.kind == "relu" and place.exact and layer.grid is None:
         return layer, Types(place.inputs[0])
     if layer.kind == "clip":
         ends = result.cast(np.asarray(layer.parameters))  # an end beyond the type is where it saturates
         return replace(layer, parameters=tuple(ends.tolist())), Types(result)
-    if layer.kind == "leaky_relu":
-        slope = np.asarray(layer.parameters)
-        grid = fitted((float(slope.min()), float(slope.max())), place.weight_bits, signed=True)
-        return replace(layer, parameters=tuple(grid.cast(slope).tolist())), Types(result, weight=grid)
-    return layer, Types(result, weight=_TABLE_TYPE if layer.kind in TABLES else None)
+    table = table_type(layer.kind) if layer.kind in TABLES else None
+    if not layer.parameters:
+        return layer, Types(result, weight=table)
+    slope = np.asarray(layer.parameters)
+    grid = _weight_type(slope, place)
+    layer = replace(layer, parameters=tuple(grid.cast(slope).tolist()))
+    return layer, Types(result, weight=grid) if table is None else Types(result, weight=table, bias=grid)
 
 
 def _weightless(layer: Layer, place: _Place) -> Types:
-    if isinstance(layer, Flatten):
+    if isinstance(layer, Flatten | Stuffing | Upsampling):
         return Types(place.inputs[0])
+    if isinstance(layer, Multiplication) and place.exact:
+        return Types(product_type(*place.inputs))
     if isinstance(layer, Pooling) and layer.kind == "max":
         return Types(place.inputs[0], accumulator=place.inputs[0])
     if isinstance(layer, Addition) and place.stays_wide:
-        return Types(_sum_type(*place.inputs))
+        return Types(sum_type(*place.inputs))
     if isinstance(layer, Concatenation) and place.exact:
-        return Types(_either(*place.inputs))
+        return Types(either_type(*place.inputs))
     if isinstance(layer, Pooling) and place.exact:
-        mean = _mean_type(place.inputs[0], layer.size)
+        mean = mean_type(place.inputs[0], prod(layer.size))
         return Types(mean, accumulator=mean)
     signed = any(grid.signed for grid in place.inputs) or place.observed[0] < 0 or place.pads_maxima
     result = fitted(place.observed, place.activation_bits, signed)
     if isinstance(layer, Pooling):
-        return Types(result, accumulator=_mean_type(place.inputs[0], layer.size))
+        return Types(result, accumulator=mean_type(place.inputs[0], prod(layer.size)))
     return Types(result)
-
-
-def _sum_type(one: Fixed, other: Fixed) -> Fixed:
-    fraction = max(one.fraction, other.fraction)
-    return _holding(max(-one.low, one.high) + max(-other.low, other.high), fraction)
-
-
-def _either(one: Fixed, other: Fixed) -> Fixed:
-    """Return the type that holds the values of both."""
-    signed, fraction = one.signed or other.signed, max(one.fraction, other.fraction)
-    integer = max(grid.integer + (signed and not grid.signed) for grid in (one, other))
-    return Fixed(integer + fraction, integer, signed)
-
-
-def _mean_type(values: Fixed, size: tuple[int, int]) -> Fixed:
-    """Return room for the sum, and as many bits behind the point again for the quotient."""
-    extra = (size[0] * size[1] - 1).bit_length()
-    return Fixed(values.width + 2 * extra, values.integer + extra, values.signed)

@@ -1,13 +1,15 @@
 """What hls4ml is told beside the model: types, strategy and reuse of each layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ...ir.errors import LoweringError, PreconditionError
 from .cost.settings import Setting, Settings, Strategy, buildable
-from .dialect import bias_name, clip_names, joins_bias
-from .fixed import Fixed
-from .network import Activation, Affine, Convolution, Dense, Layer, Network, Pooling
+from .dialect import bias_name, clip_names, joins_bias, pixel_name, stuffing_names
+from .fixed import Fixed, holding, sum_type
+from .network import Activation, Affine, Convolution, Dense, Layer, Network, Pooling, Stuffing, Upsampling
 from .precision import Precision, Types
 from .style import Backend, IoType, Style
 from .tables import TABLES
@@ -53,7 +55,7 @@ def configuration(network: Network, precision: Precision, options: Options) -> d
     check(network, options)
     layers: dict[str, Any] = {}
     for layer in network.layers:
-        layers |= _entries(network, layer, precision[layer.name], options)
+        layers |= _entries(network, layer, precision, options)
     strategies: set[Strategy] = {setting.strategy for setting in options.resolved(network).values()}
     model = {
         "Precision": {"default": "fixed<16,6>"},
@@ -70,7 +72,8 @@ def check(network: Network, options: Options) -> None:
         _refuse_what_comes_out_wrong(layer, options)
 
 
-def _entries(network: Network, layer: Layer, types: Types, options: Options) -> dict[str, Any]:
+def _entries(network: Network, layer: Layer, precision: Precision, options: Options) -> dict[str, Any]:
+    types = precision[layer.name]
     if isinstance(layer, Convolution):
         return {layer.name: _weighted(types, layer, options) | {"ConvImplementation": "LineBuffer"}}
     if isinstance(layer, Dense):
@@ -80,9 +83,14 @@ def _entries(network: Network, layer: Layer, types: Types, options: Options) -> 
     if isinstance(layer, Pooling):
         return {layer.name: {"Precision": {"result": str(types.result), "accum": str(types.accumulator)}}}
     if isinstance(layer, Activation) and layer.kind == "clip":
-        return _clip(layer, types)
+        return _clip(layer, types, precision[layer.inputs[0]].result)
     if isinstance(layer, Activation) and layer.kind in TABLES:  # hls4ml does not look for this type among the others
-        return {layer.name: {"Precision": {"result": str(types.result)}, "table_t": str(types.weight)}}
+        slope = {"param": str(types.bias)} if types.bias else {}
+        return {layer.name: {"Precision": {"result": str(types.result), **slope}, "table_t": str(types.weight)}}
+    if isinstance(layer, Stuffing):
+        return {name: {"Precision": {"result": str(types.result)}} for name in stuffing_names(layer)}
+    if isinstance(layer, Upsampling):
+        return {name: {"Precision": {"result": str(types.result)}} for name in (pixel_name(layer), layer.name)}
     named = {"result": types.result} | ({"param": types.weight} if types.weight else {})
     return {layer.name: {"Precision": {key: str(grid) for key, grid in named.items()}}}
 
@@ -112,17 +120,23 @@ def _scaling(scale: Fixed | None, shift: Fixed | None, result: Fixed | None) -> 
     return {"Precision": {"scale": str(scale), "bias": str(shift), "result": str(result or "auto")}}
 
 
-def _clip(layer: Activation, types: Types) -> dict[str, Any]:
-    """Type the steps of b - relu(b - relu(x)) so that only the first rounds."""
-    signed = Fixed(types.result.width + 1, types.result.integer + 1)
-    minus, top = Fixed(2, 2), signed
-    room, rest, kept = clip_names(layer)
-    return {
-        layer.name: {"Precision": {"result": str(types.result)}},
-        room: _scaling(minus, top, signed),
-        rest: {"Precision": {"result": str(types.result)}},
-        kept: _scaling(minus, top, types.result),
+def _clip(layer: Activation, types: Types, given: Fixed) -> dict[str, Any]:
+    """Type the steps of b - relu(b - a - relu(x - a)) so that only the first relu rounds."""
+    result, (bottom, _) = types.result, layer.parameters
+    if result.even and round(bottom / result.step) % 2:
+        why = "halves are rounded to even, and the lower end is an odd number of steps"
+        raise LoweringError("cannot be built by hls4ml", node_name=layer.source, op_type="clip", why=why)
+    positive = replace(result, signed=False, symmetric=False)
+    signed = Fixed(result.width + 2, result.integer + 2)
+    low, room, rest, kept = clip_names(layer)
+    entries = {
+        layer.name: {"Precision": {"result": str(positive)}},
+        room: _scaling(Fixed(2, 2), signed, signed),
+        rest: {"Precision": {"result": str(positive)}},
+        kept: _scaling(Fixed(2, 2), signed, result),
     }
+    shift = holding(np.array([-bottom]))
+    return entries | ({low: _scaling(Fixed(1, 1, False), shift, sum_type(given, shift))} if bottom else {})
 
 
 def _refuse_what_comes_out_wrong(layer: Layer, options: Options) -> None:

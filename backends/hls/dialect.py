@@ -12,20 +12,24 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ...ir.errors import LoweringError
 from .network import (
     Activation,
     Addition,
     Affine,
     Concatenation,
     Convolution,
+    Curve,
     Dense,
     Flatten,
     Floats,
     Input,
     Layer,
+    Multiplication,
     Network,
     Pooling,
+    Shape,
+    Stuffing,
+    Upsampling,
 )
 
 CHANNELS_LAST = "qonnx.custom_op.channels_last"
@@ -35,10 +39,7 @@ _OPSET = 13
 
 
 def dialect(network: Network) -> onnx.ModelProto:
-    """Return the model; weights are stored in double precision, so that 16-bit grids and wider survive.
-
-    Raises LoweringError for a curve that hls4ml's front end has no operator for.
-    """
+    """Return the model; weights are stored in double precision, so that 16-bit grids and wider survive."""
     writer = _Writer(network)
     for layer in network.layers:
         if not isinstance(layer, Input):
@@ -72,9 +73,9 @@ def joins_bias(network: Network, layer: Dense) -> bool:
     return layer.grid is None and all(isinstance(reader, Activation) for reader in network.readers(layer.name))
 
 
-def clip_names(layer: Activation) -> tuple[str, str, str]:
-    """Return the nodes behind the first of the four that make a clip: b - relu(b - relu(x))."""
-    return f"{layer.name}_room", f"{layer.name}_rest", f"{layer.name}_kept"
+def clip_names(layer: Activation) -> tuple[str, str, str, str]:
+    """Return the nodes about the first relu of b - relu(b - a - relu(x - a)), in order."""
+    return f"{layer.name}_low", f"{layer.name}_room", f"{layer.name}_rest", f"{layer.name}_kept"
 
 
 @dataclass
@@ -106,12 +107,26 @@ class _Writer:
         domain = CHANNELS_LAST if len(shape) > 1 else ""
         return self.node("BatchNormalization", [tensor, *constants], name, shape, domain=domain, epsilon=0.0)
 
+    def reshaped(self, tensor: str, name: str, shape: Shape) -> str:
+        """Read a map's pixels in other rows."""
+        return self.node("Reshape", [tensor, self.sizes(f"{name}_form", [1, *shape])], name, shape)
+
+    def padded(self, tensor: str, name: str, count: int) -> str:
+        """Put zeros behind each row of a map."""
+        rows, columns, channels = self.shapes[tensor]
+        pads = self.sizes(f"{name}_pads", [0, 0, 0, 0, 0, 0, count, 0])
+        return self.node("Pad", [tensor, pads], name, (rows, columns + count, channels))
+
+    def sizes(self, name: str, sizes: Sequence[int]) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(sizes, np.int64), name))
+        return name
+
     def described(self, tensor: str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(tensor, TensorProto.DOUBLE, [1, *self.shapes[tensor]])
 
     def inner(self, outer: set[str]) -> list[onnx.ValueInfoProto]:
         """List the shapes of everything between inputs and outputs, constants too: hls4ml asks for each."""
-        constants = [helper.make_tensor_value_info(c.name, TensorProto.DOUBLE, list(c.dims)) for c in self.constants]
+        constants = [helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in self.constants]
         return constants + [self.described(tensor) for tensor in self.shapes if tensor not in outer]
 
 
@@ -165,27 +180,21 @@ def _pooling(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
 
 def _activation(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     assert isinstance(layer, Activation)
-    if layer.kind == "clip" and layer.parameters[0] == 0:
+    if layer.kind == "clip":
         return _clip(writer, layer, inputs)
-    if layer.kind not in _OPERATORS:
-        raise LoweringError(
-            "cannot be handed to hls4ml",
-            node_name=layer.source,
-            op_type=layer.kind,
-            why="its ONNX front end has no operator that computes it exactly",
-            hint="use relu, relu6 or leaky_relu",
-        )
-    slope: dict[str, Any] = {"alpha": layer.parameters[0]} if layer.kind == "leaky_relu" else {}
-    return writer.node(_OPERATORS[layer.kind], inputs, layer.name, layer.shape, **slope)
+    slope: dict[str, Any] = {"alpha": layer.parameters[0]} if layer.parameters else {}
+    return writer.node(OPERATORS[layer.kind], inputs, layer.name, layer.shape, **slope)
 
 
 def _clip(writer: _Writer, layer: Activation, inputs: Sequence[str]) -> str:
-    """Write b - relu(b - relu(x)): hls4ml has no clip, and b on the grid makes every step exact."""
-    top = np.full(layer.shape[-1], layer.parameters[1])
-    room, rest, kept = clip_names(layer)
-    positive = writer.node("Relu", inputs, layer.name, layer.shape)
-    left = writer.scaled(positive, room, -np.ones_like(top), top)
-    return writer.scaled(writer.node("Relu", [left], rest, layer.shape), kept, -np.ones_like(top), top)
+    """Write b - relu(b - a - relu(x - a)): hls4ml has no clip, and a and b on the grid make every step exact."""
+    bottom, top = (np.full(layer.shape[-1], end) for end in layer.parameters)
+    low, room, rest, kept = clip_names(layer)
+    minus = -np.ones_like(top)
+    (raised,) = inputs if not np.any(bottom) else (writer.scaled(inputs[0], low, -minus, -bottom),)
+    positive = writer.node("Relu", [raised], layer.name, layer.shape)
+    left = writer.scaled(positive, room, minus, top - bottom)
+    return writer.scaled(writer.node("Relu", [left], rest, layer.shape), kept, minus, top)
 
 
 def _affine(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
@@ -193,11 +202,55 @@ def _affine(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     return writer.scaled(inputs[0], layer.name, layer.scale, layer.shift)
 
 
+def stuffing_names(layer: Stuffing) -> tuple[str, ...]:
+    """Return the nodes that make a stuffing, in order: reshapes and zeros behind columns, then behind rows."""
+    return tuple(f"{layer.name}_{part}" for part in ("pixels", "columns", "rows", "filled")) + (layer.name,)
+
+
+def pixel_name(layer: Upsampling) -> str:
+    """Return the node that makes a vector the only pixel of a map."""
+    return f"{layer.name}_pixel"
+
+
+def _upsampling(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
+    """hls4ml's parser takes rows for columns, so it is told of a transposed map."""
+    assert isinstance(layer, Upsampling)
+    (tensor,) = inputs
+    if len(writer.shapes[tensor]) == 1:
+        tensor = writer.reshaped(tensor, pixel_name(layer), (1, 1, layer.shape[-1]))
+    rows, columns, channels = writer.shapes[tensor]
+    turned = writer.node("Identity", [tensor], f"{layer.name}_turned", (columns, rows, channels))
+    nothing = writer.constant(f"{layer.name}_roi", np.zeros(1))  # hls4ml asks whether it is true
+    scales = writer.constant(f"{layer.name}_scales", np.array([1, layer.factors[1], layer.factors[0], 1], np.float64))
+    return writer.node("Resize", [turned, nothing, scales], layer.name, layer.shape, mode="nearest")
+
+
+def _stuffing(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
+    """Write zeros behind each pixel, then behind each row, as pads at the right of a map that is cut in other rows."""
+    assert isinstance(layer, Stuffing)
+    rows, columns, channels = writer.shapes[inputs[0]]
+    down, across = layer.factors
+    pixels, behind, lines, filled, whole = stuffing_names(layer)
+    tensor = writer.reshaped(inputs[0], pixels, (rows * columns, 1, channels))
+    tensor = writer.padded(tensor, behind, across - 1)
+    tensor = writer.reshaped(tensor, lines, (rows, columns * across, channels))
+    tensor = writer.padded(tensor, filled, (down - 1) * columns * across)
+    return writer.reshaped(tensor, whole, layer.shape)
+
+
 def _concatenation(writer: _Writer, layer: Layer, inputs: Sequence[str]) -> str:
     return writer.node("Concat", inputs, layer.name, layer.shape, axis=len(layer.shape))
 
 
-_OPERATORS = {"leaky_relu": "LeakyRelu", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+OPERATORS: dict[Curve, str] = {
+    "elu": "Elu",
+    "leaky_relu": "LeakyRelu",
+    "relu": "Relu",
+    "sigmoid": "Sigmoid",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "tanh": "Tanh",
+}
 
 _WRITERS: dict[type[Layer], Callable[[_Writer, Layer, Sequence[str]], str]] = {
     Activation: _activation,
@@ -207,5 +260,8 @@ _WRITERS: dict[type[Layer], Callable[[_Writer, Layer, Sequence[str]], str]] = {
     Convolution: _convolution,
     Dense: _dense,
     Flatten: lambda writer, layer, inputs: writer.node("Flatten", inputs, layer.name, layer.shape),
+    Multiplication: lambda writer, layer, inputs: writer.node("Mul", inputs, layer.name, layer.shape),
     Pooling: _pooling,
+    Stuffing: _stuffing,
+    Upsampling: _upsampling,
 }

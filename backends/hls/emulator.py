@@ -6,8 +6,8 @@ import numpy as np
 
 from ...ir.errors import LoweringError
 from .arithmetic import window_counts, window_sums
-from .fixed import Fixed
-from .network import Activation, Curve, Floats, Input, Layer, Network, Pooling
+from .fixed import Fixed, product_type
+from .network import Activation, Floats, Layer, Multiplication, Network, Pooling
 from .precision import Precision, Types
 from .reference import compute
 from .tables import TABLES, looked_up
@@ -16,24 +16,18 @@ EXACT_BITS = 52
 """The widest integer whose sums float64 holds without rounding."""
 
 _CHUNK_VALUES = 2**22
-_EXACT_CURVES: frozenset[Curve] = frozenset({"clip", "leaky_relu", "relu"})
 
 
 class Emulator:
     """Runs samples through a network whose weights lie on the grids of its precision.
 
-    Raises LoweringError where a type is wider than 52 bits, a curve cannot be followed exactly, or the network has not
-    exactly one input.
+    Raises LoweringError where a type is wider than 52 bits. Samples are as of :class:`~.network.Network`.
     """
 
     def __init__(self, network: Network, precision: Precision) -> None:
         self._network, self._precision = network, precision
         for layer in network.layers:
-            _check_widths(layer, precision[layer.name])
-            _check_curve(layer, precision[layer.name])
-        inputs = [layer for layer in network.layers if isinstance(layer, Input)]
-        if len(inputs) != 1:
-            raise LoweringError("cannot be emulated", why=f"the network has {len(inputs)} inputs", hint="give it one")
+            _check_widths(layer, precision[layer.name], [precision[name].result for name in layer.inputs])
 
     def run(self, samples: Floats) -> dict[str, Floats]:
         """Return each output's values, (n, H, W, C) or (n, N), for samples (n, H, W, C) or (n, N)."""
@@ -62,10 +56,11 @@ class Emulator:
     def _evaluate(self, samples: Floats, wanted: frozenset[str], saturated: dict[str, int]) -> Mapping[str, Floats]:
         """Run one chunk; keep what is wanted, let the rest go after its last reader, count into ``saturated``."""
         last = {name: layer.name for layer in self._network.layers for name in layer.inputs}
-        values: dict[str, Floats] = {}
+        values = self._network.apart(samples)
         for layer in self._network.layers:
             types = self._precision[layer.name]
-            exact = _computed(layer, [values[name] for name in layer.inputs], types) if layer.inputs else samples
+            inputs = [values[name] for name in layer.inputs]
+            exact = _computed(layer, inputs, types) if inputs else values[layer.name]
             values[layer.name] = types.result.cast(exact)
             if saturated:
                 saturated[layer.name] += _outside(exact, types.result)
@@ -79,7 +74,7 @@ def _computed(layer: Layer, inputs: list[Floats], types: Types) -> Floats:
     if isinstance(layer, Pooling) and layer.kind == "average" and types.accumulator is not None:
         return _mean(layer, inputs[0], types.accumulator)
     if isinstance(layer, Activation) and layer.kind in TABLES and types.weight is not None:
-        return looked_up(layer.kind, inputs[0], types.weight)
+        return looked_up(layer.kind, inputs[0], types.weight, *layer.parameters)
     return compute(layer, inputs)
 
 
@@ -96,8 +91,9 @@ def _outside(values: Floats, grid: Fixed) -> int:
     return int(np.count_nonzero(above | (values < grid.low - margin)))
 
 
-def _check_widths(layer: Layer, types: Types) -> None:
-    grids = [grid for grid in (types.result, types.weight, types.bias, types.accumulator) if grid is not None]
+def _check_widths(layer: Layer, types: Types, inputs: list[Fixed]) -> None:
+    exact = [product_type(*inputs)] if isinstance(layer, Multiplication) else []
+    grids = exact + [grid for grid in (types.result, types.weight, types.bias, types.accumulator) if grid is not None]
     widest = max(grid.width for grid in grids)
     if widest > EXACT_BITS:
         raise LoweringError(
@@ -107,15 +103,3 @@ def _check_widths(layer: Layer, types: Types) -> None:
             why=f"{widest} bits, over the {EXACT_BITS} that float64 sums exactly",
             hint="take fewer bits for weights or activations",
         )
-
-
-def _check_curve(layer: Layer, types: Types) -> None:
-    if not isinstance(layer, Activation) or layer.kind in _EXACT_CURVES or (layer.kind in TABLES and types.weight):
-        return
-    raise LoweringError(
-        "cannot be emulated exactly",
-        node_name=layer.source,
-        op_type=layer.kind,
-        why="hls4ml's ONNX front end has no operator that computes it exactly",
-        hint="use relu, relu6, leaky_relu, sigmoid or tanh",
-    )

@@ -80,3 +80,33 @@ def holding(values: Floats) -> Fixed:
     ends = int(np.ldexp(used.min(), fraction)), int(np.ldexp(used.max(), fraction))
     width = max(2, *(1 + (end if end >= 0 else -end - 1).bit_length() for end in ends))
     return Fixed(width, width - fraction)
+
+
+def reaching(reach: float, fraction: int) -> Fixed:
+    """Return the narrowest signed type of a fraction that holds everything from -reach to reach."""
+    width = round(reach * 2.0**fraction).bit_length() + 1
+    return Fixed(width, width - fraction)
+
+
+def sum_type(one: Fixed, other: Fixed) -> Fixed:
+    """Return the type that holds every sum of two values."""
+    fraction = max(one.fraction, other.fraction)
+    return reaching(max(-one.low, one.high) + max(-other.low, other.high), fraction)
+
+
+def product_type(one: Fixed, other: Fixed) -> Fixed:
+    """Return a type that holds every product of two values."""
+    return Fixed(one.width + other.width, one.integer + other.integer, one.signed or other.signed)
+
+
+def either_type(one: Fixed, other: Fixed) -> Fixed:
+    """Return the type that holds the values of both."""
+    signed, fraction = one.signed or other.signed, max(one.fraction, other.fraction)
+    integer = max(grid.integer + (signed and not grid.signed) for grid in (one, other))
+    return Fixed(integer + fraction, integer, signed)
+
+
+def mean_type(values: Fixed, count: int) -> Fixed:
+    """Return room for the sum of ``count`` values, and as many bits behind the point again for the quotient."""
+    extra = (count - 1).bit_length()
+    return Fixed(values.width + 2 * extra, values.integer + extra, values.signed)

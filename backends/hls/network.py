@@ -5,6 +5,7 @@ Everything behind the lowering works on this: the dialect that hls4ml reads, the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from .ports import Port
 
 Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
-Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "elu", "selu"]
+Curve = Literal["relu", "leaky_relu", "clip", "sigmoid", "tanh", "elu", "softplus", "softsign"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,25 @@ class Addition(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class Multiplication(Layer):
+    """The product of two inputs of one shape, element by element."""
+
+
+@dataclass(frozen=True, eq=False)
+class Upsampling(Layer):
+    """Each pixel of a map (H, W, C), or a vector (C,) as the only pixel, again and again: ``factors`` rows, columns."""
+
+    factors: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Stuffing(Layer):
+    """A map with zeros between: behind each row ``factors[0]`` - 1 rows, behind each column ``factors[1]`` - 1."""
+
+    factors: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Concatenation(Layer):
     """Two inputs, one behind the other along the channels."""
 
@@ -111,6 +131,9 @@ class Network:
 
     ``notes`` say what was left out or changed on purpose, such as a softmax at the end. ``ports``, one for each of
     ``outputs``, bring results into the layout of the ONNX model.
+
+    Samples are (n, H, W, C) or (n, N), as the input has them; of a network with several inputs (n, N), the values of
+    each behind those of the one before.
     """
 
     layers: tuple[Layer, ...]
@@ -127,6 +150,31 @@ class Network:
     def by_name(self) -> Mapping[str, Layer]:
         """The layers by name."""
         return {layer.name: layer for layer in self.layers}
+
+    @property
+    def inputs(self) -> tuple["Input", ...]:
+        """The layers that samples are fed to, in order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Input))
+
+    def apart(self, samples: Floats) -> dict[str, Floats]:
+        """Return what each input is fed (n, *shape), by layer name."""
+        if len(self.inputs) == 1:
+            return {self.inputs[0].name: np.asarray(samples, np.float64)}
+        ends = np.cumsum([prod(layer.shape) for layer in self.inputs])
+        parts = np.split(np.asarray(samples, np.float64), ends[:-1], axis=1)
+        return {layer.name: part.reshape(-1, *layer.shape) for layer, part in zip(self.inputs, parts, strict=True)}
+
+    def together(self, fed: Mapping[str, Floats]) -> Floats:
+        """Return samples from what each input is fed (n, *shape), by layer name; undoes :meth:`apart`."""
+        parts = [fed[layer.name] for layer in self.inputs]
+        return parts[0] if len(parts) == 1 else np.hstack([part.reshape(len(part), -1) for part in parts])
+
+    def samples(self, feeds: Mapping[str, npt.NDArray[np.generic]]) -> Floats:
+        """Return samples from feeds of the ONNX model, by tensor name. Raises ValueError where there is no model."""
+        ports = {layer.name: layer.port for layer in self.inputs}
+        if any(port is None for port in ports.values()):
+            raise ValueError("the network was not lowered from a model")
+        return self.together({name: port.to_layer(feeds[port.tensor]) for name, port in ports.items() if port})
 
     def readers(self, name: str) -> Sequence[Layer]:
         """Return the layers that read one."""

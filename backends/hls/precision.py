@@ -11,8 +11,8 @@ class Types:
     """One layer's: ``result`` of what it gives; ``weight`` and ``bias`` (of an affine layer, scale and shift) are on
     these grids already; ``accumulator``, wide enough for every sum, holds the sums before they become the result.
 
-    Of a curve, ``weight`` is the type of its slope, or of its table's entries. The quotient that makes a mean is cut to
-    ``accumulator`` first.
+    Of a curve, ``weight`` is the type of its slope, or of its table's entries, and then ``bias`` of its slope. The
+    quotient that makes a mean is cut to ``accumulator`` first.
     """
 
     result: Fixed

@@ -21,21 +21,24 @@ from .dialect import dialect, in_order
 from .emulator import Emulator
 from .network import Floats, Network
 from .precision import Precision
+from .qonnx import qonnx
 
 NAME = "network"
 SOURCES = "hls"
+QONNX = f"{NAME}.qonnx"
 _RECORD = "project.json"
 
 
 @dataclass(frozen=True)
 class Project:
-    """``outputs``: names and shapes of the results in the order that the hardware gives them; ``reuse``: the factor of
-    each layer with weights as hls4ml really has it. In ``folder`` are ``hls`` (sources and test data), the same as
-    ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given) and ``project.json`` (this record). All paths in there are
-    relative to ``folder``.
+    """``inputs`` and ``outputs``: names and shapes, in the order that the hardware takes and gives them; ``reuse``: the
+    factor of each layer with weights as hls4ml really has it. In ``folder`` are ``hls`` (sources and test data), the
+    same as ``hls.tar.gz``, ``network.onnx`` (what hls4ml was given), ``network.qonnx`` (the same with its types) and
+    ``project.json`` (this record). All paths in there are relative to ``folder``.
     """
 
     folder: Path
+    inputs: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, tuple[int, ...]]
     reuse: Mapping[str, int]
 
@@ -61,6 +64,7 @@ def staged(
         made = Path(place).resolve() / "made"
         made.mkdir()
         onnx.save(dialect(network), made / f"{NAME}.onnx")
+        onnx.save(qonnx(network, precision), made / QONNX)
         converted = _converted(made, configuration(network, precision, options), options)
         reuse = _reuse_factors(converted, network, options)
         _write_test_data(network, precision, samples, made / SOURCES / "tb_data")
@@ -68,13 +72,20 @@ def staged(
         weights = f"{made / SOURCES}/firmware/weights"  # read where the library lies, as the other backends do
         _replace(made / SOURCES, {weights: "weights", f"{made}/": "", stamp: NAME})
         outputs = {name: network.by_name[name].shape for name in in_order(network)}
-        record = {"outputs": outputs, "reuse": reuse, "options": asdict(options)}
+        inputs = {layer.name: layer.shape for layer in network.inputs}
+        record = {"inputs": inputs, "outputs": outputs, "reuse": reuse, "options": asdict(options)}
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         _pack(made / SOURCES, made / f"{SOURCES}.tar.gz")
-        yield Project(made, outputs, reuse)
+        yield Project(made, inputs, outputs, reuse)
         if folder.exists():
             folder.rename(Path(place) / "before")
         made.rename(folder)
+
+
+def held_samples(network: Network, precision: Precision, samples: Floats) -> Floats:
+    """Return samples as the hardware holds them, on the grids of its inputs."""
+    fed = network.apart(samples)
+    return network.together({name: precision[name].result.cast(values) for name, values in fed.items()})
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -149,10 +160,9 @@ def _reuse_factors(converted: Any, network: Network, options: Options) -> dict[s
 
 def _write_test_data(network: Network, precision: Precision, samples: Floats, folder: Path) -> None:
     """Write one line a sample: inputs as the hardware holds them, and all outputs behind one another."""
-    source = network.layers[0].name
     values = Emulator(network, precision).run(samples)
     results = [values[name].reshape(len(samples), -1) for name in in_order(network)]
-    held = precision[source].result.cast(samples).reshape(len(samples), -1)
+    held = held_samples(network, precision, samples).reshape(len(samples), -1)
     folder.mkdir(exist_ok=True)
     np.savetxt(folder / "tb_input_features.dat", held, fmt="%.17g")
     np.savetxt(folder / "tb_output_predictions.dat", np.concatenate(results, axis=1), fmt="%.17g")

@@ -21,7 +21,7 @@ _LINES_SHOWN = 12
 def simulate(
     project: Project, samples: Floats, compile_seconds: float = 1800.0, run_seconds: float = 600.0
 ) -> dict[str, Floats]:
-    """Return each output's values, (n, H, W, C) or (n, N), for samples (n, H, W, C) or (n, N); all in double precision.
+    """Return each output's values, (n, H, W, C) or (n, N), for samples of the network; all in double precision.
 
     Raises VerificationError, with the end of what was said, where the sources do not compile, or the simulation aborts
     or takes longer than allowed. The project's folder is not touched.
@@ -33,9 +33,10 @@ def simulate(
         _run(["bash", "build_lib.sh"], copied, compile_seconds, "compilation of the C simulation")
         (library,) = (copied / "firmware").glob("*.so")
         given, results = copied / "given.npy", copied / "results.npy"
-        np.save(given, np.ascontiguousarray(samples, np.float64))
+        np.save(given, np.ascontiguousarray(samples.reshape(len(samples), -1), np.float64))
         sizes = [int(np.prod(shape)) for shape in project.outputs.values()]
-        command = [sys.executable, "-m", _RUNNER, str(library), f"{NAME}_double", str(given), str(results)]
+        taken = ",".join(str(int(np.prod(shape))) for shape in project.inputs.values())
+        command = [sys.executable, "-m", _RUNNER, str(library), f"{NAME}_double", str(given), str(results), taken]
         _run([*command, *map(str, sizes)], copied / "firmware", run_seconds, "C simulation")
         parts = np.split(np.load(results), np.cumsum(sizes)[:-1], axis=1)
     return {

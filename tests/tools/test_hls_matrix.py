@@ -24,12 +24,21 @@ pytestmark = [
     pytest.mark.skipif(find_spec("da4ml") is None, reason="needs da4ml"),
 ]
 
+
+def gate(b: Builder, x: str) -> str:
+    """A product of two streams, and a map of four times the pixels."""
+    x = b.relu(b.conv(x, 2))
+    y = b.declare(b.node("HardSwish", [x]), ["N", 2, 4, 4])
+    return b.conv(b.conv_transpose(y, 2), 2, 1)
+
+
 KINDS: dict[str, Callable[[Builder, str], str]] = {
     "dense": lambda b, x: b.gemm(b.relu(b.gemm(b.flatten(x), 6)), 3),
     "convolution": lambda b, x: b.conv(b.conv_relu(x, 3), 2, 1),
     "depthwise": lambda b, x: b.conv(b.relu(b.depthwise(x)), 3, 1),
     "max pooling": lambda b, x: b.max_pool(b.conv_relu(x, 3)),
     "mean": lambda b, x: b.gemm(b.flatten(b.node("GlobalAveragePool", [b.conv_relu(x, 3)])), 3),
+    "gate": gate,
     "residual": lambda b, x: b.relu(b.add(b.conv(b.conv_relu(x, 2), 2), x)),
 }
 

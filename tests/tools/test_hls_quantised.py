@@ -10,6 +10,7 @@ import pytest
 
 import optimise_onnx
 from tests.backends.hls import quantised
+from tests.backends.hls.execution import execution
 
 from .conftest import Run
 from .hls_case import needs_gcc, needs_hls4ml
@@ -34,15 +35,6 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
 COMMAND = ("hls", "in.onnx", "--project", "made", "--data", "data.npz", "--samples", "24", "--bits", "8")
 
 
-def execution(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    """Run the qonnx package's own operators."""
-    wrapped = pytest.importorskip("qonnx.core.modelwrapper").ModelWrapper(model)
-    wrapped.set_tensor_shape("x", [1, *x.shape[1:]])
-    wrapped = wrapped.transform(pytest.importorskip("qonnx.transformation.infer_shapes").InferShapes())
-    run = pytest.importorskip("qonnx.core.onnx_exec").execute_onnx
-    return np.concatenate([next(iter(run(wrapped, {"x": one[None]}).values())) for one in x])
-
-
 def results(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return what the project is tested with, and what its C simulation gives."""
     data = folder / "made" / "hls" / "tb_data"
@@ -56,14 +48,19 @@ def results(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.hls
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_project_gives_what_qonnx_computes(folder: Path, run: Callable[..., Run], name: str) -> None:
-    """The command compares every bit of its emulator, whose results these are, with the C simulation."""
+    """The command compares every bit of its emulator, whose results these are, with the C simulation.
+
+    The model that it hands on, ``network.qonnx``, gives the same again.
+    """
     model = NETWORKS[name]()
     onnx.save(model, folder / "in.onnx")
     np.savez(folder / "data.npz", x=quantised.on_grid(48))
     assert run(*COMMAND).code == 0
     given, found = results(folder)
     exact = "no powers" not in name  # else a bias of floats is cut to steps of 2**-14
-    np.testing.assert_allclose(found, execution(model, given), rtol=0, atol=0 if exact else 2.0**-14)
+    np.testing.assert_allclose(found, *execution(model, given), rtol=0, atol=0 if exact else 2.0**-14)
+    handed_on = onnx.load(folder / "made" / "network.qonnx")
+    np.testing.assert_allclose(found, *execution(handed_on, given), rtol=0, atol=0 if exact else 2.0**-14)
 
 
 @needs_hls4ml

@@ -26,7 +26,13 @@ EXAMPLES = {
     "diff": (("What a compression changed, as a page", "diff model.onnx smaller.onnx --html changes.html"),),
     "verify": (("Whether two models compute the same", "verify a.onnx b.onnx --data samples.npz"),),
     "bench": (("Which of two models is faster, and where", "bench model.onnx smaller.onnx --profile"),),
-    "hls": (("An hls4ml project of 8 bits", "hls model.onnx --project made --data samples.npz --bits 8"),),
+    "hls": (
+        ("An hls4ml project of 8 bits", "hls model.onnx --project made --data samples.npz --bits 8"),
+        (
+            "One layer with fewer bits and multipliers",
+            "hls model.onnx --project made --data samples.npz --layer conv1:bits=4,reuse=16",
+        ),
+    ),
     "demo": (("See it work on a network that ships", "demo"),),
     "recipes": (("List them", "recipes"),),
     "passes": (("List them with their options", "passes"),),

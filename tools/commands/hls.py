@@ -1,5 +1,8 @@
 """``optimise-onnx hls``."""
 
+from pathlib import Path
+from typing import Any
+
 from ..terminal import Terminal
 from . import hls_options as h
 from . import options as o
@@ -13,18 +16,21 @@ def hls(
     data: o.Data = None,
     samples: h.Count = None,
     labels: o.Labels = None,
-    backend: h.Backend = "Vitis",
+    backend: h.Backend = None,
     io_type: h.IoType = None,
     strategy: h.Strategy = None,
-    reuse: h.Reuse = "auto",
+    reuse: h.Reuse = None,
     multipliers: h.Multipliers = None,
     bits: h.Bits = None,
+    layers: h.Layers = None,
+    hls_config: h.Config = None,
     max_error: h.MaxError = None,
     part: h.Part = None,
-    clock: h.Clock = 5.0,
+    clock: h.Clock = None,
     compare: h.Compare = None,
     recalibrate: h.Recalibrate = False,
     rtl: h.Rtl = False,
+    front: h.Front = False,
     csim: h.Csim = True,
     seed: o.Seed = 0,
     input_shapes: o.InputShapes = None,
@@ -34,14 +40,18 @@ def hls(
 
     No vendor tool runs here: no figure is a latency of an FPGA, and each says from which tier it comes.
     """
-    from ..hls import handover, output
-    from ..hls.settings import Settings
-
-    settings = Settings.parse(
+    wanted = h.settings(
         backend=backend, io_type=io_type, strategy=strategy, reuse=reuse, multipliers=multipliers, bits=bits,
-        max_error=max_error, part=part, clock=clock, recalibrate=recalibrate, rtl=rtl, csim=csim, seed=seed,
+        max_error=max_error, layers=layers or (), config=hls_config, part=part, clock=clock, recalibrate=recalibrate,
+        rtl=rtl, front=front, csim=csim, seed=seed,
     )  # fmt: skip
-    given = (source, project, settings, data, samples, labels, compare)
+    given = {"data": data, "samples": samples, "labels": labels, "before": compare}
+    _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
+
+
+def _hand_over(out: Terminal, source: Any, project: Path, wanted: Any, **given: Any) -> None:
+    from ..hls import handover, output
+
     with out.progress() as progress:
-        found = handover.hls_with(*given, progress, input_shapes, preprocess)
-    output.show(out, found, compare.name if compare else "")
+        found = handover.hls_with(source, project, wanted, progress=progress, **given)
+    output.show(out, found, given["before"].name if given["before"] else "")

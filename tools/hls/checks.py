@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...backends.hls import reference
+from ...backends.hls import project as projects
+from ...backends.hls import qonnx, reference
 from ...backends.hls.emulator import Emulator
-from ...backends.hls.network import Floats, Network
+from ...backends.hls.network import Activation, Floats, Network
 from ...backends.hls.precision import Precision
+from ...backends.hls.tables import TABLES
 from ...ir.errors import VerificationError
 from ...ir.feeds import Feeds, batch_size
 from ...ir.graph import Array, Graph
 from ...ir.runner import Runner, Session
+from .. import api
 from ..measure import accuracy
-from .samples import Samples, port_of
+from .samples import Samples
 
 LOWERED_TOLERANCE = 1e-3
 """Of the largest result: how far the lowered network may be from onnxruntime, both in floating point."""
@@ -126,7 +130,7 @@ def check_lowered(graph: Graph, network: Network, feeds: Feeds, model: Run) -> f
     step = batch_size(graph, len(next(iter(feeds.values()))))
     one = {name: array[:step] for name, array in feeds.items()}
     wanted, worst = model(one), 0.0
-    for name, values in reference.run_tensors(network, one[port_of(network).tensor]).items():
+    for name, values in reference.run_tensors(network, one).items():
         largest = float(np.abs(wanted[name]).max()) or 1.0
         worst = max(worst, float(np.abs(values - wanted[name]).max()) / largest)
     if not worst <= LOWERED_TOLERANCE:
@@ -145,6 +149,25 @@ def check_bits(precision: Precision, emulated: Mapping[str, Floats], simulated: 
             raise VerificationError("the C simulation does not give the emulator's bits", why=why)
 
 
+def check_qonnx(
+    file: Path, network: Network, precision: Precision, given: Floats, emulated: Mapping[str, Floats], runner: Runner
+) -> float:
+    """Return by how many steps of their types the results of the QONNX model in ``file`` are off the emulator's.
+
+    ``given`` (n, H, W, C) or (n, N): 0 but where sums have more than 24 bits, or tables are looked up.
+    """
+    session = runner.session(api.load(file))
+    held = network.apart(projects.held_samples(network, precision, given))
+    fed = {qonnx.port(layer): qonnx.channels_first(held[layer.name]).astype(np.float32) for layer in network.inputs}
+    worst = 0.0
+    for index in range(len(given)):
+        found = session.run({name: values[index : index + 1] for name, values in fed.items()})
+        for name, port in zip(network.outputs, network.ports, strict=True):
+            wanted = qonnx.channels_first(emulated[name][index : index + 1])
+            worst = max(worst, float(np.abs(found[port.tensor] - wanted).max()) / precision[name].result.step)
+    return worst
+
+
 def measure(
     graph: Graph,
     emulator: Emulator,
@@ -157,20 +180,25 @@ def measure(
     """Run all samples through onnxruntime and the emulator."""
     found: dict[str, Difference] = {tensor.name: Difference() for tensor in graph.outputs}
     metric, hits, count = accuracy(labels) if labels else None, np.zeros(2), 0
-    port = port_of(network)
     for batch in samples.batches(graph):
-        values = emulator.run(port.to_layer(batch[port.tensor]))
+        values = emulator.run(network.samples(batch))
         given = {to.tensor: to.to_tensor(values[name]) for name, to in zip(network.outputs, network.ports, strict=True)}
         wanted = model(batch)
         for name, difference in found.items():
             difference.update(wanted[name], given[name])
-        size = len(batch[port.tensor])
+        size = len(next(iter(batch.values())))
         count += size
         if metric is not None:
             hits += [size * metric(wanted, batch), size * metric(given, batch)]
         progress(count / samples.measured.samples)
     rates = (hits / count).tolist()
     return Measured(count, found, (rates[0], rates[1]) if labels else None)
+
+
+def beyond_tables(network: Network, traced: Mapping[str, Traced]) -> list[str]:
+    """List the layers whose curve goes on rising beyond the table that it is looked up in, where values go too."""
+    rising = [each for each in network.layers if isinstance(each, Activation) and each.kind in ("softplus", "softsign")]
+    return [each.name for each in rising if traced[each.inputs[0]].high > TABLES[each.kind] / 2]
 
 
 def trace(network: Network, on_grid: Network, precision: Precision, given: Floats) -> dict[str, Traced]:

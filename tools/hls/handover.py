@@ -34,8 +34,11 @@ from ..compression import Progress
 from ..sizing import InputShapes, sized
 from ..terminal import Terminal
 from . import samples as sampling
-from .checks import Run, check_bits, check_lowered, measure, scores, trace
+from .checks import Run, beyond_tables, check_bits, check_lowered, check_qonnx, measure, scores, trace
+from .front import Point, front
 from .hardware import hardware
+from .layers import check as check_layers
+from .layers import unmatched
 from .models import Lowered, Typed, compared, lowered, typed
 from .plots import plots
 from .report import Checks, Report
@@ -106,13 +109,16 @@ def hls_with(
     graph = without_quantisers(graph) if settings.recalibrate else graph
     model = lowered(source, graph, runner)
     check(model.network, Built(settings.backend, settings.io_of(model.network)))
+    check_layers(model.network, settings.layers, settings.style(model.network))
     earlier = None if before is None else _earlier(before, graph, runner)
+    if settings.front and (earlier is None or taken is None):
+        raise UsageError("a front needs the model of before, and data", hint="give --compare and --data")
     given = taken or sampling.at_random(graph, settings.seed)
     job = _Job(model, typed(model, given, settings, progress), given, labels, settings, runner, progress)
     other = None
     if earlier is not None:
         other = compared(typed(earlier, given, settings, progress), job.typed, settings)
-    report = _handed_over(job, source, folder, other, earlier.name if earlier else "")
+    report = _handed_over(job, source, folder, other, earlier)
     return HlsResult(folder, report)
 
 
@@ -152,7 +158,9 @@ class _Job:
     progress: Progress
 
 
-def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Comparison | None, before: str) -> Report:
+def _handed_over(
+    job: _Job, source: api.Source, folder: Path, comparison: Comparison | None, before: Lowered | None
+) -> Report:
     """Write the project with all that belongs to it; where a proof fails, leave the folder as it was."""
     network, precision = job.typed.network, job.typed.precision
     options = job.settings.options(network)
@@ -177,31 +185,42 @@ def _handed_over(job: _Job, source: api.Source, folder: Path, comparison: Compar
             cost=analytic,
             checks=checks,
             comparison=comparison,
+            front=_front(job, before),
             hardware=made_here,
             notes=_notes(job, options, checks, analytic, drawn),
         )
-        _write_files(report, made.folder, source, before)
+        _write_files(report, made.folder, source, before.name if before else "")
     return report
+
+
+def _front(job: _Job, before: Lowered | None) -> tuple[Point, ...]:
+    if before is None or not job.settings.front:
+        return ()
+    return front(before, job.model, job.samples, job.settings, scores(before.graph, job.runner), job.progress)
 
 
 def _checked(job: _Job, made: projects.Project, given: Floats, run: Run, lowered_by: float) -> Checks:
     network, precision = job.typed.network, job.typed.precision
     emulator = Emulator(network, precision)
+    emulated = emulator.run(given)
     if job.settings.csim:
         job.progress("compiling and running the C simulation", 0.45)
-        check_bits(precision, emulator.run(given), simulate(made, given))
+        check_bits(precision, emulated, simulate(made, given))
+    exchanged = check_qonnx(made.folder / projects.QONNX, network, precision, given, emulated, job.runner)
     measured = measure(
         job.model.graph, emulator, network, job.samples, run, job.labels,
         lambda share: job.progress("emulating", 0.7 + 0.25 * share),
     )  # fmt: skip
     traced = trace(job.model.network, network, precision, given)
-    return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, measured, traced)
+    return Checks(len(given), lowered_by, len(given) if job.settings.csim else None, exchanged, measured, traced)
 
 
 def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, drawn: bool) -> tuple[str, ...]:
     """Say what a person should know besides the figures."""
     found = list(job.typed.network.notes)
     found += _budget(job.settings, analytic)
+    if absent := unmatched(job.typed.network, job.settings.layers):
+        found.append(f"no layer here is called {', '.join(absent)} as in the configuration")
     if job.samples.random:
         found.append("without --data ranges come from random inputs: give samples before you build")
     if job.settings.recalibrate:
@@ -215,6 +234,8 @@ def _notes(job: _Job, options: Built, checks: Checks, analytic: NetworkCost, dra
         )
     if options.io_type == "io_parallel" and any(len(layer.shape) > 1 for layer in job.typed.network.layers):
         found.append("tier 1 counts streams; this project is io_parallel, so its intervals differ")
+    if wrong := beyond_tables(job.typed.network, checks.traced):
+        found.append(f"values leave the tables of {', '.join(wrong)}, whose results end there: scale what these read")
     if guessed := sorted(layer.name for layer in analytic.layers if not layer.covered):
         found.append(f"tools do not keep the intervals of the latency strategy with reuse: {', '.join(guessed)}")
     if not drawn:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...backends.hls.adder_graphs import KernelCost, estimate
 from ...backends.hls.emulator import Emulator
 from ...backends.hls.network import Floats, Network
 from ...backends.hls.precision import Precision
+from ...backends.hls.project import held_samples
 from ...backends.hls.rtl.design import FILE
-from ...backends.hls.rtl.kernels import KernelCost, estimate
 from ...backends.hls.rtl.measure import Measurement, measure
 from ...ir.scratch import scratch
 
@@ -50,9 +51,8 @@ def hardware(network: Network, precision: Precision, samples: Floats) -> Hardwar
 
     Raises LoweringError where none can be made or a tool is missing, VerificationError where a word differs.
     """
-    (source,) = (layer.name for layer in network.layers if not layer.inputs)
-    given = precision[source].result.cast(samples[:_IMAGES])
+    given = held_samples(network, precision, samples[:_IMAGES])
     expected = Emulator(network, precision).run(given)
     with scratch() as place:
-        measured = measure(network, precision, {source: given}, expected, place)
+        measured = measure(network, precision, network.apart(given), expected, place)
         return Hardware(estimate(network, precision), measured, (place / FILE).read_text(encoding="utf-8"))

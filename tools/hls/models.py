@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...backends.hls.budget import within
+from ...backends.hls.budget import spread, within
 from ...backends.hls.calibrate import calibrated
 from ...backends.hls.cost.compare import Comparison, compare
 from ...backends.hls.lowering import lower, quantises
@@ -18,6 +18,7 @@ from ...passes.manager import PassManager
 from ...passes.pipelines import EXACT, FIRST
 from .. import api
 from ..compression import Progress
+from .layers import bits_by_layer
 from .samples import Samples, first
 from .settings import Settings
 
@@ -59,13 +60,14 @@ def typed(model: Lowered, samples: Samples, settings: Settings, progress: Progre
     """Choose types: of given widths, or the narrowest within the error budget, which raises TargetNotMetError."""
     progress(f"ranges of {model.name}", 0.1)
     _, given = first(model.graph, model.network, samples.used, samples.used.samples)
+    fixed = bits_by_layer(model.network, settings.layers)
     if settings.bits is not None:
-        return Typed(*calibrated(model.network, given, *settings.bits))
-    return Typed(
-        *within(
-            model.network, given, settings.max_error, _SEARCHED, lambda said: progress(f"{model.name}: {said}", 0.2)
-        )
-    )
+        return Typed(*calibrated(model.network, given, *spread(model.network, settings.bits, fixed)))
+
+    def told(said: str) -> None:
+        progress(f"{model.name}: {said}", 0.2)
+
+    return Typed(*within(model.network, given, settings.max_error, _SEARCHED, told, fixed))
 
 
 def compared(before: Typed, after: Typed, settings: Settings) -> Comparison:

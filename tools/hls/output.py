@@ -25,6 +25,8 @@ def show(out: Terminal, found: HlsResult, before: str) -> None:
     _say(out, sections.totals(report))
     if report.comparison is not None:
         _say(out, sections.comparison(report.comparison, before, report.source))
+    if report.front:
+        _say(out, sections.front(report.front, before))
     if report.hardware is not None:
         _say(out, sections.hardware(report.hardware))
         out.say(sections.cycles(report.hardware))

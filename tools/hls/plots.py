@@ -26,7 +26,8 @@ def plots(network: Network, precision: Precision, samples: Floats, folder: Path)
         return False
     held = {layer.name: weights(layer) for layer in network.layers if weights(layer).size}
     grids = {name: grid for name in held if (grid := precision[name].weight) is not None}
-    _draw("weights", {name: held[name] for name in grids}, grids, folder / "weights.png")
+    if grids:
+        _draw("weights", {name: held[name] for name in grids}, grids, folder / "weights.png")
     values = reference.run(network, samples)
     shown = [layer.name for layer in network.layers if not isinstance(layer, Flatten)]
     results = {name: precision[name].result for name in shown}

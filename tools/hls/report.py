@@ -13,6 +13,7 @@ from ...backends.hls.cost.report import LayerCost, NetworkCost
 from ...backends.hls.network import Layer, Network
 from ...backends.hls.precision import Precision, Types
 from .checks import Measured, Traced
+from .front import Point
 from .hardware import Hardware
 from .settings import Settings
 
@@ -28,12 +29,14 @@ _VERSIONS = ("optimise-onnx", "hls4ml", "onnx", "onnxruntime", "numpy")
 @dataclass(frozen=True)
 class Checks:
     """``lowered``: how far floating point is from onnxruntime, of the largest result, over ``samples``; ``csim``: the
-    samples of the C simulation, all bits equal, None where it was not run; ``traced`` by layer over ``samples``.
+    samples of the C simulation, all bits equal, None where it was not run; ``qonnx``: the steps that ``network.qonnx``
+    is off at most; ``traced`` by layer; both over ``samples``.
     """
 
     samples: int
     lowered: float
     csim: int | None
+    qonnx: float
     measured: Measured
     traced: Mapping[str, Traced]
 
@@ -54,6 +57,7 @@ class Report:
     cost: NetworkCost
     checks: Checks
     comparison: Comparison | None
+    front: tuple[Point, ...]
     hardware: Hardware | None
     notes: tuple[str, ...]
 
@@ -68,6 +72,7 @@ class Report:
             "checks": {
                 "floating_point_against_onnxruntime": {"samples": checks.samples, "largest_difference": checks.lowered},
                 "csim_against_emulator": None if checks.csim is None else {"samples": checks.csim, "largest_lsb": 0},
+                "qonnx_against_emulator": {"samples": checks.samples, "largest_lsb": checks.qonnx},
                 "emulator_against_onnxruntime": _measured(checks.measured) | {"measured_on": self.origin},
             },
             "tiers": TIERS,
@@ -76,6 +81,7 @@ class Report:
                 self._layer(layer, cost) for layer, cost in zip(self.network.layers, self.cost.layers, strict=True)
             ],
             "comparison": self.comparison and _comparison(self.comparison),
+            "front": [point.to_json() for point in self.front],
             "hardware": self.hardware and self.hardware.to_json(),
             "notes": list(self.notes),
         }

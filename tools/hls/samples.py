@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...backends.hls.network import Floats, Input, Network
-from ...backends.hls.ports import Port
+from ...backends.hls.network import Floats, Network
 from ...frontends.calibration import Data, calibration
 from ...ir.errors import UsageError
 from ...ir.feeds import Calibration, Feeds, batch_size, random_feeds
@@ -35,13 +34,6 @@ class Samples:
         return self.measured.batches(batch_size(graph, _BATCH))
 
 
-def port_of(network: Network) -> Port:
-    """Return the way from the model's input into the layout of the network."""
-    (port,) = (layer.port for layer in network.layers if isinstance(layer, Input))
-    assert port is not None, "networks are lowered from models here"
-    return port
-
-
 def read(
     graph: Graph, data: Data | None, count: int | None, labels: str | None, preprocess: str | None = None
 ) -> Samples | None:
@@ -62,11 +54,10 @@ def read(
 
 
 def first(graph: Graph, network: Network, samples: Calibration, count: int) -> tuple[Feeds, Floats]:
-    """Return the first samples as the model takes them, and in the network's layout."""
+    """Return the first samples as the model takes them, and as the network does."""
     parts = list(samples.head(count).batches(batch_size(graph, count)))
     feeds = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    port = port_of(network)
-    return feeds, port.to_layer(feeds[port.tensor])
+    return feeds, network.samples(feeds)
 
 
 def at_random(graph: Graph, seed: int) -> Samples:

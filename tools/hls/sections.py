@@ -10,6 +10,7 @@ from ...backends.hls.cost.compare import Comparison
 from ...backends.hls.cost.report import NetworkCost
 from ...backends.hls.network import Flatten
 from ...ir.names import printable
+from .front import Point
 from .hardware import Hardware
 from .report import TIERS, Report, kind, types
 
@@ -67,7 +68,8 @@ def checks(report: Report) -> Section:
     found = report.checks
     rows = [
         ("floating point against onnxruntime", _few(found.samples), f"{found.lowered:.1e} of the largest result"),
-        ("C simulation against emulator", _few(found.csim), "0 LSB: all bits equal" if found.csim else "not run"),
+        ("C simulation against emulator", _few(found.csim), _lsb(0) if found.csim else "not run"),
+        ("network.qonnx against emulator", _few(found.samples), _lsb(found.qonnx)),
     ]
     for name, difference in found.measured.outputs.items():
         said = f"max {difference.max_error:.3g}, RMS {difference.rms_error:.3g} ({difference.relative_error:.2%})"
@@ -80,6 +82,10 @@ def checks(report: Report) -> Section:
     saturated, values = (sum(getattr(one, field) for one in found.traced.values()) for field in ("saturated", "values"))
     rows.append(("values beyond their type", _few(found.samples), f"{saturated:,} of {values:,}"))
     return Section("checks", ("check", "on", "result"), rows, 3)
+
+
+def _lsb(most: float) -> str:
+    return f"at most {most:g} LSB" if most else "0 LSB: all bits equal"
 
 
 def trace(report: Report) -> Section:
@@ -108,6 +114,24 @@ def comparison(found: Comparison, before: str, after: str) -> Section:
     return Section(f"{before} against {after} (tier 1, {TIERS['tier1']})", columns, rows)
 
 
+def front(found: Sequence[Point], before: str) -> Section:
+    """Show two models within three error budgets each; a star marks what no other point beats."""
+    rows = [
+        (
+            point.model,
+            f"{point.max_error:.3g}",
+            f"{point.weight_bits:.1f}",
+            f"{point.multiplier_bits:,}",
+            f"{point.error:.2%}",
+            "" if point.same_class is None else f"{point.same_class:.2%}",
+            "*" if point.best else "",
+        )
+        for point in found
+    ]
+    columns = ("model", "max error", "bits of a weight", "multiplier bits", "RMS error", "same top class", "best")
+    return Section(f"pruned and typed, against {before} in floating point (multiplier bits: tier 1)", columns, rows)
+
+
 def hardware(found: Hardware) -> Section:
     """Show tiers 2 and 3 by layer and in all."""
     area = found.measured.area
@@ -133,6 +157,8 @@ def markdown(report: Report, before: str) -> str:
     found = [checks(report), layers(report), totals(report), trace(report)]
     if report.comparison is not None:
         found.append(comparison(report.comparison, before, report.source))
+    if report.front:
+        found.append(front(report.front, before))
     if report.hardware is not None:
         found.append(hardware(report.hardware))
     parts = [f"# {_plain(report.source)} as hardware", *(_written(section) for section in found)]

@@ -8,7 +8,7 @@ from ..precision import Precision
 from ..style import STREAMED, Style
 from .balance import least_multipliers
 from .report import LayerCost, NetworkCost, cost
-from .settings import Setting, Settings, Strategy
+from .settings import NO_WISHES, Setting, Settings, Wishes
 from .tradeoff import all_choices, balanced, cheapest
 
 
@@ -49,16 +49,16 @@ class Comparison:
 
 
 def operating_point(
-    network: Network, only: Strategy | None = None, style: Style = STREAMED, part: str | None = None
+    network: Network, wishes: Wishes = NO_WISHES, style: Style = STREAMED, part: str | None = None
 ) -> dict[str, Setting]:
-    """Return the settings that a network is compared at when none are given; ``only``: by one strategy.
+    """Return the settings that a network is compared at when none are given, of those that ``wishes`` leave.
 
     Those of the shortest interval with the DSP blocks of ``part``, by default of an xc7z020, 220; or with as few
     multipliers as the network can be built with where that is more. A network that needs fewer for its least interval
     takes fewer. Raises UsageError for an unknown part.
     """
-    least = least_multipliers([choice.frontier for choice in all_choices(network, only, style).values()])
-    return balanced(network, max(dsp_blocks(part or usual_part(style.backend)), least), only, style)
+    least = least_multipliers([choice.frontier for choice in all_choices(network, wishes, style).values()])
+    return balanced(network, max(dsp_blocks(part or usual_part(style.backend)), least), wishes, style)
 
 
 def compare(

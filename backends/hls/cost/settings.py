@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, isqrt, prod
+from types import MappingProxyType
 from typing import Literal, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Affine, Convolution, Dense, Floats, Layer
+from ..network import Affine, Convolution, Dense, Floats, Layer, Multiplication
 from ..style import STREAMED, Style
 
 Ints = npt.NDArray[np.int64]
@@ -28,6 +29,25 @@ class Setting:
 
 Settings = Mapping[str, Setting]
 """Settings by layer name, of convolutions and dense layers."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a layer's setting; None leaves it open."""
+
+    reuse: int | None = None
+    strategy: Strategy | None = None
+
+    def over(self, other: "Wish") -> "Wish":
+        """Return this, and of the other what this leaves open."""
+        return Wish(self.reuse or other.reuse, self.strategy or other.strategy)
+
+
+Wishes = Mapping[str, Wish]
+"""Wishes by layer name, of some convolutions and dense layers."""
+
+NO_WISH = Wish()
+NO_WISHES: Wishes = MappingProxyType({})
 
 
 def weights(layer: Layer) -> Floats:
@@ -72,6 +92,23 @@ def strategies(layer: Layer, style: Style = STREAMED) -> tuple[Strategy, ...]:
     return found or possible(layer, style)
 
 
+def settings_of(layer: Layer, wish: Wish = NO_WISH, style: Style = STREAMED) -> list[Setting]:
+    """Return every setting of a layer that a wish leaves; a strategy that the layer has not is no wish.
+
+    A reuse factor without a strategy is one of resource, whose interval tools keep; 1 unrolls by latency what is small.
+    """
+    if wish.reuse is not None:
+        shared = wish.reuse > 1 or weights(layer).size > UNROLLED_WEIGHTS
+        return [buildable(layer, Setting(wish.reuse, wish.strategy or ("resource" if shared else "latency")), style)]
+    taken = (wish.strategy,) if wish.strategy in possible(layer, style) else strategies(layer, style)
+    return [
+        Setting(reuse, strategy)
+        for strategy in taken
+        if strategy is not None
+        for reuse in valid_reuse_factors(layer, strategy, style).tolist()
+    ]
+
+
 def buildable(layer: Layer, wanted: Setting, style: Style = STREAMED) -> Setting:
     """Return what hls4ml makes of a setting.
 
@@ -112,7 +149,10 @@ def divisors(number: int) -> Ints:
 def multipliers(layer: Layer, setting: Setting) -> int:
     """Count the multipliers of a layer: its products, by those that each multiplier does in turn.
 
-    Constant zeros vanish unless the weights lie in memory (resource).
+    Constant zeros vanish unless the weights lie in memory (resource). Two streams are multiplied by one for each
+    channel.
     """
+    if isinstance(layer, Multiplication):
+        return layer.shape[-1]
     stored = weights(layer)
     return ceil((stored.size if setting.strategy == "resource" else np.count_nonzero(stored)) / setting.reuse)

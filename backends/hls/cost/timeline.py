@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from ..network import Convolution, Dense, Flatten, Input, Layer, Network, Pooling
+from ..network import Convolution, Dense, Flatten, Input, Layer, Network, Pooling, Stuffing, Upsampling
 from .loops import SHUFFLE_CYCLES, complete, packs
 from .settings import Setting, Settings
 
@@ -39,6 +39,13 @@ def times(layer: Layer, setting: Setting, network: Network, counts: Mapping[str,
             return np.array([gathered + setting.reuse], np.int64)
         case Convolution() | Pooling():
             return _windows(layer, setting, network, arrivals[0])
+        case Upsampling():
+            return _repeated(layer, arrivals[0])
+        case Stuffing():
+            words = np.zeros(layer.shape[:2], np.int64)  # zeros are there from the start
+            height, width = network.by_name[layer.inputs[0]].shape[:2]
+            words[:: layer.factors[0], :: layer.factors[1]] = arrivals[0].reshape(height, width)
+            return run(words.ravel(), np.ones(words.size, np.int64))
     ready = np.maximum.reduce(arrivals)
     return run(ready, np.ones_like(ready))
 
@@ -50,6 +57,13 @@ def run(arrivals: Ints, cycles: Ints) -> Ints:
     """
     spent = np.cumsum(cycles)
     return np.asarray(spent + np.maximum.accumulate(arrivals - (spent - cycles)))
+
+
+def _repeated(layer: Upsampling, arrivals: Ints) -> Ints:
+    """Each row is read as a whole before it is written, again and again."""
+    rows = arrivals.reshape(layer.shape[0] // layer.factors[0], -1).max(1)
+    ready = rows.repeat(layer.factors[0] * layer.shape[1])
+    return run(ready, np.ones_like(ready))
 
 
 def _windows(layer: Convolution | Pooling, setting: Setting, network: Network, arrivals: Ints) -> Ints:

@@ -11,7 +11,7 @@ from ..style import STREAMED, Style
 from . import balance
 from .balance import Frontier
 from .loops import interval, loop, packs
-from .settings import Setting, Settings, Strategy, multipliers, possible, strategies, valid_reuse_factors, weighted
+from .settings import NO_WISH, NO_WISHES, Setting, Settings, Wish, Wishes, multipliers, settings_of, weighted
 from .timeline import latency
 
 
@@ -32,39 +32,36 @@ class Choices:
 
 
 def choices(
-    layer: Layer, network: Network, counts: Mapping[str, int], only: Strategy | None = None, style: Style = STREAMED
+    layer: Layer, network: Network, counts: Mapping[str, int], wish: Wish = NO_WISH, style: Style = STREAMED
 ) -> Choices:
-    """Return every setting a layer can be built with; ``counts``: :func:`~.loops.packs` of the network.
-
-    ``only``: that strategy, where the layer has a choice.
-    """
-    settings: list[Setting] = []
-    intervals: list[int] = []
-    for strategy in (only,) if only in possible(layer, style) else strategies(layer, style):
-        trips = loop(layer, strategy, network, counts)
-        for reuse in valid_reuse_factors(layer, strategy, style).tolist():
-            settings.append(Setting(reuse, strategy))
-            intervals.append(trips.interval(reuse))
+    """Return every setting a layer can be built with, and ``wish`` leaves; ``counts``: :func:`~.loops.packs`."""
+    settings = settings_of(layer, wish, style)
+    trips = {kind: loop(layer, kind, network, counts) for kind in {setting.strategy for setting in settings}}
+    intervals = [trips[setting.strategy].interval(setting.reuse) for setting in settings]
     taken = [multipliers(layer, setting) for setting in settings]
     return Choices(tuple(settings), Frontier.of(np.array(intervals, np.int64), np.array(taken, np.int64)))
 
 
-def all_choices(network: Network, only: Strategy | None = None, style: Style = STREAMED) -> dict[str, Choices]:
-    """Return the choices of each layer by name, all or ``only`` those of one strategy."""
+def all_choices(network: Network, wishes: Wishes = NO_WISHES, style: Style = STREAMED) -> dict[str, Choices]:
+    """Return the choices of each layer by name that ``wishes`` leave."""
     counts = packs(network)
-    return {layer.name: choices(layer, network, counts, only, style) for layer in network.layers}
+    return {
+        layer.name: choices(layer, network, counts, wishes.get(layer.name, NO_WISH), style) for layer in network.layers
+    }
 
 
 def balanced(
-    network: Network, budget: int, only: Strategy | None = None, style: Style = STREAMED
+    network: Network, budget: int | None, wishes: Wishes = NO_WISHES, style: Style = STREAMED
 ) -> dict[str, Setting]:
-    """Return the settings with the shortest interval that at most ``budget`` multipliers reach.
+    """Return the settings with the shortest interval that at most ``budget`` multipliers reach; None is any number.
 
-    No layer takes more of them than it needs to keep up. ``only``: by one strategy, where layers have a choice. Raises
-    :class:`TargetNotMetError` where the budget is too small for any settings.
+    No layer takes more of them than it needs to keep up. Raises :class:`TargetNotMetError` where the budget is too
+    small for any settings that ``wishes`` leave.
     """
-    found = all_choices(network, only, style)
+    found = all_choices(network, wishes, style)
     frontiers = [choice.frontier for choice in found.values()]
+    if budget is None:
+        return _settings(network, found, balance.least_interval(frontiers))
     least = balance.least_multipliers(frontiers)
     if least > budget:
         raise TargetNotMetError(f"{budget} multipliers are too few", why=f"the design needs at least {least}")

@@ -32,7 +32,7 @@ class Value:
 
 
 def refusal(node: Node, why: str, hint: str) -> LoweringError:
-    """Return the error for a node that has no counterpart."""
+    """Return the error for a node that is not lowered."""
     message = "the network cannot be lowered to streaming hardware"
     return LoweringError(message, node_name=node.name, op_type=node.op, why=why, hint=hint)
 

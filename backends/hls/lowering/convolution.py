@@ -28,8 +28,8 @@ def convolution(build: Build, node: Node) -> Value:
     slides = window(node, build.graph.opset, weight.shape[2:], image, (rows, columns))
     group = int(node.attribute("group", build.graph.opset, 1))
     depthwise = group == len(places) == len(weight) and group > 1
-    kernel = _spread(weight.reshape(*weight.shape[:2], *slides.size), slides)
-    kernel = kernel.transpose(0, 1, 3, 2) if depthwise else _blocks(kernel, group)
+    kernel = spread(weight.reshape(*weight.shape[:2], *slides.size), slides)
+    kernel = kernel.transpose(0, 1, 3, 2) if depthwise else blocks(kernel, group)
     inner = bias if scale is None else np.zeros_like(bias)
     layer = convolved(build, node, value.layer, places, kernel, inner, slides, depthwise, grid)
     return Value(rescaled(build, node, layer, scale, bias), channels_first(layer.shape).reshape(shape))
@@ -82,14 +82,14 @@ def _taken_up(
     return layer, np.einsum("dc,hwco->hwdo", one_hot(seen.channels, seen.depth), kernel), seen.pads
 
 
-def _spread(weight: Floats, slides: Window) -> Floats:
+def spread(weight: Floats, slides: Window) -> Floats:
     """Bring a weight (C_out, C/group, kh, kw) to (kh, kw, C/group, C_out), dilated taps apart."""
     kernel = np.zeros((*slides.reach, weight.shape[1], weight.shape[0]))
     kernel[:: slides.dilations[0], :: slides.dilations[1]] = weight.transpose(2, 3, 1, 0)
     return kernel
 
 
-def _blocks(kernel: Floats, group: int) -> Floats:
+def blocks(kernel: Floats, group: int) -> Floats:
     """Put groups (kh, kw, C/group, C_out) on the diagonal of (kh, kw, C, C_out)."""
     height, width, depth, results = kernel.shape
     whole = np.zeros((height, width, depth * group, results))

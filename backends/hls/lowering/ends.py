@@ -1,4 +1,4 @@
-"""The ends of a network: its input in the layout that the first picture needs, and its outputs."""
+"""The ends of a network: its inputs in the layouts that the first pictures need, and its outputs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from .views import Ints, find
 _MESSAGE = "the network cannot be lowered to streaming hardware"
 
 
-def the_input(graph: Graph) -> Tensor:
-    """Return the one input. Raises LoweringError for none or several, or sizes but the batch that nobody says."""
+def the_inputs(graph: Graph) -> list[Tensor]:
+    """Return the inputs that are read. Raises LoweringError for none, or sizes but the batch that nobody says."""
     inputs = [tensor for tensor in graph.inputs if tensor.consumers or graph.is_output(tensor)]
-    if len(inputs) != 1:
-        names = ", ".join(tensor.name for tensor in inputs)
-        raise LoweringError(_MESSAGE, why=f"it has {len(inputs)} inputs ({names})", hint="keep one: a stream each way")
-    shape = inputs[0].shape or ()
-    if len(shape) < 2 or (isinstance(shape[0], int) and shape[0] > 1):
-        why = f"input '{inputs[0].name}' has shape {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="give it a first axis of 1, or an open one, for the batch")
+    if not inputs:
+        raise LoweringError(_MESSAGE, why="it reads no input", hint="give it one")
     said = graph.sizes.said if graph.sizes else {}
-    if not all(dim in said for dim in named(declared(graph))[inputs[0].name] if isinstance(dim, str)):
-        why = f"input '{inputs[0].name}' has open sizes {tuple(shape)}"
-        raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch, or give --input-shape or --data")
-    return inputs[0]
+    for tensor in inputs:
+        shape = tensor.shape or ()
+        if len(shape) < 2:
+            why = f"input '{tensor.name}' has shape {tuple(shape)}"
+            raise LoweringError(_MESSAGE, why=why, hint="give it a first axis for the batch")
+        if not all(dim in said for dim in named(declared(graph))[tensor.name] if isinstance(dim, str)):
+            why = f"input '{tensor.name}' has open sizes {tuple(shape)}"
+            raise LoweringError(_MESSAGE, why=why, hint="fix every size but the batch, or give --input-shape or --data")
+    return inputs
 
 
 def place_input(build: Build, tensor: Tensor, sizes: Shape, nodes: list[Node]) -> None:
@@ -48,7 +48,7 @@ def place_input(build: Build, tensor: Tensor, sizes: Shape, nodes: list[Node]) -
 
 
 def _first_picture(build: Build, seen: dict[str, Value], nodes: list[Node]) -> Ints | None:
-    """Follow the input to the first convolution or pool: its places (C, H, W) in the input, None without any.
+    """Follow the input to the first convolution, pool or product of many rows: its places (C, H, W), None without any.
 
     Where it cannot be followed so far, the input itself is taken for a picture, channels first.
     """
@@ -61,6 +61,8 @@ def _first_picture(build: Build, seen: dict[str, Value], nodes: list[Node]) -> I
             continue
         if node.op in PICTURES:
             return image_of(value.places, last=False)
+        if node.op == "MatMul" and value.places.ndim > 2:
+            return image_of(value.places, last=True)
         if node.op in MOVEMENT:
             trial.record(node, MOVEMENT[node.op](trial, node))
         elif build.known.get(node.outputs[0].name) == value.places.shape:

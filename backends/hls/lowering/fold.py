@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..network import Activation, Addition, Affine, Convolution, Dense, Input, Layer, Network, Pooling
+from ..network import Activation, Addition, Affine, Convolution, Dense, Input, Layer, Multiplication, Network, Pooling
 
-_CASTS = (Activation, Addition, Affine, Convolution, Dense, Input)
+_CASTS = (Activation, Addition, Affine, Convolution, Dense, Input, Multiplication)
 
 
 def fold(network: Network) -> Network:

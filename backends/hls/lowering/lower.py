@@ -5,10 +5,11 @@ from __future__ import annotations
 from ....ir import shapes
 from ....ir.graph import Graph, Node
 from ..network import Network
+from .batch import one_sample
 from .build import Build, refusal
-from .ends import place_input, place_outputs, the_input
+from .ends import place_input, place_outputs, the_inputs
 from .fold import drop_unread, fold
-from .operators import OPERATORS, SEVERAL, hint
+from .operators import OPERATORS, SEVERAL, hint, lack
 from .stored import is_stored
 
 _SOFTMAX = ("Softmax", "LogSoftmax")
@@ -17,21 +18,21 @@ _SOFTMAX = ("Softmax", "LogSoftmax")
 def lower(graph: Graph) -> Network:
     """Return the layers of one sample, channels last, that compute what the graph does.
 
-    The graph's constants must be folded. A batch that is open becomes 1, other open sizes those that are kept with the
-    graph. The ports of the input and of the network
-    carry samples and results between both layouts.
+    The graph's constants must be folded. A batch becomes 1, open sizes besides it those that are kept with the graph.
+    The ports of the inputs and of the network carry samples and results between both layouts.
 
     Raises
     ------
     LoweringError : an operator, or a use of it, without counterpart: the node, why, and a way out.
     InvalidModelError : shape inference refuses the graph.
     """
-    tensor = the_input(graph)
-    sizes = shapes.input_sizes(graph, batch=1)
+    graph, sizes = one_sample(graph, shapes.input_sizes(graph, batch=1))
+    inputs = the_inputs(graph)
     build = Build(graph, shapes.concrete(graph, sizes))
     nodes = _needed(graph)
     _check(graph, nodes)
-    place_input(build, tensor, sizes[tensor.name], nodes)
+    for tensor in inputs:
+        place_input(build, tensor, sizes[tensor.name], nodes)
     for node in nodes:
         _lower(build, node)
     sources = {output.name: output.producer for output in graph.outputs}
@@ -56,7 +57,7 @@ def _check(graph: Graph, nodes: list[Node]) -> None:
     for node in nodes:
         ends = node.op in _SOFTMAX and graph.is_output(node.outputs[0]) and not node.outputs[0].consumers
         if not (node.qualified in OPERATORS or ends):
-            why = "softmax is taken only at an output" if node.op in _SOFTMAX else "it has no counterpart in hls4ml"
+            why = "softmax is taken only at an output" if node.op in _SOFTMAX else lack(node.op)
             raise refusal(node, why, hint(node.op))
 
 

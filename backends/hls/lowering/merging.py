@@ -10,23 +10,25 @@ import numpy as np
 
 from ....ir.arguments import axis as axis_of
 from ....ir.graph import Node
-from ..network import Addition, Concatenation, Layer
+from ..network import Addition, Concatenation, Layer, Multiplication, Upsampling
 from .affine import by_constant, scaled
 from .build import Build, Value, refusal
 from .selection import image_of, image_places, selected, whole
 from .stored import is_stored
 from .views import View, find
 
-_GATE = "use a network without gates (squeeze-and-excitation, SiLU, attention), or run that part on the host"
+_HOST = "run that part on the host"
 
 
 def arithmetic(build: Build, node: Node) -> Value:
-    """Lower Add, Sub, Mul or Div with a constant, and Add and Sub of two. Raises LoweringError for other pairs."""
+    """Lower Add, Sub, Mul or Div with a constant, and all but Div of two. Raises LoweringError for other pairs."""
     if any(is_stored(tensor) for tensor in node.inputs):
         return by_constant(build, node)
-    if node.op in ("Mul", "Div"):
-        raise refusal(node, "both its inputs are computed", _GATE)
+    if node.op == "Div":
+        raise refusal(node, "both its inputs are computed, and hls4ml has no division", _HOST)
     second = build.read(node, 1)
+    if node.op == "Mul":
+        return product(build, node, build.read(node), second)
     if node.op == "Sub":
         second = scaled(build, node, second, -np.ones(()), np.zeros(()))
     return _sum(build, node, build.read(node), second)
@@ -39,10 +41,41 @@ def total(build: Build, node: Node) -> Value:
 
 def _sum(build: Build, node: Node, first: Value, second: Value) -> Value:
     if first.places.shape != second.places.shape:
-        raise refusal(node, f"it adds shapes {first.places.shape} and {second.places.shape}", _GATE)
+        raise refusal(node, f"it adds shapes {first.places.shape} and {second.places.shape}", _HOST)
     first, second = _aligned(build, node, first, second)
     inputs = (first.layer.name, second.layer.name)
     return Value(build.add(Addition(node.name, inputs, first.layer.shape, node.name)), first.places)
+
+
+def product(build: Build, node: Node, first: Value, second: Value) -> Value:
+    """Multiply two values of one shape, or a picture by a number for each channel."""
+    if first.places.shape == second.places.shape:
+        first, second = _aligned(build, node, first, second)
+        return Value(_multiplied(build, node, first.layer, second.layer), first.places)
+    one, other = sorted((first, second), key=lambda value: -value.places.size)
+    for last in (False, True):
+        gate = image_of(other.places, last)
+        if gate is not None and gate.shape[1:] == (1, 1) and (layers := _pictures(build, node, [one], last)):
+            spread = _spread(build, node, whole(build, node, other), layers[0])
+            layer = _multiplied(build, node, layers[0], spread)
+            return Value(layer, image_places(layer, one.places.shape, last))
+    shapes = f"{first.places.shape} and {second.places.shape}"
+    hint = "only equal shapes, and a picture and a number for each channel, are lowered here"
+    raise refusal(node, f"it multiplies shapes {shapes}", hint)
+
+
+def _spread(build: Build, node: Node, gate: Value, picture: Layer) -> Layer:
+    """Repeat a number for each channel at all pixels of a picture."""
+    if not np.array_equal(gate.places.ravel(), np.arange(picture.shape[-1])):
+        raise refusal(node, "the numbers for channels come in another order", "transpose neither, or both")
+    name = f"{node.name}_spread"
+    return build.add(
+        Upsampling(name, (gate.layer.name,), picture.shape, node.name, (picture.shape[0], picture.shape[1]))
+    )
+
+
+def _multiplied(build: Build, node: Node, one: Layer, other: Layer) -> Layer:
+    return build.add(Multiplication(node.name, (one.name, other.name), one.shape, node.name))
 
 
 def _aligned(build: Build, node: Node, first: Value, second: Value) -> tuple[Value, Value]:

@@ -1,1 +1,1 @@
-"""Hardware made and measured here: Verilog of a network, its cycles by simulation, its area by synthesis."""
+"""Tier 3, hardware made and measured here: Verilog of a network, its cycles by simulation, its area by synthesis."""

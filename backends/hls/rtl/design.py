@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..adder_graphs import layer_kernel
 from ..network import Affine, Convolution, Dense, Input, Network
 from ..precision import Precision
 from .formats import Setting, instance
-from .kernels import layer_kernel
 from .layers import unit
 from .links import Link, forms, links
 from .pipelines import adder_sources

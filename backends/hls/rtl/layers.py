@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..adder_graphs import Kernel
 from ..network import Flatten, Layer
 from ..precision import Types
 from .bodies import body, weighted
 from .formats import StreamFormat, cast, instance
 from .heads import head
-from .kernels import Kernel
 from .pipelines import pipeline
 
 _MODULE = """\

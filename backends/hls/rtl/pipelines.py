@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..adder_graphs import STAGE_ADDERS, Kernel, da4ml
 from ..fixed import Fixed
-from .kernels import STAGE_ADDERS, Kernel
-from .tools import da4ml
 
 Bits = tuple[bool, int, int]
 """Of one number: signed, bits before and bits behind the point, the sign aside."""

@@ -1,24 +1,14 @@
-"""The tools that hardware is made and measured with: da4ml, Verilator, Yosys."""
+"""The programs that hardware is measured with: Verilator and Yosys."""
 
 import subprocess
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from shutil import which
-from types import ModuleType
 
 from ....ir.errors import LoweringError
 from ...process import run
 
 _LINES = 5
-
-
-def da4ml(module: str) -> ModuleType:
-    """Import one module of da4ml; raises LoweringError where it is not installed."""
-    try:
-        return import_module(f"da4ml.{module}")
-    except ImportError as error:
-        raise LoweringError("da4ml is not installed", why=str(error), hint="pip install da4ml") from error
 
 
 def run_tool(words: Sequence[str], package: str, folder: Path, limit: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from optimise_onnx.backends.hls.lowering import lower
 from optimise_onnx.backends.hls.network import Network
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
-from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.graph import Graph, Tensor
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 from tests.oracle import run
@@ -37,19 +38,22 @@ def picture(channels: int = 4, opset: int = 17) -> tuple[Builder, str]:
     return b, b.input("x", ["N", channels, *SIDE])
 
 
-def samples(graph: Graph, count: int = 2, seed: int = 0) -> Array:
-    """Draw samples for the one input that is read; one where the model says so."""
-    (tensor,) = (tensor for tensor in graph.inputs if tensor.consumers)
+def samples(graph: Graph, count: int = 2, seed: int = 0) -> dict[str, Array]:
+    """Draw samples for each input that is read; one where the model says so."""
+    rng = np.random.default_rng(seed)
+    return {tensor.name: _drawn(tensor, count, rng) for tensor in graph.inputs if tensor.consumers}
+
+
+def _drawn(tensor: Tensor, count: int, rng: np.random.Generator) -> Array:
     assert tensor.shape is not None
     batch = 1 if tensor.shape[0] == 1 else count
     sizes = [batch, *(size for size in tensor.shape[1:] if isinstance(size, int))]
-    rng = np.random.default_rng(seed)
     if np.dtype(tensor.dtype).kind == "u":
         return rng.integers(0, 256, sizes).astype(tensor.dtype)
     return rng.standard_normal(sizes).astype(np.float32)
 
 
-def scores(graph: Graph, x: Array) -> dict[str, Array]:
+def scores(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Run the graph in onnxruntime, not optimised; an output of a softmax is replaced by what the softmax reads."""
     probe, names = graph.copy(), [tensor.name for tensor in graph.outputs]
     ends = []
@@ -60,8 +64,7 @@ def scores(graph: Graph, x: Array) -> dict[str, Array]:
     for end in ends:
         end._raw.dtype = end.dtype or np.float32
     probe.set_outputs(ends)
-    (name,) = (tensor.name for tensor in probe.inputs if tensor.consumers)
-    return dict(zip(names, run(probe, {name: x}), strict=True))
+    return dict(zip(names, run(probe, feeds), strict=True))
 
 
 def check(source: onnx.ModelProto | Graph, count: int = 2) -> Network:
@@ -69,9 +72,9 @@ def check(source: onnx.ModelProto | Graph, count: int = 2) -> Network:
     graph = source if isinstance(source, Graph) else prepared(source)
     network = lower(graph)
     assert all(network.readers(layer.name) or layer.name in network.outputs for layer in network.layers)
-    x = samples(graph, count)
-    given = reference.run_tensors(network, x)
-    for name, wanted in scores(graph, x).items():
+    feeds = samples(graph, count)
+    given = reference.run_tensors(network, feeds)
+    for name, wanted in scores(graph, feeds).items():
         assert given[name].shape == wanted.shape
         assert np.abs(given[name] - wanted).max() <= 1e-4 * np.abs(wanted).max() + 1e-7
     return network

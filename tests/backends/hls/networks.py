@@ -16,9 +16,12 @@ from optimise_onnx.backends.hls.network import (
     Flatten,
     Input,
     Layer,
+    Multiplication,
     Network,
     Pooling,
     Shape,
+    Stuffing,
+    Upsampling,
 )
 
 
@@ -84,6 +87,18 @@ class Maker:
 
     def add(self, name: str, one: str, other: str) -> str:
         return self._add(Addition(name, (one, other), self._shape(one), name))
+
+    def multiply(self, name: str, one: str, other: str) -> str:
+        return self._add(Multiplication(name, (one, other), self._shape(one), name))
+
+    def repeat(self, name: str, source: str, rows: int, columns: int) -> str:
+        *pixels, channels = self._shape(source)
+        height, width = pixels or (1, 1)
+        return self._add(Upsampling(name, (source,), (height * rows, width * columns, channels), name, (rows, columns)))
+
+    def stuff(self, name: str, source: str, rows: int, columns: int) -> str:
+        height, width, channels = self._shape(source)
+        return self._add(Stuffing(name, (source,), (height * rows, width * columns, channels), name, (rows, columns)))
 
     def concat(self, name: str, one: str, other: str) -> str:
         *place, channels = self._shape(one)
@@ -168,6 +183,38 @@ def windows() -> Network:
     return net.network("m", "a", "o", "c", "w")
 
 
+def gated() -> Network:
+    """A squeeze-and-excitation gate by a clip, a gate by a curve of the same values, a clip with a lower end."""
+    net = Maker((6, 4, 3), 6)
+    net.curve("r", net.conv("c1", "x", 4, (3, 3)))
+    net.flatten("f", net.pool("g", "r", "average", 2))
+    net.curve("k", net.dense("d1", "f", 4), "clip", 0.0, 1.0)
+    net.multiply("m1", "r", net.repeat("u", "k", 6, 4))
+    net.conv("c2", "m1", 3, (3, 3))
+    net.multiply("m2", "c2", net.curve("h", "c2", "clip", 0.25, 1.0))
+    net.curve("t", "m2", "clip", -0.5, 0.75)
+    return net.network("t", "m1")
+
+
+def upsampled() -> Network:
+    """A map that is not square, its pixels repeated, and with zeros between them."""
+    net = Maker((3, 4, 2), 7)
+    net.curve("r", net.conv("c1", "x", 3, (3, 3)))
+    net.curve("s", net.conv("c2", net.stuff("z", "r", 2, 3), 2, (3, 3)))
+    net.conv("c3", net.repeat("u", "r", 2, 3), 2, (3, 3))
+    net.add("a", "s", "c3")
+    return net.network("a")
+
+
+def tabulated() -> Network:
+    """The tables of softplus, softsign and elu, over positive and negative values."""
+    net = Maker((16,), 8)
+    net.curve("p", net.dense("d1", "x", 12), "softplus")
+    net.curve("s", net.dense("d2", "p", 8), "softsign")
+    net.curve("e", net.dense("d3", "s", 6), "elu", 0.75)
+    return net.network("p", "s", "e")
+
+
 MADE: dict[str, Callable[[], Network]] = {
     "plain": plain,
     "residual": residual,
@@ -175,6 +222,9 @@ MADE: dict[str, Callable[[], Network]] = {
     "curved": curved,
     "shared": shared,
     "windows": windows,
+    "gated": gated,
+    "upsampled": upsampled,
+    "tabulated": tabulated,
 }
 
 

@@ -148,13 +148,6 @@ def test_ranges_hold_all_samples() -> None:
     assert ranges(plain(), given_) == {name: (value.min(), value.max()) for name, value in values.items()}
 
 
-def test_what_hls4ml_does_not_compute_exactly_is_refused() -> None:
-    net = Maker((4,))
-    net.curve("e", "x", "elu", 1.0)
-    with pytest.raises(LoweringError, match="elu 'e'"):
-        Emulator(*calibrated(net.network("e"), samples(net.network("e"), 4), 8, 8))
-
-
 def test_sums_over_52_bits_are_refused() -> None:
     with pytest.raises(LoweringError, match="52"):
         Emulator(*calibrated(plain(), samples(plain(), 4), 30, 30))

@@ -46,13 +46,6 @@ def test_the_same_network_gives_the_same_bytes(make) -> None:
     )
 
 
-def test_a_curve_without_an_operator_is_refused() -> None:
-    net = Maker((4,))
-    net.curve("h", "x", "hard_sigmoid", 0.2, 0.5)
-    with pytest.raises(LoweringError, match="hard_sigmoid 'h'"):
-        dialect(net.network("h"))
-
-
 def test_overlapping_pooling_does_not_stream() -> None:
     net = Maker((8, 8, 2))
     net.pool("p", "x", "max", 2, stride=1)

@@ -37,6 +37,12 @@ def written(name: str, bits: int, options: Options, folder: Path) -> tuple[Proje
         ("shared", 8, Options(backend="Vivado")),
         ("windows", 8, Options(io_type="io_parallel")),
         ("curved", 16, Options(io_type="io_parallel")),
+        ("gated", 8, Options()),
+        ("gated", 10, Options(io_type="io_parallel", backend="Vivado")),
+        ("upsampled", 8, Options()),
+        ("upsampled", 8, Options(io_type="io_parallel")),
+        ("tabulated", 14, Options(io_type="io_parallel")),
+        ("tabulated", 14, Options(backend="Vivado")),
     ],
     ids=lambda value: value if isinstance(value, str | int) else value.settings.strategy,
 )

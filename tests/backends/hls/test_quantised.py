@@ -18,6 +18,7 @@ from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import LoweringError
 
 from . import quantised
+from .execution import execution
 
 MADE: dict[str, Callable[[], onnx.ModelProto]] = {
     "1 bit": partial(quantised.plain, 1),
@@ -54,13 +55,9 @@ def test_the_emulator_gives_what_the_model_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", MADE)
 def test_quantisers_run_as_qonnx_runs_them(name: str) -> None:
-    execution = pytest.importorskip("qonnx.core.onnx_exec")
-    wrapped = pytest.importorskip("qonnx.core.modelwrapper").ModelWrapper(MADE[name]())
-    wrapped.set_tensor_shape("x", [1, 2, quantised.SIDE, quantised.SIDE])
-    wrapped = wrapped.transform(pytest.importorskip("qonnx.transformation.infer_shapes").InferShapes())
     x = quantised.on_grid(1)
     (ours,) = OrtRunner(1).session(graph_of(MADE[name]())).run({"x": x}).values()
-    (theirs,) = execution.execute_onnx(wrapped, {"x": x}).values()
+    (theirs,) = execution(MADE[name](), x)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-6 * np.abs(theirs).max())
 
 

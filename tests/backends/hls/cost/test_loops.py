@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimise_onnx.backends.hls.cost.loops import SHUFFLE_CYCLES, complete, interval, packs
-from optimise_onnx.backends.hls.cost.settings import Setting, Strategy
+from optimise_onnx.backends.hls.cost.settings import Setting, Strategy, multipliers
 from optimise_onnx.backends.hls.cost.timeline import latency, run
 from optimise_onnx.backends.hls.network import Convolution, Network
 from tests.backends.hls.cost.chains import Chain, resnet8, small_cnn
+from tests.backends.hls.networks import Maker
 
 SMALL = st.integers(1, 3)
 
@@ -100,6 +101,18 @@ def test_pooling_and_elementwise_layers_take_a_cycle_a_pixel() -> None:
     network = chain.network()
     counts = packs(network)
     assert [interval(layer, Setting(), network, counts) for layer in network.layers] == [24, 24, 24, 24]
+
+
+def test_larger_maps_take_a_cycle_for_each_of_their_pixels_and_gates_a_multiplier_for_each_channel() -> None:
+    net = Maker((3, 4, 2))
+    net.repeat("u", "x", 2, 3)
+    net.stuff("z", "x", 2, 3)
+    net.multiply("m", "u", "z")
+    network = net.network("m")
+    counts = packs(network)
+    assert [interval(layer, Setting(), network, counts) for layer in network.layers] == [12, 72, 72, 72]
+    assert [multipliers(layer, Setting()) for layer in network.layers] == [0, 0, 0, 2]
+    assert latency(network, {}) == 4 + 72 + 1  # a row is read before it is repeated; then comes the product
 
 
 def test_a_dense_layer_gathers_a_flattened_map_word_by_word() -> None:

@@ -1,5 +1,6 @@
 """What no hardware is made of, and tools that are not there, are told clearly."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from optimise_onnx.backends.hls.rtl.synthesise import synthesise
 from optimise_onnx.backends.hls.rtl.tools import run_tool
 from optimise_onnx.ir.errors import LoweringError
 
-from ..networks import curved, samples
+from ..networks import curved, gated, samples, upsampled
 from . import made
 
 rtl = pytest.mark.rtl
@@ -31,6 +32,14 @@ def test_a_curve_by_table(folder: Path) -> None:
     with pytest.raises(LoweringError, match="no hardware can be made at sigmoid 's'") as caught:
         build(network, types, folder)
     assert caught.value.node_name == "s"
+
+
+@rtl
+@pytest.mark.parametrize(("make", "where"), [(gated, "Upsampling 'u'"), (upsampled, "Stuffing 'z'")])
+def test_gates_and_larger_maps(make: Callable[[], Network], where: str, folder: Path) -> None:
+    network, types = calibrated(make(), samples(make(), 16), 6, 8)
+    with pytest.raises(LoweringError, match=f"no hardware can be made at {where}"):
+        build(network, types, folder)
 
 
 @rtl

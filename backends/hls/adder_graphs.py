@@ -1,4 +1,4 @@
-"""Distributed arithmetic: the products with constant weights as graphs of shifts and adders, found by da4ml.
+"""Tier 2: distributed arithmetic, the products with constant weights as graphs of shifts and adders, found by da4ml.
 
 Numbers are counted in steps: inputs in steps of their type, sums in steps of input times weight.
 """
@@ -6,6 +6,8 @@ Numbers are counted in steps: inputs in steps of their type, sums in steps of in
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,10 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ....ir.errors import LoweringError
-from ..fixed import Fixed
-from ..network import Affine, Convolution, Dense, Floats, Layer, Network
-from ..precision import Precision, Types
-from .tools import da4ml
+from ...ir.errors import LoweringError
+from .fixed import Fixed
+from .network import Affine, Convolution, Dense, Floats, Layer, Network
+from .precision import Precision, Types
 
 BLOCK_WEIGHTS = 5_000
 """The most whose common terms are searched at once; larger kernels are cut between outputs, for some 2 % more."""
@@ -53,6 +54,15 @@ class KernelCost:
     lut: int | None
     depth: int | None
     reason: str = ""
+
+
+def da4ml(module: str) -> ModuleType:
+    """Import one module of da4ml; raises LoweringError where it is not installed."""
+    try:
+        return import_module(f"da4ml.{module}")
+    except ImportError as error:
+        hint = "pip install 'optimise-onnx[hls]'"
+        raise LoweringError("da4ml is not installed", why=str(error), hint=hint) from error
 
 
 def estimate(network: Network, precision: Precision) -> dict[str, KernelCost]:

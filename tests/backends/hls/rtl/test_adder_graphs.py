@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.hls.adder_graphs import BLOCK_WEIGHTS, MAX_WEIGHTS, estimate, layer_kernel
 from optimise_onnx.backends.hls.network import Convolution, Dense, Floats, Network
 from optimise_onnx.backends.hls.precision import Types
 from optimise_onnx.backends.hls.rtl.design import build
-from optimise_onnx.backends.hls.rtl.kernels import BLOCK_WEIGHTS, MAX_WEIGHTS, estimate, layer_kernel
 from optimise_onnx.backends.hls.rtl.synthesise import synthesise
 
 from . import made
