@@ -4,7 +4,7 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-docs test-hls docs lint clean
+.PHONY: demo test test-docs test-hls docs compare lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
@@ -24,13 +24,20 @@ test-hls: $(VENV)-hls/.installed
 docs: $(VENV)-docs/.installed
 	$(VENV)-docs/bin/mkdocs build --strict
 
+# Other tools beside ours, as docs/results.md shows them: hours. SHARED holds networks and images, OUT what is measured.
+SHARED ?= ../shared
+OUT ?= build/compare
+compare: $(VENV)-compare/.installed
+	cd benchmarks && ../$(VENV)-compare/bin/python -m compare $(abspath $(SHARED)) $(abspath $(OUT))
+	cd benchmarks && ../$(VENV)-compare/bin/python -m compare.page $(abspath $(OUT))/results.json
+
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	.ci/mypy.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs $(VENV)-compare build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -60,4 +67,12 @@ $(VENV)-docs/bin/python:
 $(VENV)-docs/.installed: $(SOURCES) | $(VENV)-docs/bin/python
 	rm -rf build
 	$(VENV)-docs/bin/python -m pip install --quiet '.[docs]'
+	touch $@
+
+$(VENV)-compare/bin/python:
+	$(PYTHON) -m venv $(VENV)-compare
+
+$(VENV)-compare/.installed: $(SOURCES) benchmarks/compare/requirements.txt | $(VENV)-compare/bin/python
+	rm -rf build/lib build/bdist.*
+	$(VENV)-compare/bin/python -m pip install --quiet '.[images]' -r benchmarks/compare/requirements.txt
 	touch $@
