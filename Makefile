@@ -4,7 +4,7 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-docs test-hls docs compare lint clean
+.PHONY: demo test test-docs test-hls test-lowest docs compare lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
@@ -19,6 +19,12 @@ test-docs: $(VENV)-hls/.installed
 # Compiles C simulations and, where verilator and yosys are installed, measures hardware: minutes.
 test-hls: $(VENV)-hls/.installed
 	$(VENV)-hls/bin/pytest -n auto tests/backends/hls tests/tools/test_hls*.py
+
+# The lowest versions that pyproject.toml allows, on a few tests that go through all of it.
+LOWEST := tests/test_demo.py tests/ir/test_shapes.py tests/tools/test_report_page.py tests/tools/test_recipe_file.py \
+	tests/tools/test_front.py tests/tools/test_help.py tests/tools/test_data.py
+test-lowest: $(VENV)-lowest/.installed
+	$(VENV)-lowest/bin/pytest -n auto $(LOWEST)
 
 # Builds the pages into build/site; a warning, such as a link to nowhere, is an error.
 docs: $(VENV)-docs/.installed
@@ -37,7 +43,7 @@ lint: $(VENV)/.installed-test
 	.ci/mypy.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs $(VENV)-compare build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs $(VENV)-compare $(VENV)-lowest build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -75,4 +81,12 @@ $(VENV)-compare/bin/python:
 $(VENV)-compare/.installed: $(SOURCES) benchmarks/compare/requirements.txt | $(VENV)-compare/bin/python
 	rm -rf build/lib build/bdist.*
 	$(VENV)-compare/bin/python -m pip install --quiet '.[images]' -r benchmarks/compare/requirements.txt
+	touch $@
+
+$(VENV)-lowest/bin/python:
+	$(PYTHON) -m venv $(VENV)-lowest
+
+$(VENV)-lowest/.installed: $(SOURCES) constraints-lowest.txt | $(VENV)-lowest/bin/python
+	rm -rf build/lib build/bdist.*
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt . pytest pytest-xdist hypothesis pillow
 	touch $@

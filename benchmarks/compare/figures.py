@@ -38,22 +38,21 @@ def _time(found: dict[str, Any], there: list[str]) -> str:
     """Draw a line a method from the original on, those of a tool in one colour."""
     made, panels = _panels(len(there), 2.9)
     for axes, subject in zip(panels, there, strict=False):
-        before, shown = found["before"][subject]["accuracy"], set()
+        before = found["before"][subject]["accuracy"]
         rows = [row for row in of(found, subject) if "time" in row]
         for peer in dict.fromkeys(row["peer"] for row in rows):
             family = PEERS[peer].family
             points = sorted((row["time"]["middle"], row["accuracy"]) for row in rows if row["peer"] == peer)
-            label = family if family not in shown else None
-            shown.add(family)
             own = family == OURS
             axes.plot(
-                *zip(*points, (1.0, before), strict=True), "o-", color=COLOURS[family], label=label, markersize=3.5,
+                *zip(*points, (1.0, before), strict=True), "o-", color=COLOURS[family], markersize=3.5,
                 linewidth=1.8 if own else 0.8, alpha=1 if own else 0.75, zorder=3 if own else 2,
             )  # fmt: skip
         axes.set_title(NAMES[subject], loc="left", fontsize=10)
         axes.set_xlabel("CPU time left")
         axes.set_ylabel("right, %")
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    lines = [panels[0].plot([], [], "o-", color=colour, label=family)[0] for family, colour in COLOURS.items()]
+    made.legend(handles=lines, loc="outside upper center", ncols=len(lines), frameon=False, fontsize=9)
     return drawn(made, "Right answers against the CPU time that is left, by tool and network", LIGHT)
 
 
@@ -73,7 +72,7 @@ def _macs(found: dict[str, Any], there: list[str]) -> str:
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 3, 10, 30, 90], ["0", "1", "3", "10", "30", "90"])
-        said = ", ".join(f"{mark} {share:g}" for mark, share in zip(("full", "open"), shares, strict=False))
-        axes.set_title(f"{NAMES[subject]} (MACs asked: {said})", loc="left", fontsize=10)
-        axes.set_xlabel("points lost")
+        said = ", ".join(f"{mark} at {share:g}" for mark, share in zip(("full", "open"), shares, strict=False))
+        axes.set_title(NAMES[subject], loc="left", fontsize=10)
+        axes.set_xlabel(f"points lost ({said} of the MACs)")
     return drawn(made, "Points lost by every method at equal MACs, by network", LIGHT)

@@ -19,9 +19,9 @@ KINDS = ("smaller", "unchanged", "refused", "broken")
 
 
 def equal_time(rows: list[dict[str, Any]]) -> float | None:
-    """Return the share of time that our latency target left."""
-    own = [row["time"]["middle"] for row in rows if PEERS[row["peer"]].aims == "latency" and "time" in row]
-    return own[0] if own else None
+    """Return the share of time that our defaults left at the smallest share of the MACs."""
+    own = [(row["asked"], row["time"]["middle"]) for row in rows if row["peer"] == "ours" and "time" in row]
+    return min(own)[1] if own else None
 
 
 def lost_at(rows: list[dict[str, Any]], peer: str, time: float) -> float | None:

@@ -1,7 +1,7 @@
 """ONNX models as PyTorch modules and back, for tools that prune those.
 
-Given the best chance: simplified first, constants that the converter leaves as tensors written as plain Python (which
-tracers follow), the batch left open.
+Given the best chance: simplified first, weights of Constant nodes stored, constants that the converter leaves as
+tensors written as plain Python (which tracers follow), the batch left open.
 """
 
 import copy
@@ -25,12 +25,22 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 def converted(path: Path, samples: Mapping[str, Array]) -> fx.GraphModule:
     """Read a model; ``samples`` (n, ...) by input, of which two are run to learn shapes."""
     simple, _ = simplify(onnx.load(path))
+    _stored(simple.graph)
     module = convert(simple).eval()
     order = [value.name for value in simple.graph.input if value.name in samples]
     module.source, module.inputs = str(path), order
     module.outputs = [value.name for value in simple.graph.output]
     _written_out(module, [torch.from_numpy(samples[name][:2]) for name in order])
     return module
+
+
+def _stored(graph: onnx.GraphProto) -> None:
+    """Make initializers of Constant nodes: the converter looks for weights there."""
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        for value in (each.t for each in node.attribute if each.name == "value"):
+            graph.initializer.add().CopyFrom(value)
+            graph.initializer[-1].name = node.output[0]
+            graph.node.remove(node)
 
 
 def copied(module: fx.GraphModule) -> fx.GraphModule:
