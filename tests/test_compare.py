@@ -59,6 +59,12 @@ def test_what_failed_is_listed_with_its_message(page: ModuleType, found: dict[st
     assert "| kirigami group | stopped |" in text and "| ours | 1 | 0 | 1 | 0 | 0.50 |" in text
 
 
+def test_what_was_not_run_is_said(page: ModuleType, found: dict[str, Any]) -> None:
+    text = page.section(found)
+    assert "### Magika\n\nNot in this run." in text
+    assert "Not in this run: ours, stretch, onnxsim L2, refit," in text
+
+
 def test_nothing_is_guessed_beyond_a_methods_own_rows(page: ModuleType, found: dict[str, Any]) -> None:
     rows = list(found["rows"].values())
     assert page.lost_at(rows, "onnxsim L2", 0.8) == pytest.approx(1.5)

@@ -39,8 +39,11 @@ def table(found: dict[str, Any], subject: str) -> list[str]:
     rows = of(found, subject)
     time, before = equal_time(rows), found["before"].get(subject)
     if before is None:
-        return []
+        return [f"### {NAMES[subject]}", "", "Not in this run.", ""]
+    there = {row["peer"] for row in rows}
+    missing = [peer for peer in PEERS if peer not in there]
     lines = [f"### {NAMES[subject]}", "", f"{before['accuracy']:.2f} % of {before['images']:,} before."]
+    lines[-1] += f" Not in this run: {', '.join(missing)}." if missing else ""
     lines += ["", "| method | MACs asked | MACs | parameters | lost | time | tool | at equal time |", "|---" * 8 + "|"]
     lines += [line(row, rows, time) for row in rows]
     return [*lines, "", *verdicts(rows, time), ""]
@@ -98,7 +101,7 @@ def coverage(zoo: dict[str, Any]) -> list[str]:
         counts = [str(sum(each[0] == kind for each in found.values())) for kind in KINDS]
         left = [each[2] for each in found.values() if each[0] == "smaller"]
         lines.append(f"| {tool} | {' | '.join(counts)} | {f'{median(left):.2f}' if left else ''} |")
-    return [*lines, ""]
+    return lines
 
 
 def section(found: dict[str, Any]) -> str:
