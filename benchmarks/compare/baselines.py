@@ -130,7 +130,7 @@ def compensated(chain: Chain, kept: torch.Tensor, gram: torch.Tensor | None) -> 
     """Predict all channels from the kept ones by ridge regression on their second moments (n, n)."""
     assert gram is not None
     inner = gram[kept][:, kept]
-    ridge = RIDGE * inner.diagonal().mean() * torch.eye(len(kept), dtype=gram.dtype)
+    ridge = (RIDGE * inner.diagonal().mean() + 1e-12) * torch.eye(len(kept), dtype=gram.dtype)
     shares = torch.linalg.solve(inner + ridge, gram[kept]).to(chain.reader.weight.dtype)  # (kept, all)
     return torch.einsum("oc...,kc->ok...", chain.reader.weight.data, shares).contiguous()
 

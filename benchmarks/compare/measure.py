@@ -80,4 +80,4 @@ def points(before: Array, after: Array) -> dict[str, float]:
     """Return accuracy, what was lost, and the standard error of that (paired), all in points of a hundred."""
     change = after.astype(float) - before
     error = change.std() / np.sqrt(len(change))
-    return {"accuracy": 100 * after.mean(), "lost": -100 * change.mean(), "error": 100 * error}
+    return {"accuracy": 100 * after.mean(), "lost": 0.0 - 100 * change.mean(), "error": 100 * error}

@@ -4,6 +4,7 @@ python -m compare.page OUT/results.json [docs folder]
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from statistics import median
@@ -43,7 +44,7 @@ def table(found: dict[str, Any], subject: str) -> list[str]:
     there = {row["peer"] for row in rows}
     missing = [peer for peer in PEERS if peer not in there]
     lines = [f"### {NAMES[subject]}", "", f"{before['accuracy']:.2f} % of {before['images']:,} before."]
-    lines[-1] += f" Not in this run: {', '.join(missing)}." if missing else ""
+    lines[-1] += f" Not in this run: {'; '.join(missing)}." if missing else ""
     lines += ["", "| method | MACs asked | MACs | parameters | lost | time | tool | at equal time |", "|---" * 8 + "|"]
     lines += [line(row, rows, time) for row in rows]
     return [*lines, "", *verdicts(rows, time), ""]
@@ -87,8 +88,9 @@ def _won(ranks: list[tuple[float, str, str]]) -> str:
         return "nothing was measured."
     lost, peer, family = ranks[0]
     other = next((each for each in ranks if (each[2] == OURS) != (family == OURS)), None)
-    behind = f"; {other[1]} loses {other[0]:.2f}" if other else ""
-    return f"*{peer}* loses least, {lost:.2f} points{behind}."
+    if other is None:
+        return f"*{peer}* loses {lost:.2f} points; nothing of others reached it, or was run."
+    return f"*{peer}* loses least, {lost:.2f} points; {other[1]} loses {other[0]:.2f}."
 
 
 def coverage(zoo: dict[str, Any]) -> list[str]:
@@ -110,11 +112,13 @@ def section(found: dict[str, Any]) -> str:
     filled = {
         "{tables}": "\n".join(tables),
         "{coverage}": "\n".join(coverage(found["zoo"])),
+        "{note}": found.get("note", ""),
         "{versions}": ", ".join(f"{name} {number}" for name, number in found["versions"].items()),
     }
     text = SECTION.read_text(encoding="utf-8")
     for place, words in filled.items():
         text = text.replace(place, words)
+    text = re.sub(r"\n{3,}", "\n\n", text)
     return f"{BEGIN}\n{text}{END}"
 
 
