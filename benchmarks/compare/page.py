@@ -13,6 +13,7 @@ from typing import Any
 from .figures import figures
 from .names import NAMES, of
 from .peers import OURS, PEERS
+from .zoo import TOOLS
 
 BEGIN, END = "<!-- made by benchmarks/compare/page.py: begin -->", "<!-- end -->"
 SECTION = Path(__file__).with_name("section.md")
@@ -96,7 +97,8 @@ def _won(ranks: list[tuple[float, str, str]]) -> str:
 def coverage(zoo: dict[str, Any]) -> list[str]:
     """Return the table of what each tool takes at all."""
     lines = [f"| tool | {' | '.join(KINDS)} | parameters left |", "|---" * (len(KINDS) + 2) + "|"]
-    for tool, found in zoo.items():
+    for tool in TOOLS:
+        found = zoo.get(tool, {"failed": "not in this run"})
         if "failed" in found:
             lines.append(f"| {tool} | {found['failed']} |{' |' * len(KINDS)}")
             continue
