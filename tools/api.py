@@ -205,18 +205,19 @@ def run_pipeline(
     verify: bool = True,
     resume: Path | None = None,
     progress: Progress = silent,
+    labels: str | None = None,
     **options: Any,
 ) -> Executed:
     """Run passes on a copy of the model and load the result in onnxruntime once. Raises what the passes raise.
 
-    ``resume`` is a folder in which the state is kept after every pass: the same call goes on from there. ``options``
-    are those of :class:`.settings.Running`.
+    ``labels`` names an array in ``data`` that is left aside. ``resume`` is a folder in which the state is kept after
+    every pass: the same call goes on from there. ``options`` are those of :class:`.settings.Running`.
     """
     running = Running.of(**options)
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner(len(cores()))
     original = load(source, input_shapes=running.input_shapes, trust=running.trust)
-    used = None if data is None else _fitted(data, original, running, samples)
+    used = None if data is None else _fitted(data, original, running, samples, labels)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
         with working(running) as workers:
@@ -245,11 +246,12 @@ def _split(
     return used.only(t.name for t in graph.inputs), measured
 
 
-def _fitted(data: Data, graph: Graph, running: Running, samples: int | None) -> Calibration:
+def _fitted(data: Data, graph: Graph, running: Running, samples: int | None, labels: str | None) -> Calibration:
     """Return the samples that passes see: those asked for, or as many as a compression would use."""
     if samples is None:
-        return _split(data, graph, running, None, None)[0]
-    return _calibration(data, graph, running, samples)
+        return _split(data, graph, running, None, labels)[0]
+    read = _calibration(data, graph, running, samples, {labels} if labels else set())
+    return read.only(t.name for t in graph.inputs)
 
 
 def _calibration(

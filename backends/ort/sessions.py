@@ -43,7 +43,7 @@ REFUSALS = (
     refusals.InvalidGraph,
     refusals.InvalidProtobuf,
     refusals.NoModel,
-    refusals.NotFound,
+    getattr(refusals, "NotFound", refusals.Fail),  # newer than the oldest onnxruntime that will do
     refusals.NotImplemented,
     refusals.RuntimeException,
 )

@@ -39,6 +39,18 @@ def test_an_output_behind_the_input(run: Callable[..., Run], folder: Path) -> No
     assert missing.code == 2 and "no output is given" in missing.error
 
 
+@pytest.mark.parametrize("command", [("verify", "in.onnx"), ("run", "out.onnx", "--passes", "fold-constants")])
+def test_labels_are_left_aside_where_nothing_is_judged(
+    command: tuple[str, ...], run: Callable[..., Run], folder: Path
+) -> None:
+    samples = np.load(folder / "data.npz")["x"]
+    np.savez(folder / "labelled.npz", x=samples, y=np.zeros(len(samples), np.int64))
+    given = (command[0], "in.onnx", *command[1:], "--data", "labelled.npz")
+    assert "labels are named with --labels" in run(*given).error
+    assert run(*given, "--labels", "y").code == 0
+    assert run(*given, "--labels", "y", "--samples", "4").code == 0
+
+
 def test_the_version(run: Callable[..., Run]) -> None:
     assert run("--version").out == f"optimise-onnx {__version__}\n"
 

@@ -56,6 +56,7 @@ Labels = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Labels in the data, or `folder` of images; the table then shows accuracy."),
 ]
+Aside = Annotated[str | None, typer.Option("--labels", metavar="KEY", help="Labels in the data, which are left aside.")]
 Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="NAME=constant|batch:1|state", help="How samples lie along an input (repeatable)."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import check_outputs
 from ..settings import Running
-from ..terminal import VERBOSE, Terminal
+from ..terminal import NORMAL, VERBOSE, Terminal
 from . import options as o
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def run(
     output: o.MaybeOutput = None,
     data: o.Data = None,
     samples: o.Count = None,
+    labels: o.Aside = None,
     dump_after: o.DumpAfter = None,
     print_after: o.PrintAfter = False,
     time_passes: o.TimePasses = False,
@@ -45,12 +46,11 @@ def run(
     observers = [timing := Timing(), *_observers(dump_after, out.say if print_after else None)]
     manager = PassManager.parse(passes, observers, given=given_facts(resume) if resume else ())
     with out.progress() as progress:
-        found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, **running)
+        found = api.run_pipeline(source, manager, data, samples, verify_each, resume, progress, labels, **running)
     told = [*found.notes, *sizing.notes(found.start)]
-    for line in told:
-        out.say(line)
-    for line in notes(found.records):
-        out.say(line, VERBOSE)
+    for level, lines in ((NORMAL, told), (VERBOSE, notes(found.records))):
+        for line in lines:
+            out.say(line, level)
     if time_passes:
         out.say(table.plain(("pass", "seconds"), [(name, f"{spent:.3f}") for name, spent in timing.seconds.items()]))
     save(out, found.graph, output, values={json_file: {"passes": [*map(asdict, found.records)], "notes": told}})

@@ -1,6 +1,6 @@
 """``optimise-onnx verify``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from ..terminal import Terminal
 from . import options as o
 
 if TYPE_CHECKING:
+    from ...ir.feeds import Calibration
+    from ...ir.graph import Graph
     from ..compare import Difference
 
 
@@ -20,6 +22,7 @@ def verify(
     second: o.Second,
     data: o.Data = None,
     samples: o.Count = None,
+    labels: o.Aside = None,
     preprocess: o.Preprocess = None,
     inputs: o.Inputs = None,
     atol: o.Atol = 1e-5,
@@ -32,7 +35,6 @@ def verify(
     """Compare the interfaces and the outputs of two models; exit code 5 when they differ."""
     check_outputs([json_file], [first, second, data])
     from ...backends.ort import OrtRunner
-    from ...frontends.calibration import calibration
     from ...ir.verify import check_interface
     from .. import api, evaluation, sizing
     from ..compare import differences
@@ -42,7 +44,7 @@ def verify(
     check_interface(b, a)
     runner = OrtRunner(threads)
     sessions = runner.session(a), runner.session(b)
-    given = None if data is None else calibration(data, a, samples=samples, preprocess=preprocess, inputs=inputs or ())
+    given = None if data is None else _read(data, a, samples, labels, preprocess, inputs or ())
     a = sizing.sized(a, runner, input_shapes, given)
     used = evaluation.from_data(a, given, "samples") if given else evaluation.at_random(a, sessions[0], seed)
     found = differences(*sessions, used, atol, rtol)
@@ -51,6 +53,16 @@ def verify(
     told = {"compared_on": used.origin, "atol": atol, "rtol": rtol, "notes": notes}
     write_json(out, json_file, {**told, "outputs": {name: asdict(each) for name, each in found.items()}})
     _check(found, f"more than {atol:g} + {rtol:g} |A|")
+
+
+def _read(
+    data: str, graph: "Graph", samples: int | None, labels: str | None, preprocess: str | None, inputs: Sequence[str]
+) -> "Calibration":
+    from ...frontends.calibration import calibration
+
+    extra = [labels] if labels else []
+    found = calibration(data, graph, samples=samples, extra=extra, preprocess=preprocess, inputs=inputs)
+    return found.only(t.name for t in graph.inputs)
 
 
 def _say(out: Terminal, found: "Mapping[str, Difference]", notes: Iterable[str]) -> None:
