@@ -20,7 +20,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.probe import Probe, scaled
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.analysis.channels.readers import readers
-from optimise_onnx.passes.analysis.statistics.judge import Judge, apart, judge, run_all
+from optimise_onnx.passes.analysis.statistics.judge import Judge, distance, judge
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import apply
 from optimise_onnx.passes.plan import Decision, Plan
@@ -146,9 +146,12 @@ class Whole:
 
     def of(self, graph: Graph) -> float:
         known = self.known
-        feeds = known.activations._feeds
-        values = run_all(graph, feeds, OrtRunner(1), list(known.reference))
-        return sum(apart(known.parts[name], wanted, values[name]) for name, wanted in known.reference.items())
+        session = OrtRunner(1).session(graph, outputs=list(known.reference))
+        found = {name: distance(known.parts[name], wanted) for name, wanted in known.reference.items()}
+        for place, feeds in enumerate(known.activations._feeds):
+            for name, values in session.run(feeds).items():
+                found[name].add(place, values)
+        return sum(each.found() for each in found.values())
 
 
 def test_all_of_a_group_may_go() -> None:
