@@ -148,8 +148,8 @@ class Whole:
         known = self.known
         session = OrtRunner(1).session(graph, outputs=list(known.reference))
         found = {name: distance(known.parts[name], wanted) for name, wanted in known.reference.items()}
-        for place, feeds in enumerate(known.activations._feeds):
-            for name, values in session.run(feeds).items():
+        for place, batch in enumerate(known.activations._feeds):
+            for name, values in session.run(batch).items():
                 found[name].add(place, values)
         return sum(each.found() for each in found.values())
 
