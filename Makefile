@@ -52,8 +52,8 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)-hls/bin/python:
-	$(PYTHON) -m venv $(VENV)-hls
+$(VENV)-%/bin/python:
+	$(PYTHON) -m venv $(VENV)-$*
 
 # A build folder left from before could carry a module that has since been deleted.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
@@ -71,24 +71,15 @@ $(VENV)-hls/.installed: $(SOURCES) | $(VENV)-hls/bin/python
 	$(VENV)-hls/bin/python -m pip install --quiet '.[test,hls,rtl,test-hls]'
 	touch $@
 
-$(VENV)-docs/bin/python:
-	$(PYTHON) -m venv $(VENV)-docs
-
 $(VENV)-docs/.installed: $(SOURCES) | $(VENV)-docs/bin/python
 	rm -rf build
 	$(VENV)-docs/bin/python -m pip install --quiet '.[docs]'
 	touch $@
 
-$(VENV)-compare/bin/python:
-	$(PYTHON) -m venv $(VENV)-compare
-
 $(VENV)-compare/.installed: $(SOURCES) benchmarks/compare/requirements.txt | $(VENV)-compare/bin/python
 	rm -rf build/lib build/bdist.*
 	$(VENV)-compare/bin/python -m pip install --quiet '.[images]' -r benchmarks/compare/requirements.txt
 	touch $@
-
-$(VENV)-lowest/bin/python:
-	$(PYTHON) -m venv $(VENV)-lowest
 
 $(VENV)-lowest/.installed: $(SOURCES) constraints-lowest.txt | $(VENV)-lowest/bin/python
 	rm -rf build/lib build/bdist.*

@@ -54,7 +54,7 @@ def ran(*arguments: str) -> Ran:
         process = subprocess.Popen(["optimise-onnx", *arguments], stdout=log, stderr=log, env=environment)
         memory, (ended, status, used) = 0, (0, 0, None)
         while not ended:
-            memory = max(memory, _peak(process.pid))
+            memory = max(memory, peak(process.pid))
             time.sleep(_PAUSE)
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
         log.seek(0)
@@ -63,8 +63,8 @@ def ran(*arguments: str) -> Ran:
     return Ran(code, lines[-1] if lines else "", used.ru_utime + used.ru_stime, memory / 1024)
 
 
-def _peak(process: int) -> int:
-    """Return the largest memory of a process so far, in KiB; what is left of its maker's is none of it."""
+def peak(process: int | str) -> int:
+    """Return the largest memory of a process, or of ``self``, so far, in KiB; none of it is left of its maker's."""
     told = Path(f"/proc/{process}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", told)
     return int(found[1]) if found else 0

@@ -167,11 +167,7 @@ def _given(layer: Layer, grid: Fixed, place: _Place) -> Fixed:
 def _weighted(weight: Floats, bias: Floats, place: _Place, grid: Fixed | None = None) -> tuple[Floats, Floats, Types]:
     """Return weights (..., outputs) and biases on their grids, and types whose sums are exact."""
     (values,) = place.inputs
-    kept = place.exact and holding(weight).width <= place.weight_bits
-    chosen = (
-        holding(weight) if kept else fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
-    )
-    weight_type = grid or chosen
+    weight_type = grid or (_weight_type(weight, place) if place.exact else _spanning(weight, place.weight_bits))
     weight = weight_type.cast(weight)
     if place.exact:
         weight_type = min(weight_type, holding(weight), key=lambda one: one.width)
@@ -194,12 +190,17 @@ def _weight_type(weight: Floats, place: _Place) -> Fixed:
     exact = holding(weight)
     if exact.width <= place.weight_bits:
         return exact
-    return fitted((float(weight.min()), float(weight.max())), place.weight_bits, signed=True)
+    return _spanning(weight, place.weight_bits)
+
+
+def _spanning(values: Floats, bits: int) -> Fixed:
+    """Return the finest signed type of some bits that reaches from the least value to the largest."""
+    return fitted((float(values.min()), float(values.max())), bits, signed=True)
 
 
 def _bias_type(bias: Floats, fraction: int) -> Fixed:
     """Return at most 24 bits, and no step finer than that of the products."""
-    widest = fitted((float(bias.min()), float(bias.max())), _BIAS_BITS, signed=True)
+    widest = _spanning(bias, _BIAS_BITS)
     behind = min(fraction, widest.fraction)
     width = max(2, widest.integer + behind)
     return replace(widest, width=width, integer=width - behind)

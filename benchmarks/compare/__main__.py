@@ -60,10 +60,9 @@ class Run:
             spec["amounts"] = {f"{row['asked']:g}": row["amount"] for row in rows if "amount" in row}
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "told.json"
-            ended = child("compare.job", spec | {"told": str(told)}, self.limit)
+            why = child("compare.job", spec | {"told": str(told)}, self.limit)
             found: list[dict[str, Any]] = json.loads(told.read_text()) if told.exists() else []
-        why = ended.failed or "ended early"
-        return [row | {"memory": ended.memory} for row in found] + [{"failed": why}] * (len(shares) - len(found))
+        return found + [{"failed": why or "ended early"}] * (len(shares) - len(found))
 
     def _figures(self, subject: Subject, out: Path) -> dict[str, Any]:
         """Measure a smaller model beside the original; say what fails where it does not run."""

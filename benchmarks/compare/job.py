@@ -4,7 +4,8 @@
 
 SPEC is a JSON file: ``peer``, ``model``, ``calibration``, ``shape``, ``outs`` (a file a share), ``told`` (where the
 result goes), and ``shares``; ``amounts`` by share where they are known, else they are sought. The result is a list of
-``amount``, ``cpu`` and ``wall`` seconds of the method alone, or ``failed`` with a message.
+``amount``, ``cpu`` and ``wall`` seconds of the method alone, or ``failed`` with a message, and the largest ``memory``
+of the process so far in GiB.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from coverage import peak
 
 from .measure import costs
 from .peers import PEERS, Make
@@ -71,7 +73,7 @@ def main() -> None:
         samples = {name: held[name] for name in held.files}
     told = []
     for share, out in zip(spec["shares"], spec["outs"], strict=True):
-        told.append(done(spec, share, Path(out), samples))
+        told.append(done(spec, share, Path(out), samples) | {"memory": peak("self") / 2**20})
         Path(spec["told"]).write_text(json.dumps(told))
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,21 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Child:
-    """How a process ended: what it said when it failed, '' if it did not, and its largest memory in GiB."""
+def child(module: str, spec: dict[str, Any], limit: float) -> str:
+    """Run a module of this package on one thread, with a JSON file as its argument, for ``limit`` seconds at most.
 
-    failed: str
-    memory: float
-
-
-def child(module: str, spec: dict[str, Any], limit: float) -> Child:
-    """Run a module of this package on one thread, with a JSON file as its argument, for ``limit`` seconds at most."""
+    Return what it said when it failed, '' if it did not.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         file = Path(folder) / "spec.json"
         file.write_text(json.dumps(spec))
         command = ["timeout", "-k", "5", str(limit), sys.executable, "-m", module, str(file)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
+        code = subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
         log.seek(0)
         said = [line.strip() for line in log if line.strip()]
-    code = os.waitstatus_to_exitcode(status)
     why = f"stopped after {limit:.0f} s" if code == 124 else (said[-1] if said else f"ended with {code}")
-    return Child(why if code else "", used.ru_maxrss / 2**20)
+    return why if code else ""
 
 
 def costs(model: Path, shape: str) -> dict[str, int]:

@@ -33,8 +33,8 @@ def coverage(limit: float = 3600) -> dict[str, Any]:
     found = {}
     for tool in TOOLS:
         with tempfile.NamedTemporaryFile(suffix=".json") as file:
-            ended = child("compare.zoo", {"tool": tool, "out": file.name}, limit)
-            found[tool] = {"failed": ended.failed} if ended.failed else json.loads(Path(file.name).read_text())
+            failed = child("compare.zoo", {"tool": tool, "out": file.name}, limit)
+            found[tool] = {"failed": failed} if failed else json.loads(Path(file.name).read_text())
         print(tool, Counter(str(each[0]) for each in found[tool].values()), flush=True)
     return found
 
