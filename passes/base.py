@@ -121,7 +121,7 @@ class Context:
 
         def lazily() -> LazyMoments:
             read = {end.node for end in view.channels.context.contractions}
-            chosen = [layer for name, layer in view.layers.items() if name in read]
+            chosen = sorted(view.layers.values(), key=lambda layer: layer.node not in read)  # forms are for all
             return LazyMoments(partial(self._measured, view.graph.copy(), chosen, view.channels, rows), key=(rows,))
 
         return view.once(("moments", rows), lazily)

@@ -200,7 +200,7 @@ class Allocate:
         within = [one for one in kept if one.figures["latency_measured"] <= limit.share]
         quickest = min(kept, key=lambda one: one.figures["latency_measured"])
         if not within and not self.allow_partial:
-            raise limit.missed(quickest.figures["latency_measured"])
+            raise limit.missed(quickest.figures["latency_measured"], bool(offers))
         return within or [quickest]
 
     def _ranked(self, task: Problem, context: Context) -> Ranking:

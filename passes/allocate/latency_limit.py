@@ -50,11 +50,12 @@ class Limit:
         """Say what was expected and what was seen, as shares of the original's time."""
         return {"latency_predicted": found.predicted, "latency_measured": found.measured}
 
-    def missed(self, best: float) -> TargetNotMetError:
-        """Say what can be reached."""
+    def missed(self, best: float, forms: bool) -> TargetNotMetError:
+        """Say what can be reached; ``forms``: whether layers might have taken other forms, too."""
         name = self.target.quantity.name
         why = f"the least {name} that was found is {best:.3f} of the original's; the target is {self.share:.3f}"
-        hint = "--allow-partial writes that; `analyse` lists what is pinned and why"
+        more = "" if forms else "--forms all lets layers change as well; "
+        hint = f"{more}--allow-partial writes that; `analyse` lists what is pinned and why"
         return TargetNotMetError(f"{self.target} cannot be reached", why=why, hint=hint)
 
 

@@ -21,7 +21,7 @@ _JUDGED = 64  # outputs, at most about, that a ridge is chosen by
 class Joint:
     """Means and covariances of ``x`` (d) and ``y`` (m): ``xx`` (d, d), ``xy`` (d, m), ``yy`` (m,) variances."""
 
-    count: int
+    count: float
     x: Array
     y: Array
     xx: Array
@@ -132,12 +132,12 @@ class PairedMoments:
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
         self._halves = [Moments(inputs, outputs, single=True) for _ in range(2 if groups == 1 else 0)]
         self._many = BatchedMoments(groups, inputs, outputs) if groups > 1 else None
-        self._waiting: list[tuple[list[Array], list[Array]]] = [([], []) for _ in self._halves]
+        self._waiting: list[tuple[list[Array], list[Array], list[Array]]] = [([], [], []) for _ in self._halves]
         self._turn, self._outputs = 0, outputs
         self.ridge = 1.0
 
-    def update(self, x: Array, y: Array, images: int) -> None:
-        """Add a batch of rows, image by image."""
+    def update(self, x: Array, y: Array, images: int, times: Array | None = None) -> None:
+        """Add a batch of rows, image by image; ``times`` (n,): how often each counts. Many groups count them once."""
         if self._many is not None:
             self._many.update(x, y)
             return
@@ -145,19 +145,19 @@ class PairedMoments:
         cut = rows // images * (images // 2) if images > 1 else rows * self._turn
         self._turn = 1 - self._turn
         for half, part in enumerate((slice(None, cut), slice(cut, None))):
-            for waiting, values in zip(self._waiting[half], (x, y), strict=True):
-                waiting.append(values[0, part])
+            for waiting, values in zip(self._waiting[half], (x[0], y[0], times), strict=True):
+                waiting += [] if values is None else [values[part]]
             if sum(map(len, self._waiting[half][0])) >= max(_FEWEST_ROWS, x.shape[2] // 2):
                 self._flush(half)
 
     def _flush(self, half: int) -> None:
         """Add the rows that have waited: every update touches the whole matrix, so it should bring many."""
-        x, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in self._waiting[half])
-        self._waiting[half] = [], []
-        self._halves[half].update(x, y)
+        held = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in self._waiting[half] if parts)
+        self._waiting[half] = [], [], []
+        self._halves[half].update(*held)
 
     def _filled(self) -> list[Joint]:
-        for half, (waiting, _) in enumerate(self._waiting):
+        for half, (waiting, *_) in enumerate(self._waiting):
             if waiting:
                 self._flush(half)
         return [joint(half) for half in self._halves if half.count]

@@ -12,6 +12,7 @@ from ..analysis.layers.forms import Written
 from ..analysis.layers.linear import Linear, linear_layers, stored_weight
 from ..analysis.layers.writing import writable, write_bias, write_weight
 from ..analysis.statistics.input_moments import LARGEST, batch_for, spots_for
+from ..analysis.statistics.rarity import places
 from ..analysis.statistics.stepper import Stepper
 from ..base import Context
 from .alternation import WIDEST, Alternation, held_apart, may_lead
@@ -41,6 +42,7 @@ class Sweep:
         self.layers = linear_layers(graph, self.shapes)
         self.cells = cells(graph, self.shapes)
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
+        self.places = places(self.dense, calibration, context.runner)
         self.final = dict.fromkeys((*self.layers, *self.cells), False)
 
     def solve(self) -> tuple[int, int]:
@@ -151,11 +153,21 @@ class Sweep:
         """Pair what a layer reads with its target; None where that is out of reach."""
         if not self._reach(target, layer.input, old, new):
             return None
-        moments = PairedMoments(layer.groups, layer.fan_in, layer.fan_out)
+        moments, seen = PairedMoments(layer.groups, layer.fan_in, layer.fan_out), 0
         for x, y in self._pairs(layer.input, target, old, new):
             spots = spots_for(layer, x, self.calibration.samples, self.rng)
-            moments.update(layer.rows(x, spots), layer.outputs(y, spots), len(x))
+            read = layer.rows(x, spots)
+            moments.update(read, layer.outputs(y, spots), len(x), self._times(layer, x, read, spots, seen))
+            seen += len(x)
         return moments
+
+    def _times(self, layer: Linear, x: Array, read: Array, spots: Array | None, seen: int) -> Array | None:
+        """Return how often each row counts that a batch has given, after ``seen`` samples; None for once."""
+        if self.places is None:
+            return None
+        walk = layer.geometry
+        positions = walk.positions(x.shape[2:]) if walk is not None else read.shape[1] // len(x)
+        return self.places.of_rows(seen, len(x), positions, spots)
 
     def _solve_chain(self, name: str, layer: Linear, moments: PairedMoments, old: Stepper, new: Stepper) -> bool:
         """Fit a layer to what the next dense layer should give, where only activations lie between them."""

@@ -25,16 +25,21 @@ def divergence(reference: Array, other: Array, *, logits: bool, rows: int | None
     """
     if not reference.size:
         return 0.0
-    a, b = _finite(reference), _finite(other)
     if logits:
-        a, b = ((v - v.max(-1, keepdims=True)) / TEMPERATURE for v in (a, b))
-        a, b = (v - np.log(np.exp(v).sum(-1, keepdims=True)) for v in (a, b))
-        return float(np.maximum((np.exp(a) * (a - b)).sum(-1), 0).mean())
+        return float(softened_divergences(reference, other).mean())
+    a, b = _finite(reference), _finite(other)
     spread, missed = (_by_row(v, rows) for v in (a - a.mean(0, keepdims=True), a - b))
     if not spread.any():
         spread = _by_row(a, rows)
     least = _LEAST_SPREAD * float(spread.mean()) or 1.0
     return float((missed / np.maximum(spread, least)).mean())
+
+
+def softened_divergences(reference: Array, other: Array) -> Array:
+    """Return the divergence of each row of class scores, (..., classes) -> (...), as :func:`divergence` says."""
+    a, b = ((v - v.max(-1, keepdims=True)) / TEMPERATURE for v in (_finite(reference), _finite(other)))
+    a, b = (v - np.log(np.exp(v).sum(-1, keepdims=True)) for v in (a, b))
+    return np.asarray(np.maximum((np.exp(a) * (a - b)).sum(-1), 0))
 
 
 def _by_row(values: Array, rows: int | None) -> Array:

@@ -14,7 +14,8 @@ from ....ir.runner import Runner
 from ..outputs.parts import Part, deciding, parts
 from .activations import BATCH, Activations
 from .cone import changed_nodes
-from .divergence import as_logits, disagreement, divergence, looks_like_logits
+from .divergence import as_logits, disagreement, divergence, looks_like_logits, softened_divergences
+from .rarity import counts
 
 _AT_ONCE = 2**20  # probabilities compared at once
 
@@ -50,11 +51,24 @@ class Judge:
         moved = [name for name in reference if made_by.get(name) in changed]
         if not moved:
             return 0.0
-        distances = {name: distance(parts[name], reference[name]) for name in moved}
+        distances = {name: self.distance(parts[name], reference[name]) for name in moved}
         for place, values in enumerate(self.activations.outputs(graph, changed, moved)):
             for name in moved:
                 distances[name].add(place, np.atleast_1d(values[name]))
         return sum(each.found() for each in distances.values())
+
+    def distance(self, part: Part, reference: Pieces) -> "Distance":
+        """Choose how the values of a part are compared; how often its places count is found once."""
+        axis = _classes(part, reference)
+        if axis is None:
+            return _OfWhole(part, reference)
+        if part.tensor not in self._counts:
+            self._counts[part.tensor] = counts(reference, axis)
+        return _OfProbabilities(reference, axis, self._counts[part.tensor])
+
+    @cached_property
+    def _counts(self) -> dict[str, Pieces]:
+        return {}
 
     @cached_property
     def _whole(self) -> tuple[Mapping[str, Part], Mapping[str, Pieces]]:
@@ -74,28 +88,28 @@ class Distance(Protocol):
         """Return the distance over all batches."""
 
 
-def distance(part: Part, reference: Pieces) -> Distance:
-    """Choose how the values of a part are compared."""
-    if reference[0].dtype.kind == "f" and part.classes is not None and 0 < part.classes < reference[0].ndim:
-        return _OfProbabilities(reference, part.classes)
-    return _OfWhole(part, reference)
+def _classes(part: Part, reference: Pieces) -> int | None:
+    """Return the axis of the classes whose probabilities a part holds; None where it holds something else."""
+    held = reference[0].dtype.kind == "f" and part.classes is not None and 0 < part.classes < reference[0].ndim
+    return part.classes if held else None
 
 
 class _OfProbabilities:
-    """Divergence of probabilities of classes along an axis, the mean over all places; nothing of a batch stays."""
+    """Divergence of probabilities of ``classes`` along an axis, the mean over all places, each as often as it
+    ``counts``; nothing of a batch stays.
+    """
 
-    def __init__(self, reference: Pieces, classes: int) -> None:
-        self._reference, self._classes = reference, classes
-        self._sum, self._places = 0.0, 0
+    def __init__(self, reference: Pieces, classes: int, counts: Pieces) -> None:
+        self._reference, self._classes, self._counts = reference, classes, counts
+        self._sum, self._places = 0.0, 0.0
 
     def add(self, place: int, values: Array) -> None:
         old, new = (np.moveaxis(v, self._classes, -1) for v in (self._reference[place], values))
         step = max(1, _AT_ONCE // max(old[:1].size, 1))
         for at in range(0, len(old), step):
-            here, there = old[at : at + step], new[at : at + step]
-            places = here[..., 0].size
-            self._sum += places * divergence(as_logits(here), as_logits(there), logits=True)
-            self._places += places
+            here, there, count = (v[at : at + step] for v in (old, new, self._counts[place]))
+            self._sum += float((count * softened_divergences(as_logits(here), as_logits(there))).sum())
+            self._places += float(count.sum())
 
     def found(self) -> float:
         return self._sum / max(self._places, 1)

@@ -6,6 +6,7 @@ im2col patches ``x`` a consumer reads, and their covariance with its wanted outp
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -35,15 +36,17 @@ class Moments:
     """
 
     def __init__(self, inputs: int, outputs: int, *, single: bool = False) -> None:
-        self._count = 0
+        self._count: float = 0
         self._kind: type[np.floating] = np.float32 if single else np.float64
         self._mean_x, self._mean_y = np.zeros(inputs), np.zeros(outputs)
         self._scatter_xx = np.zeros((inputs, inputs), self._kind, order="F")
         self._scatter_xy = np.zeros((inputs, outputs))
         self._scatter_yy = np.zeros(outputs)
 
-    def update(self, x: Reals, y: Reals) -> None:
+    def update(self, x: Reals, y: Reals, times: Reals | None = None) -> None:
         """Add a batch: ``x`` (n, inputs), ``y`` (n, outputs), float32 or float64; a batch of no rows adds nothing.
+
+        ``times`` (n,), positive: how often each row counts, once by default.
 
         Raises ValueError on a wrong shape, NumericalError on NaN or Inf; after an error the moments are unchanged
         unless the values were finite and their squares were not.
@@ -54,22 +57,22 @@ class Moments:
             raise ValueError(f"rows of shape {wanted} expected, got {x.shape} and {y.shape}")
         if not rows:
             return
-        total = self._count + rows
-        rest_x, step_x = _centre(x, self._mean_x, self._count, "inputs of a layer", self._kind)
-        rest_y, step_y = _centre(y, self._mean_y, self._count, "outputs of a layer", np.float64)
+        batch = _Batch(self._count, rows if times is None else float(times.sum()), times)
+        rest_x, step_x = batch.centred(x, self._mean_x, "inputs of a layer", self._kind)
+        rest_y, step_y = batch.centred(y, self._mean_y, "outputs of a layer", np.float64)
         multiply = blas.ssyrk if self._kind is np.float32 else blas.dsyrk
         self._scatter_xx = multiply(1.0, rest_x.T, beta=1.0, c=self._scatter_xx, overwrite_c=1)
         self._scatter_xy += rest_x.T @ rest_y.astype(self._kind)
         self._scatter_yy += np.einsum("no,no->o", rest_y, rest_y)
-        self._mean_x = self._mean_x + step_x * (rows / total)
-        self._mean_y = self._mean_y + step_y * (rows / total)
-        self._count = total
+        self._count += batch.count
+        self._mean_x = self._mean_x + step_x * (batch.count / self._count)
+        self._mean_y = self._mean_y + step_y * (batch.count / self._count)
         if not np.isfinite(np.diagonal(self._scatter_xx)).all() or not np.isfinite(self._scatter_yy).all():
             raise NumericalError("activations are too large: their squares overflow", hint="scale the calibration data")
 
     @property
-    def count(self) -> int:
-        """Number of rows seen."""
+    def count(self) -> float:
+        """Number of rows seen, each as often as it counts."""
         return self._count
 
     @property
@@ -104,22 +107,37 @@ class Moments:
         """Variance of each output, (outputs,): what a perfect fit would explain. NumericalError before any row."""
         return self._scatter_yy / self._divisor()
 
-    def _divisor(self) -> int:
+    def _divisor(self) -> float:
         if not self._count:
             raise NumericalError("no samples were seen", value=0, limit=1, hint="give calibration data")
         return self._count
 
 
-def _centre(rows: Reals, mean: Floats, count: int, what: str, kind: type[np.floating]) -> tuple[Reals, Floats]:
-    """Return rows about their own mean, plus one row that carries the shift to the old mean, and that shift."""
-    own = rows.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(own).all():
-        hint = "run the model on the calibration data and look for overflow"
-        raise NumericalError(f"NaN or Inf in the {what}", value=float(own[~np.isfinite(own)][0]), hint=hint)
-    values = np.empty((len(rows) + 1, rows.shape[1]), kind)
-    np.subtract(rows, own.astype(kind), out=values[:-1])
-    values[-1] = (own - mean) * np.sqrt(count * len(rows) / (count + len(rows)))
-    return values, own - mean
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that count ``count`` times together, each as ``times`` (n,) says or once, after ``seen`` others."""
+
+    seen: float
+    count: float
+    times: Reals | None
+
+    def centred(self, rows: Reals, mean: Floats, what: str, kind: type[np.floating]) -> tuple[Reals, Floats]:
+        """Return rows about their own mean, plus one row that carries the shift to the old ``mean``, and that shift."""
+        own = self._mean(rows)
+        if not np.isfinite(own).all():
+            hint = "run the model on the calibration data and look for overflow"
+            raise NumericalError(f"NaN or Inf in the {what}", value=float(own[~np.isfinite(own)][0]), hint=hint)
+        values = np.empty((len(rows) + 1, rows.shape[1]), kind)
+        np.subtract(rows, own.astype(kind), out=values[:-1])
+        if self.times is not None:
+            values[:-1] *= np.sqrt(self.times).astype(kind)[:, None]
+        values[-1] = (own - mean) * np.sqrt(self.seen * self.count / (self.seen + self.count))
+        return values, own - mean
+
+    def _mean(self, rows: Reals) -> Floats:
+        if self.times is None:
+            return np.asarray(rows.mean(axis=0, dtype=np.float64))
+        return np.asarray(np.einsum("n,nd->d", self.times, rows, dtype=np.float64) / self.count)
 
 
 def factor(covariance: Floats, ridge: float) -> tuple[Floats, float]:

@@ -84,6 +84,7 @@ def test_out_of_reach(name: str, count: int) -> None:
     graph, shared = ranked(ZOO[name](), device, count)
     with pytest.raises(TargetNotMetError, match="latency=0.01x cannot be reached") as caught:
         decided(graph, shared, "latency=0.01x")
+    assert "--forms all" in caught.value.hint
     said = re.search(r"found is ([\d.]+) of the original's", str(caught.value.why))
     assert said is not None
     shared = decided(graph, shared, "latency=0.01x", allow_partial=True)

@@ -20,7 +20,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.allocate.probe import Probe, scaled
 from optimise_onnx.passes.analysis.channels.ranking import Ranking
 from optimise_onnx.passes.analysis.channels.readers import readers
-from optimise_onnx.passes.analysis.statistics.judge import Judge, distance, judge
+from optimise_onnx.passes.analysis.statistics.judge import Judge, judge
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import apply
 from optimise_onnx.passes.plan import Decision, Plan
@@ -147,7 +147,7 @@ class Whole:
     def of(self, graph: Graph) -> float:
         known = self.known
         session = OrtRunner(1).session(graph, outputs=list(known.reference))
-        found = {name: distance(known.parts[name], wanted) for name, wanted in known.reference.items()}
+        found = {name: known.distance(known.parts[name], wanted) for name, wanted in known.reference.items()}
         for place, batch in enumerate(known.activations._feeds):
             for name, values in session.run(batch).items():
                 found[name].add(place, values)

@@ -35,6 +35,12 @@ def test_every_form_of_a_layer_has_an_error() -> None:
         assert np.isfinite(offer.errors).all() and (offer.errors > -1e-6).all() and (offer.errors <= 1 + 1e-6).all()
 
 
+def test_layers_that_read_no_channels_of_a_group_are_offered_forms_too() -> None:
+    offers, graph = offered("vgg_gap")
+    first = next(node for node in graph.nodes if node.op == "Conv")
+    assert first.name == nodes(offers)[0]
+
+
 def test_only_the_families_asked_for_are_offered() -> None:
     offers, _ = offered("vgg_gap", "{forms=strided;stretch}")
     assert {family.name for offer in offers for family in offer.families} == {"strided", "stretch"}

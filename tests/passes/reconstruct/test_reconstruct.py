@@ -22,6 +22,7 @@ from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.plan import Decision, Plan
+from optimise_onnx.passes.reconstruct import sweep
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 
@@ -172,3 +173,28 @@ def test_one_sample_is_enough_to_run() -> None:
     for count in (1, 2, 3):
         graph = digits.run("select-channels{keep=0.7},remove-channels,reconstruct", digits.context(count))
         assert np.isfinite(digits.examiner().of(graph))
+
+
+def lines(b: Builder) -> onnx.ModelProto:
+    """Twelve places, each classified by itself; most are of the first class."""
+    x = b.input("x", ["N", 12, 8])
+    y = b.matmul(b.relu(b.matmul(x, 24)), 6, bias=False)
+    return b.model(b.softmax(b.add(y, b.const(np.array([3, 0, 0, 0, 0, 0], np.float32)))))
+
+
+def test_rare_answers_of_a_line_count_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lines(Builder("lines"))
+    graph, inputs = graph_of(model), {"x": np.random.default_rng(0).standard_normal((700, 12, 8)).astype(np.float32)}
+    unseen = {"x": inputs["x"][350:]}
+    wanted = OrtRunner(1).session(graph).run(unseen)[graph.outputs[0].name]
+    rare = wanted.argmax(-1) != 0
+    assert 0.02 < rare.mean() < 0.2
+    errors = []
+    for known in (True, False):
+        if not known:
+            monkeypatch.setattr(sweep, "places", lambda *_: None)
+        shared = Context(OrtRunner(1), graph, Calibration.from_arrays({"x": inputs["x"][:350]}))
+        _, solved = pruned_and_solved("select-channels{keep=0.5},remove-channels", graph, shared)
+        found = OrtRunner(1).session(solved).run(unseen)[graph.outputs[0].name]
+        errors.append(np.square(np.log(found) - np.log(wanted)).sum(-1)[rare].mean())
+    assert errors[0] < 0.95 * errors[1]

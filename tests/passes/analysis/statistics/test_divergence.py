@@ -23,6 +23,7 @@ from optimise_onnx.passes.analysis.statistics.divergence import (
     looks_like_logits,
 )
 from optimise_onnx.passes.analysis.statistics.judge import judge
+from optimise_onnx.passes.analysis.statistics.rarity import counts
 from tests.passes.cleanup.support import build
 
 Array = NDArray[Any]
@@ -147,3 +148,31 @@ def test_samples_may_lie_on_another_axis_of_an_output() -> None:
     graph = graph_of(model)
     known = judge(graph, Calibration.from_arrays(feeds(model, 0, 100)), OrtRunner(1))  # batches of 64 and 36
     assert known.of(graph) == 0
+
+
+def test_rare_answers_count_by_the_root_of_their_places() -> None:
+    answers = np.repeat([0, 1], [36, 4]).reshape(4, 10)
+    scores = 5 * np.eye(2)[answers]
+    found = counts([scores[:3], scores[3:]], 2)
+    assert [batch.shape for batch in found] == [(3, 10), (1, 10)]
+    weights = np.concatenate(found)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[answers == 1].sum() == pytest.approx(weights[answers == 0].sum() / 3)
+    assert np.array_equal(counts([np.eye(3)[[0, 0, 1]]], 1)[0], np.ones(3))  # one answer a sample
+
+
+def test_a_judge_hears_the_rare_places_of_a_line() -> None:
+    graph = build(
+        "(float[N, 10, 3] x) => (float[N, 10, 3] y) { z = Add(x, k)  y = Softmax <axis: int = -1> (z) }",
+        {"k": np.zeros((10, 3), np.float32)},
+    )
+    lines = np.tile(4 * np.eye(3, dtype=np.float32)[[0] * 9 + [1]], (4, 1, 1))
+    known = judge(graph, Calibration.from_arrays({"x": lines}), OrtRunner(1))
+    moved = []
+    for place in (0, 9):  # four of the 36 places with one answer, and all four with the other
+        changed = graph.copy()
+        shift = np.zeros((10, 3), np.float32)
+        shift[place, 2] = 3
+        changed.set_array(changed.tensors()["k"], shift)
+        moved.append(known.of(changed))
+    assert moved[1] == pytest.approx(3 * moved[0], rel=1e-5)

@@ -42,6 +42,19 @@ def test_moments_equal_numpy_however_the_stream_is_cut(seed: int, samples: int, 
     np.testing.assert_allclose(moments.var_y, (yc**2).mean(0), atol=tolerance)
 
 
+def test_a_row_that_counts_twice_is_two_rows() -> None:
+    rng = np.random.default_rng(0)
+    x, y, times = rng.standard_normal((30, 4)) + 100, rng.standard_normal((30, 2)), rng.integers(1, 5, 30)
+    found, wanted = Moments(4, 2), Moments(4, 2)
+    for part in (slice(0, 7), slice(7, 30)):
+        found.update(x[part], y[part], times[part].astype(float))
+    wanted.update(np.repeat(x, times, 0), np.repeat(y, times, 0))
+    assert found.count == wanted.count == times.sum()
+    for one, other in ((found.mean_x, wanted.mean_x), (found.cov_xx, wanted.cov_xx), (found.cov_xy, wanted.cov_xy)):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.var_y, wanted.var_y, rtol=1e-12)
+
+
 def test_a_drifting_mean_costs_no_digits() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((300, 3)) + np.repeat([0.0, 1e7, 1e8], 100)[:, None]
