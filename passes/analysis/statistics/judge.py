@@ -14,7 +14,15 @@ from ....ir.runner import Runner
 from ..outputs.parts import Part, deciding, parts
 from .activations import BATCH, Activations
 from .cone import changed_nodes
-from .divergence import as_logits, disagreement, divergence, looks_like_logits, softened_divergences
+from .divergence import (
+    as_logits,
+    disagreement,
+    divergence,
+    looks_like_logits,
+    margins,
+    softened_divergences,
+    temperature,
+)
 from .rarity import counts
 
 _AT_ONCE = 2**20  # probabilities compared at once
@@ -58,16 +66,16 @@ class Judge:
         return sum(each.found() for each in distances.values())
 
     def distance(self, part: Part, reference: Pieces) -> "Distance":
-        """Choose how the values of a part are compared; how often its places count is found once."""
+        """Choose how the values of a part are compared; what is known of its answers is found once."""
         axis = _classes(part, reference)
         if axis is None:
             return _OfWhole(part, reference)
-        if part.tensor not in self._counts:
-            self._counts[part.tensor] = counts(reference, axis)
-        return _OfProbabilities(reference, axis, self._counts[part.tensor])
+        if part.tensor not in self._answers:
+            self._answers[part.tensor] = Answers.of(reference, axis)
+        return _OfProbabilities(reference, self._answers[part.tensor])
 
     @cached_property
-    def _counts(self) -> dict[str, Pieces]:
+    def _answers(self) -> "dict[str, Answers]":
         return {}
 
     @cached_property
@@ -94,21 +102,37 @@ def _classes(part: Part, reference: Pieces) -> int | None:
     return part.classes if held else None
 
 
-class _OfProbabilities:
-    """Divergence of probabilities of ``classes`` along an axis, the mean over all places, each as often as it
-    ``counts``; nothing of a batch stays.
-    """
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities of ``classes`` along an axis: how often each place ``counts``, and what softens their scores."""
 
-    def __init__(self, reference: Pieces, classes: int, counts: Pieces) -> None:
-        self._reference, self._classes, self._counts = reference, classes, counts
+    classes: int
+    counts: Pieces
+    heat: float
+
+    @staticmethod
+    def of(reference: Pieces, classes: int) -> "Answers":
+        """Look at the original's."""
+        scores = (as_logits(np.moveaxis(sample, classes - 1, -1)) for batch in reference for sample in batch)
+        found = np.concatenate([margins(each).ravel() for each in scores])
+        return Answers(classes, counts(reference, classes), temperature(found))
+
+
+class _OfProbabilities:
+    """Divergence of probabilities, the mean over all places, each as often as it counts; nothing of a batch stays."""
+
+    def __init__(self, reference: Pieces, answers: Answers) -> None:
+        self._reference, self._answers = reference, answers
         self._sum, self._places = 0.0, 0.0
 
     def add(self, place: int, values: Array) -> None:
-        old, new = (np.moveaxis(v, self._classes, -1) for v in (self._reference[place], values))
+        known = self._answers
+        old, new = (np.moveaxis(v, known.classes, -1) for v in (self._reference[place], values))
         step = max(1, _AT_ONCE // max(old[:1].size, 1))
         for at in range(0, len(old), step):
-            here, there, count = (v[at : at + step] for v in (old, new, self._counts[place]))
-            self._sum += float((count * softened_divergences(as_logits(here), as_logits(there))).sum())
+            here, there, count = (v[at : at + step] for v in (old, new, known.counts[place]))
+            apart = softened_divergences(as_logits(here), as_logits(there), known.heat)
+            self._sum += float((count * apart).sum())
             self._places += float(count.sum())
 
     def found(self) -> float:

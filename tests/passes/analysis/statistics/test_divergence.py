@@ -21,6 +21,8 @@ from optimise_onnx.passes.analysis.statistics.divergence import (
     disagreement,
     divergence,
     looks_like_logits,
+    margins,
+    temperature,
 )
 from optimise_onnx.passes.analysis.statistics.judge import judge
 from optimise_onnx.passes.analysis.statistics.rarity import counts
@@ -33,7 +35,8 @@ scores = arrays.arrays(np.float32, (4, 5), elements=st.floats(-50, 50, width=32)
 
 @given(scores, scores)
 def test_logits_by_the_textbook(a: Array, b: Array) -> None:
-    p, q = softmax(a.astype(float) / TEMPERATURE, 1), softmax(b.astype(float) / TEMPERATURE, 1)
+    heat = temperature(margins(a))
+    p, q = softmax(a.astype(float) / heat, 1), softmax(b.astype(float) / heat, 1)
     assert divergence(a, b, logits=True) == pytest.approx(rel_entr(p, q).sum(1).mean(), abs=1e-6)
 
 
@@ -176,3 +179,14 @@ def test_a_judge_hears_the_rare_places_of_a_line() -> None:
         changed.set_array(changed.tensors()["k"], shift)
         moved.append(known.of(changed))
     assert moved[1] == pytest.approx(3 * moved[0], rel=1e-5)
+
+
+def test_sure_answers_are_softened_more() -> None:
+    scores = np.random.default_rng(0).standard_normal((101, 4))
+    found = margins(scores)
+    assert found == pytest.approx([row[-1] - row[-2] for row in np.sort(scores, 1)])
+    assert temperature(found) == TEMPERATURE == temperature(np.empty(0))
+    heat = temperature(50 * found)
+    two = np.stack([np.zeros(101), -50 * found / heat], 1)
+    assert np.median(softmax(two, 1)[:, 0]) == pytest.approx(0.961, abs=1e-3)
+    assert margins(np.ones((3, 1))) == pytest.approx(np.zeros(3))
