@@ -116,7 +116,7 @@ def _split(graph: Graph, node: Node, shapes: Mapping[str, tuple[Dim, ...]]) -> l
     whole = len(node.inputs) > 1 and bool(node.inputs[1].name)
     if whole or node.attribute("keepdims", graph.opset, 1):
         return pieces
-    return [_ranked(graph, node, "Squeeze", piece, axis) for piece in pieces]
+    return [ranked(graph, node, "Squeeze", piece, axis) for piece in pieces]
 
 
 def _lengths(node: Node, size: Dim) -> list[int]:
@@ -134,7 +134,7 @@ def _lengths(node: Node, size: Dim) -> list[int]:
     return [min(step, size - start) for start in range(0, size, step)]
 
 
-def _ranked(graph: Graph, node: Node, op: str, tensor: Tensor, axis: int) -> Tensor:
+def ranked(graph: Graph, node: Node, op: str, tensor: Tensor, axis: int) -> Tensor:
     """Squeeze or Unsqueeze one axis."""
     out = graph.variable(f"{tensor.name}_{op}", tensor.dtype)
     if graph.opset >= _AXES_AS_INPUT:
@@ -153,7 +153,7 @@ def _join(graph: Graph, node: Node, source: list[Tensor], shapes: Mapping[str, t
         if axis < 0 and any(dim is None for dim in dims):
             return
         place = axis if axis >= 0 else axis + len(dims[0] or ()) + 1
-        parts = [_ranked(graph, node, "Unsqueeze", part, place) for part in source]
+        parts = [ranked(graph, node, "Unsqueeze", part, place) for part in source]
         axis = place
     out = node.outputs
     graph.insert("Concat", parts, out, {"axis": axis}, before=node)
