@@ -9,6 +9,7 @@ from ..base import Context, Outcome
 from ..order import EXACT
 from .evaluate import evaluate
 from .recurrences import write_recurrences
+from .reversals import write_reversals
 from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
@@ -26,7 +27,7 @@ class FoldConstants:
 
     Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
     Loops that compute a GRU, LSTM or RNN as such (of Keras, for example), recurrent layers without initial states that
-    are zero, operators on integer codes as float ones between roundings.
+    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings.
     Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
@@ -42,11 +43,12 @@ class FoldConstants:
         passed = opened + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
         computed = known = loops = 0
         while True:
-            evaluated, shapes, layers = evaluate(graph, context.runner), fold_shapes(graph), write_recurrences(graph)
-            if not evaluated and not shapes and not layers:
+            evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
+            turned, layers = write_reversals(graph), write_recurrences(graph)
+            if not evaluated + shapes + turned + layers:
                 break
             computed, known, loops = computed + evaluated, known + shapes, loops + layers
-        passed += loops + (_remove_passing(graph) if loops else 0)
+            passed += turned + layers + _remove_passing(graph)
         passed += separate_vectors(graph) + drop_zero_states(graph)
         graph.clean()
         after = _count(graph)

@@ -12,6 +12,7 @@ from ...ir.arguments import axis as axis_of
 from ...ir.graph import Dim, Graph, Node, Tensor
 from ...ir.shapes import symbolic
 from .cells import Cell, gated, simple, with_memory
+from .reversals import turned
 from .sequences import ranked
 from .shape_values import shape_values
 from .steps import Value, computed
@@ -19,7 +20,6 @@ from .terms import Given, Sum, Unlike
 from .walks import Count, Walk, same, walk
 from .zero_states import is_zero
 
-_BEFORE_ALL = -(2**31)  # where a Slice that goes backwards ends
 _RANK = 3  # of a sequence
 
 Shapes = Mapping[str, tuple[Dim, ...]]
@@ -201,13 +201,7 @@ def _in_order(graph: Graph, node: Node, sequence: _Sequence) -> Tensor:
         moved = graph.variable(f"{x.name}_steps", x.dtype)
         graph.insert("Transpose", [x], [moved], {"perm": [1, 0, 2]}, before=node)
         x = moved
-    if not sequence.reverse:
-        return x
-    turned = graph.variable(f"{x.name}_reversed", x.dtype)
-    numbers = (-1, _BEFORE_ALL, 0, -1)
-    places = [graph.constant(f"{node.name}_places", np.asarray([number], np.int64)) for number in numbers]
-    graph.insert("Slice", [x, *places], [turned], before=node)
-    return turned
+    return turned(graph, node, x, 0) if sequence.reverse else x
 
 
 def _layer(graph: Graph, node: Node, cell: Cell, x: Tensor, starts: list[Tensor]) -> list[Tensor]:

@@ -59,7 +59,7 @@ def _unroll(graph: Graph, node: Node, known: Known, shapes: Mapping[str, tuple[D
     elif node.op in ("SequenceInsert", "SequenceErase"):
         _edit(node, source, known)
     elif node.op == "SequenceAt" and (place := _place(node, 1)) is not None and -len(source) <= place < len(source):
-        _hand_on(graph, node, source[place])
+        hand_on(graph, node, source[place])
     elif node.op == "SequenceLength" and not graph.is_output(out):
         graph.make_constant(out, np.asarray(len(source), np.int64))
     elif node.op == "ConcatFromSequence" and source:
@@ -86,8 +86,8 @@ def _edit(node: Node, source: list[Tensor], known: Known) -> None:
     known[node.outputs[0].name] = changed
 
 
-def _hand_on(graph: Graph, node: Node, element: Tensor) -> None:
-    """Let readers of a SequenceAt read the element itself."""
+def hand_on(graph: Graph, node: Node, element: Tensor) -> None:
+    """Let readers of what a node makes read another tensor instead; the node goes."""
     out = node.outputs[0]
     if graph.is_output(out):
         graph.insert("Identity", [element], [out], before=node)
