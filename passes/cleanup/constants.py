@@ -63,7 +63,7 @@ def _said(opened: int, loops: int) -> Iterator[str]:
     if opened:
         yield f"{opened} operators on codes are written as float ones between roundings (QDQ)"
     if loops:
-        yield f"{loops} Loops are written as the recurrent layers that they compute"
+        yield f"Loops written as the recurrent layers that they compute: {loops}"
 
 
 def _count(graph: Graph) -> tuple[int, int]:

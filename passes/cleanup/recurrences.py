@@ -71,7 +71,7 @@ class _Reading:
         """Note what a node of the body computes, as far as that is known, and the layer that ends there."""
         try:
             made = [self._element(node)] if node.op == "Gather" else self._computed(node)
-        except Unlike:
+        except (Unlike, ValueError):  # or shapes that do not fit, in a step that is never taken
             return
         for tensor, value in zip(node.outputs, made, strict=False):
             self._values[tensor] = self._closed(tensor, value) if isinstance(value, Sum) else value
@@ -133,17 +133,16 @@ def write_recurrences(graph: Graph) -> int:
     operators, however these are written; the number of steps is the length of the sequence, and the condition says no
     more. A Loop that differs, as one that skips masked steps, stays.
     """
+    loops = [node for node in graph.nodes if node.op == "Loop" and not node.domain]
+    shapes = symbolic(graph) if loops else {}
     written = 0
-    for node in graph.nodes:
-        if node.op != "Loop" or node.domain:
-            continue
-        shapes = symbolic(graph)
+    for node in loops:
         try:
             loop = walk(graph, node, shape_values(graph, shapes))
             _write(graph, node, loop, _Reading(graph, loop, shapes), shapes)
         except Unlike:
             continue
-        written += 1
+        written, shapes = written + 1, symbolic(graph)
     return written
 
 

@@ -68,8 +68,10 @@ def _split(node: Node, values: list[Value], opset: int) -> Iterator[Value]:
     rank = 2 if isinstance(value, Sum) else value.ndim
     place = axis(node, opset, rank) if "axis" in node.attributes else 0
     size = value.width if isinstance(value, Sum) else value.shape[place]
-    start = 0
-    for length in _lengths(node, values, size):
+    start, lengths = 0, _lengths(node, values, size)
+    if min(lengths) < 0 or sum(lengths) != size:
+        raise Unlike
+    for length in lengths:
         yield _part(value, {place: slice(start, start + length)})
         start += length
 

@@ -15,6 +15,7 @@ import numpy as np
 from ...ir.graph import Array, Tensor
 
 _MOST_TERMS = 16
+_DEEPEST = 8  # functions of functions
 
 
 class Unlike(Exception):
@@ -23,9 +24,10 @@ class Unlike(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Atom:
-    """Numbers of one step, (samples, width)."""
+    """Numbers of one step, (samples, width); ``depth`` counts functions that stand in each other."""
 
     width: int
+    depth: int = field(default=0, kw_only=True)
     _parts: dict[tuple[int, int], Atom] = field(default_factory=dict, init=False, repr=False)
 
     def part(self, start: int, stop: int) -> Atom:
@@ -66,7 +68,7 @@ class Applied(Atom):
     of: Sum
 
     def _cut(self, start: int, stop: int) -> Atom:
-        return Applied(stop - start, self.op, self.of.part(start, stop))
+        return Applied(stop - start, self.op, self.of.part(start, stop), depth=self.depth)
 
 
 Monomial = tuple[Atom, ...]
@@ -134,8 +136,11 @@ class Sum:
         return total
 
     def applied(self, op: str) -> Sum:
-        """Apply a function to every number."""
-        return Sum.of(Applied(self.width, op, self))
+        """Apply a function to every number; Unlike for functions of functions beyond any cell's."""
+        depth = 1 + max((atom.depth for key in self.terms for atom in key), default=0)
+        if depth > _DEEPEST:
+            raise Unlike
+        return Sum.of(Applied(self.width, op, self, depth=depth))
 
     def equals(self, other: Mapping[Monomial, Array | int]) -> bool:
         """Whether it has these terms and no others."""

@@ -106,7 +106,7 @@ def same(tensor: Tensor) -> Tensor:
 
 
 def _total(tensor: Tensor, known: Mapping[str, Known]) -> Dim:
-    if tensor.is_constant:
+    if tensor.is_constant and tensor.array.size == 1:
         return int(tensor.array.ravel()[0])
     value = known.get(tensor.name)
     if value is None or value.entries.size != 1 or value.entries.ravel()[0] is None:
@@ -117,7 +117,7 @@ def _total(tensor: Tensor, known: Mapping[str, Known]) -> Dim:
 
 def _stored(tensor: Tensor) -> Count:
     array = tensor.array
-    if array.ndim or array.dtype.kind not in "iuf" or array != np.floor(array):
+    if array.ndim or array.dtype.kind not in "iuf" or not np.isfinite(array) or array != np.floor(array):
         raise Unlike
     return Count(0, 0, int(array))
 

@@ -1,6 +1,7 @@
 """Loops that compute a GRU, LSTM or RNN become one, however they are written; what differs in anything stays."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,7 @@ def loop(
     condition: str = COUNTED.format(steps="steps"),
     first: str = "zeros",
     collected: str = "next",
+    opset: int = 18,
     ends: str = f"float[N, {HIDDEN}] y, float[T, N, {HIDDEN}] all_y",
 ) -> Graph:
     """A Loop with a hidden state h, a memory m and a counter k; ``y`` is the last h, ``all_y`` what is collected."""
@@ -145,7 +147,7 @@ def loop(
             {after}
         }}""",
         WEIGHTS,
-        opset=18,
+        opset=opset,
     )
 
 
@@ -174,6 +176,10 @@ def stays(graph: Graph, feeds: Mapping[str, Array] = FEEDS) -> bool:
 )
 def test_a_cell_is_its_operator_however_it_is_written(cell: str, op: str) -> None:
     assert written(loop(cell)) == [op]
+
+
+def test_an_operator_set_without_axes_as_inputs() -> None:
+    assert written(loop(RNN, opset=11)) == ["RNN"]
 
 
 def test_what_scales_the_state_before_its_product_and_after_is_told_apart() -> None:
@@ -272,5 +278,5 @@ def test_another_equation_stays(old: str, new: str) -> None:
         {"ends": f"float[N, {HIDDEN}] y, int64 kend"},
     ],
 )
-def test_another_walk_stays(other: Mapping[str, str]) -> None:
+def test_another_walk_stays(other: dict[str, Any]) -> None:
     assert stays(loop(GRU, **other))
