@@ -107,14 +107,16 @@ class _Reading:
     def _closed(self, tensor: Tensor, value: Sum) -> Sum:
         """See whether a layer ends here: what else reads its output sees no further."""
         for state in self._states.values():
-            if self.following(state) != tensor:
+            if self.following(state) != tensor or value.width != state.width:
                 continue
             for way in self._ways(state, value):
                 try:
-                    self.cells[tensor] = way()
+                    cell = way()
                 except Unlike:
                     continue
-                return Sum.of(Given(value.width, tensor))
+                if cell.source in self.sequences or cell.source.tensor in self.cells:
+                    self.cells[tensor] = cell
+                    return Sum.of(Given(value.width, tensor))
         return value
 
     def _ways(self, state: Given, value: Sum) -> Iterator[Callable[[], Cell]]:

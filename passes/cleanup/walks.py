@@ -155,9 +155,9 @@ def _less(walk: Walk, node: Node, _opset: int) -> None:
 
 
 def _positive(slope: int, offset: int, total: Dim, least: int) -> bool:
-    """Whether ``slope * total + offset`` is above zero, at any total from the least on where it is open."""
+    """Whether ``slope * total + offset`` is above zero at any total that is possible, of the least and more."""
     if isinstance(total, int):
-        return slope * max(total, least) + offset > 0
+        return total < least or slope * total + offset > 0
     return slope >= 0 and slope * least + offset > 0
 
 

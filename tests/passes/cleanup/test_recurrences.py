@@ -130,7 +130,7 @@ def loop(
     ends: str = f"float[N, {HIDDEN}] y, float[T, N, {HIDDEN}] all_y",
 ) -> Graph:
     """A Loop with a hidden state h, a memory m and a counter k; ``y`` is the last h, ``all_y`` what is collected."""
-    state = f"float[n, {HIDDEN}]"
+    state = "float[n, m]"
     memory = "memory" if "memory =" in cell else "m"
     return build(
         f"""({inputs}) => ({ends}) {{
@@ -228,19 +228,25 @@ def test_a_state_that_is_given() -> None:
     assert stays(loop(GRU, inputs=other, first="first"), {**FEEDS, "first": normal(2, HIDDEN)})
 
 
-def test_a_cell_that_reads_another_one() -> None:
+def test_a_cell_may_read_the_new_state_of_another_one_but_not_the_old() -> None:
     upper = """
-        memory = Tanh(above)
-    """
-    below = (
-        GRU
-        + """
         pm = MatMul(m, rn1)
         pn = MatMul(next, rn1)
         above = Add(pm, pn)
+        memory = Tanh(above)
     """
+    assert written(loop(GRU + upper, collected="memory")) == ["GRU", "RNN"]
+    late = loop(GRU + upper.replace("next", "h"), collected="memory")
+    assert stays(late, {"s": normal(STEPS, 1, INPUT)})
+
+
+def test_a_state_that_changes_its_width_stays() -> None:
+    wider = RNN.replace("wn", "w").replace("rn1", "r").replace("bn", "b")
+    ends = f"float[N, {3 * HIDDEN}] y"
+    graph = loop(
+        wider, inputs=f"float[1, N, {INPUT}] s", ends=ends, trips="step", condition=COUNTED.format(steps="step")
     )
-    assert written(loop(below + upper, collected="memory")) == ["GRU", "RNN"]
+    assert stays(graph, {"s": normal(1, 1, INPUT)})
 
 
 @pytest.mark.parametrize(
