@@ -206,10 +206,9 @@ class Graph:
         return next(i for i, raw in enumerate(self._raw.nodes) if raw is node._raw)
 
     def remove(self, node: Node) -> None:
-        """Take a node out and cut its links."""
+        """Take a node out and cut its links, those of its subgraphs too."""
         del self._raw.nodes[self._position(node)]
-        node._raw.inputs.clear()
-        node._raw.outputs.clear()
+        node.unlink()
 
     def replace_uses(self, old: Tensor, new: Tensor) -> None:
         """Let every reader of ``old`` read ``new``; a graph output keeps its own name and is not replaced."""

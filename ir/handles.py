@@ -155,6 +155,16 @@ class Node(_Handle):
         """The nodes of every subgraph that this node holds itself."""
         return [[Node(inner) for inner in body.nodes] for body in self._raw.subgraphs()]
 
+    def body_ends(self) -> list[tuple[list[Tensor], list[Tensor]]]:
+        """The inputs and outputs of every subgraph that this node holds itself."""
+        return [(list(map(Tensor, body.inputs)), list(map(Tensor, body.outputs))) for body in self._raw.subgraphs()]
+
+    def unlink(self) -> None:
+        """Cut the links of this node, and of all inside its subgraphs."""
+        for node in (self._raw, *(inner for body in self._raw.subgraphs(recursive=True) for inner in body.nodes)):
+            node.inputs.clear()
+            node.outputs.clear()
+
     def captures(self) -> list[Tensor]:
         """Tensors read inside this node's subgraphs, the ones of outer scopes among them."""
         return [Tensor(t) for inner in self._raw.subgraphs(recursive=True) for node in inner.nodes for t in node.inputs]

@@ -1,5 +1,6 @@
 """``fold-constants``: compute before deployment what does not depend on the inputs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,8 @@ from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
 from .evaluate import evaluate
+from .recurrences import write_recurrences
+from .reversals import write_reversals
 from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
@@ -23,7 +26,8 @@ class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
     Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
-    recurrent layers without initial states that are zero, operators on integer codes as float ones between roundings.
+    Loops that compute a GRU, LSTM or RNN as such (of Keras, for example), recurrent layers without initial states that
+    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings.
     Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
@@ -37,24 +41,29 @@ class FoldConstants:
         opened = to_qdq(graph)
         before = _count(graph) if opened else before
         passed = opened + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
-        computed = known = 0
+        computed = known = loops = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
-            if not evaluated and not shapes:
+            turned, layers = write_reversals(graph), write_recurrences(graph)
+            if not evaluated + shapes + turned + layers:
                 break
-            computed, known = computed + evaluated, known + shapes
+            computed, known, loops = computed + evaluated, known + shapes, loops + layers
+            passed += turned + layers + _remove_passing(graph)
         passed += separate_vectors(graph) + drop_zero_states(graph)
         graph.clean()
         after = _count(graph)
         changed = bool(passed or computed or known) or after != before
         if not changed:
             return Outcome(False)
-        notes = (f"{before[0] - after[0]} of {before[0]} nodes went", *_said(opened))
+        notes = (f"{before[0] - after[0]} of {before[0]} nodes went", *_said(opened, loops))
         return Outcome(True, notes, {"evaluated": computed, "shapes": known, "identities": passed, "nodes": after[0]})
 
 
-def _said(opened: int) -> tuple[str, ...]:
-    return (f"{opened} operators on codes are written as float ones between roundings (QDQ)",) if opened else ()
+def _said(opened: int, loops: int) -> Iterator[str]:
+    if opened:
+        yield f"{opened} operators on codes are written as float ones between roundings (QDQ)"
+    if loops:
+        yield f"Loops written as the recurrent layers that they compute: {loops}"
 
 
 def _count(graph: Graph) -> tuple[int, int]:

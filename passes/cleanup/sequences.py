@@ -59,7 +59,7 @@ def _unroll(graph: Graph, node: Node, known: Known, shapes: Mapping[str, tuple[D
     elif node.op in ("SequenceInsert", "SequenceErase"):
         _edit(node, source, known)
     elif node.op == "SequenceAt" and (place := _place(node, 1)) is not None and -len(source) <= place < len(source):
-        _hand_on(graph, node, source[place])
+        hand_on(graph, node, source[place])
     elif node.op == "SequenceLength" and not graph.is_output(out):
         graph.make_constant(out, np.asarray(len(source), np.int64))
     elif node.op == "ConcatFromSequence" and source:
@@ -86,8 +86,8 @@ def _edit(node: Node, source: list[Tensor], known: Known) -> None:
     known[node.outputs[0].name] = changed
 
 
-def _hand_on(graph: Graph, node: Node, element: Tensor) -> None:
-    """Let readers of a SequenceAt read the element itself."""
+def hand_on(graph: Graph, node: Node, element: Tensor) -> None:
+    """Let readers of what a node makes read another tensor instead; the node goes."""
     out = node.outputs[0]
     if graph.is_output(out):
         graph.insert("Identity", [element], [out], before=node)
@@ -116,7 +116,7 @@ def _split(graph: Graph, node: Node, shapes: Mapping[str, tuple[Dim, ...]]) -> l
     whole = len(node.inputs) > 1 and bool(node.inputs[1].name)
     if whole or node.attribute("keepdims", graph.opset, 1):
         return pieces
-    return [_ranked(graph, node, "Squeeze", piece, axis) for piece in pieces]
+    return [ranked(graph, node, "Squeeze", piece, axis) for piece in pieces]
 
 
 def _lengths(node: Node, size: Dim) -> list[int]:
@@ -134,7 +134,7 @@ def _lengths(node: Node, size: Dim) -> list[int]:
     return [min(step, size - start) for start in range(0, size, step)]
 
 
-def _ranked(graph: Graph, node: Node, op: str, tensor: Tensor, axis: int) -> Tensor:
+def ranked(graph: Graph, node: Node, op: str, tensor: Tensor, axis: int) -> Tensor:
     """Squeeze or Unsqueeze one axis."""
     out = graph.variable(f"{tensor.name}_{op}", tensor.dtype)
     if graph.opset >= _AXES_AS_INPUT:
@@ -153,7 +153,7 @@ def _join(graph: Graph, node: Node, source: list[Tensor], shapes: Mapping[str, t
         if axis < 0 and any(dim is None for dim in dims):
             return
         place = axis if axis >= 0 else axis + len(dims[0] or ()) + 1
-        parts = [_ranked(graph, node, "Unsqueeze", part, place) for part in source]
+        parts = [ranked(graph, node, "Unsqueeze", part, place) for part in source]
         axis = place
     out = node.outputs
     graph.insert("Concat", parts, out, {"axis": axis}, before=node)

@@ -14,13 +14,14 @@ def drop_zero_states(graph: Graph) -> int:
 
 def _dropped(node: Node) -> int:
     given = [place for place in _STATES if place < len(node.inputs) and node.inputs[place].name]
-    zero = [place for place in given if _is_zero(node.inputs[place])]
+    zero = [place for place in given if is_zero(node.inputs[place])]
     for place in reversed(zero):
         node.omit_input(place)
     return len(zero)
 
 
-def _is_zero(tensor: Tensor) -> bool:
+def is_zero(tensor: Tensor) -> bool:
+    """Whether all entries are zero, stored or spread to a computed shape."""
     if tensor.is_constant:
         return not tensor.array.any()
     producer = tensor.producer
@@ -28,4 +29,4 @@ def _is_zero(tensor: Tensor) -> bool:
         return False
     if producer.op == "ConstantOfShape":
         return "value" not in producer.attributes or not producer.attributes["value"].any()
-    return producer.op in _MOVES and _is_zero(producer.inputs[0])
+    return producer.op in _MOVES and is_zero(producer.inputs[0])

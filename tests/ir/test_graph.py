@@ -187,3 +187,12 @@ def test_what_a_body_reads_from_outside_is_captured() -> None:
     node = next(node for node in graph.nodes if node.op == "If")
     assert node.has_subgraphs
     assert {tensor.name for tensor in node.captures()} & {output.name for n in graph.nodes for output in n.outputs}
+
+
+def test_a_node_that_went_reads_nothing_inside_either() -> None:
+    graph = Graph.of(ZOO["loop_body"]())
+    node = next(node for node in graph.nodes if node.op == "Loop")
+    captured = [tensor for tensor in node.captures() if tensor.is_constant]
+    assert captured
+    graph.remove(node)
+    assert not any(tensor.consumers for tensor in captured)
