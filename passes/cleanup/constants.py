@@ -8,7 +8,7 @@ from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
 from .evaluate import evaluate
-from .recurrences import write_recurrences
+from .loops.recurrences import write_recurrences
 from .reversals import write_reversals
 from .separate import separate_vectors
 from .sequences import unroll_sequences

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import onnx.helper
 
-from ...ir.graph import Dim, Graph, Node, Tensor
-from .shape_values import Known
+from ....ir.graph import Dim, Graph, Node, Tensor
+from ..shape_values import Known
 from .terms import Unlike
 
 _EXACT_BYTES = 4  # of a number type that counts steps without rounding

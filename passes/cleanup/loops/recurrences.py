@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...ir.arguments import axis as axis_of
-from ...ir.graph import Dim, Graph, Node, Tensor
-from ...ir.shapes import symbolic
+from ....ir.arguments import axis as axis_of
+from ....ir.graph import Dim, Graph, Node, Tensor
+from ....ir.shapes import symbolic
+from ..reversals import turned
+from ..sequences import ranked
+from ..shape_values import shape_values
+from ..zero_states import is_zero
 from .cells import Cell, gated, simple, with_memory
-from .reversals import turned
-from .sequences import ranked
-from .shape_values import shape_values
 from .steps import Value, computed
 from .terms import Given, Sum, Unlike
 from .walks import Count, Walk, same, walk
-from .zero_states import is_zero
 
 _RANK = 3  # of a sequence
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...ir.arguments import axes, axis, permutation, spans
-from ...ir.graph import Array, Node
+from ....ir.arguments import axes, axis, permutation, spans
+from ....ir.graph import Array, Node
 from .terms import Sum, Unlike
 
 Value = Array | Sum

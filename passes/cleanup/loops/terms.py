@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...ir.graph import Array, Tensor
+from ....ir.graph import Array, Tensor
 
 _MOST_TERMS = 16
 _DEEPEST = 8  # functions of functions

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.graph import Array
+from ....ir.graph import Array
 from .terms import Applied, Given, Monomial, Product, Sum, Unlike, monomial
 
 _SQUASHING = ("Relu", "Sigmoid", "Tanh")

@@ -1,0 +1,1 @@
+"""Loops that are recurrent cells, written as the operators that they compute."""
