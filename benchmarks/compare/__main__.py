@@ -16,7 +16,7 @@ from typing import Any
 from .measure import child, costs, points, right, time_left
 from .peers import PEERS, Peer
 from .subjects import SUBJECTS, Subject
-from .zoo import coverage
+from .zoo import cover
 
 VERSIONS = ("onnx", "onnxruntime", "onnxsim", "torch", "torch-pruning", "torch-kirigami", "onnx2torch")
 
@@ -92,8 +92,7 @@ def main() -> None:
     given = parser.parse_args()
     run = Run(given.out, given.limit)
     if not given.no_zoo:
-        run.found["zoo"] = run.found["zoo"] or coverage()
-        run.save()
+        cover(run.found["zoo"], run.save)
     made = [SUBJECTS[name](given.shared, given.out) for name in given.subjects]
     for subject, name in product(made, given.peers):
         run.compare(subject, PEERS[name])

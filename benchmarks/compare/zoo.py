@@ -28,15 +28,17 @@ ASKED = 0.5
 LIMIT = 60
 
 
-def coverage(limit: float = 3600) -> dict[str, Any]:
-    """Return for each tool, by model, what came out, why, and the share of the parameters that is left."""
-    found = {}
-    for tool in TOOLS:
+def cover(found: dict[str, Any], save: Callable[[], None], limit: float = 3600) -> None:
+    """Find for each tool, by model, what came out, why, and the share of the parameters that is left.
+
+    Every tool's is saved when it is done; what is ``found`` already is not looked for again.
+    """
+    for tool in (tool for tool in TOOLS if tool not in found):
         with tempfile.NamedTemporaryFile(suffix=".json") as file:
             failed = child("compare.zoo", {"tool": tool, "out": file.name}, limit)
             found[tool] = {"failed": failed} if failed else json.loads(Path(file.name).read_text())
+        save()
         print(tool, Counter(str(each[0]) for each in found[tool].values()), flush=True)
-    return found
 
 
 def pruned(tool: str, path: Path, samples: Samples) -> onnx.ModelProto:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from math import prod
 
-from ....ir.arguments import permutation
+from ....ir.arguments import permutation, softmax_axes
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.shapes import Shape, concrete, input_sizes
 from .softened import softened
@@ -60,8 +60,12 @@ class Axes:
         return found
 
     def probabilities(self, tensor: Tensor) -> int | None:
-        """Return the axis along which a softmax makes a tensor probabilities, None where none does."""
-        found = self._soft(tensor.producer, tensor) if tensor.producer is not None else None
+        """Return the axis along which a softmax makes a tensor probabilities or their logarithms, None if none does."""
+        node = tensor.producer
+        if node is not None and node.op == "LogSoftmax" and tensor.name in self._shapes:
+            along = softmax_axes(node, self._opset, len(self._shapes[tensor.name]))
+            return along[0] if len(along) == 1 else None
+        found = self._soft(node, tensor) if node is not None else None
         return None if found is None else found[1]
 
     def _soft(self, node: Node, tensor: Tensor) -> tuple[Tensor, int] | None:

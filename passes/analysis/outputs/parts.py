@@ -34,7 +34,7 @@ class Part:
 
     ``rows``: the axis whose entries have scales of their own, None where all share one. ``decided``: the operator that
     has decided something that the output depends on, '' where none has. ``classes``: the axis along which a softmax has
-    made it probabilities, None where it holds other numbers.
+    made it probabilities, or their logarithms; None where it holds other numbers.
     """
 
     output: str

@@ -71,7 +71,7 @@ class Judge:
         if axis is None:
             return _OfWhole(part, reference)
         if part.tensor not in self._answers:
-            self._answers[part.tensor] = Answers.of(reference, axis)
+            self._answers[part.tensor] = Answers.of(reference, axis, part.op == "LogSoftmax")
         return _OfProbabilities(reference, self._answers[part.tensor])
 
     @cached_property
@@ -97,25 +97,33 @@ class Distance(Protocol):
 
 
 def _classes(part: Part, reference: Pieces) -> int | None:
-    """Return the axis of the classes whose probabilities a part holds; None where it holds something else."""
+    """Return the axis of the classes whose probabilities, or their logarithms, a part holds; None if it does not."""
     held = reference[0].dtype.kind == "f" and part.classes is not None and 0 < part.classes < reference[0].ndim
     return part.classes if held else None
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities of ``classes`` along an axis: how often each place ``counts``, and what softens their scores."""
+    """Probabilities of ``classes`` along an axis, or their ``logs``: how often each place ``counts``, and what softens
+    their scores.
+    """
 
     classes: int
+    logs: bool
     counts: Pieces
     heat: float
 
     @staticmethod
-    def of(reference: Pieces, classes: int) -> "Answers":
+    def of(reference: Pieces, classes: int, logs: bool) -> "Answers":
         """Look at the original's."""
-        scores = (as_logits(np.moveaxis(sample, classes - 1, -1)) for batch in reference for sample in batch)
-        found = np.concatenate([margins(each).ravel() for each in scores])
-        return Answers(classes, counts(reference, classes), temperature(found))
+        samples = (np.moveaxis(sample, classes - 1, -1) for batch in reference for sample in batch)
+        found = np.concatenate([margins(each if logs else as_logits(each)).ravel() for each in samples])
+        return Answers(classes, logs, counts(reference, classes), temperature(found))
+
+    def apart(self, here: Array, there: Array) -> Array:
+        """Return the divergence at every place, (..., classes) -> (...)."""
+        scores = (here, there) if self.logs else (as_logits(here), as_logits(there))
+        return softened_divergences(*scores, self.heat)
 
 
 class _OfProbabilities:
@@ -131,8 +139,7 @@ class _OfProbabilities:
         step = max(1, _AT_ONCE // max(old[:1].size, 1))
         for at in range(0, len(old), step):
             here, there, count = (v[at : at + step] for v in (old, new, known.counts[place]))
-            apart = softened_divergences(as_logits(here), as_logits(there), known.heat)
-            self._sum += float((count * apart).sum())
+            self._sum += float((count * known.apart(here, there)).sum())
             self._places += float(count.sum())
 
     def found(self) -> float:

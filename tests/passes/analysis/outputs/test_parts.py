@@ -142,6 +142,19 @@ def test_places_are_judged_by_scores_as_samples_are() -> None:
     assert found[0] == pytest.approx(found[1], rel=0.3) and found[0] > 1e-2  # places with rare answers count more
 
 
+def test_logarithms_of_probabilities_are_judged_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6, 7, 5)).astype(np.float32), rng.standard_normal((5, 4))
+    found = []
+    for op in ("Softmax", "LogSoftmax"):
+        body = f"z = MatMul(x, w) y = {op}<axis = -1>(z)"
+        graph = build(f"(float[N, 7, 5] x) => (float[N, 7, 4] y) {{ {body} }}", {"w": w})
+        name = next(node.name for node in graph.nodes if node.op == "MatMul")
+        assert [part.classes for part in parts(graph)] == [2]
+        found.append(judge(graph, Calibration.from_arrays({"x": x}), OrtRunner(1)).of(damaged(graph, name)))
+    assert found[0] == pytest.approx(found[1], rel=1e-4) and found[0] > 1e-3
+
+
 def test_places_of_samples_of_several_sizes_are_judged_by_scores() -> None:
     """As many places of each sort, in long samples and short ones, or in samples of one length."""
     rng = np.random.default_rng(0)
