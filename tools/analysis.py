@@ -37,12 +37,16 @@ class Analysis:
 
     @property
     def free(self) -> Cost:
-        """What the layers cost that make or read channels that can go."""
+        """What the layers cost that make or read channels that can go, with what holds their weights as codes."""
         context = self.channels.context
         live = {name for name, labels in context.labels.items() if labels.atoms.any()}
         reading = {end.node for end in context.contractions if end.labels.atoms.any()}
-        makes = (node for node in self.graph.nodes if node.name in reading or node.outputs[0].name in live)
-        return sum((self.costs[node.name] for node in makes), Cost())
+        stored, nodes = _stored(self.graph), list(self.graph.nodes)
+        free = {node.name for node in nodes if node.name in reading or node.outputs[0].name in live}
+        for node in reversed(nodes):  # readers come before what makes their weights
+            if node.name in stored and any(reader.name in free for reader in node.outputs[0].consumers):
+                free.add(node.name)
+        return sum((self.costs[name] for name in free), Cost())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,3 +75,12 @@ class Analysis:
             "free": {"macs": self.free.macs, "parameters": self.free.parameters},
             "unknown": list(unknown_layers(self.graph)),
         }
+
+
+def _stored(graph: Graph) -> set[str]:
+    """Name the nodes that read stored values only, such as the DequantizeLinear of a weight."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if all(t.is_constant or (t.producer is not None and t.producer.name in found) for t in node.inputs if t.name):
+            found.add(node.name)
+    return found
