@@ -21,9 +21,9 @@ KINDS = ("smaller", "unchanged", "refused", "broken")
 
 
 def equal_time(rows: list[dict[str, Any]]) -> float | None:
-    """Return the share of time that our defaults left at the smallest share of the MACs."""
+    """Return the share of time that our defaults left at the smallest share of the MACs, if less than all of it."""
     own = [(row["asked"], row["time"]["middle"]) for row in rows if row["peer"] == "ours" and "time" in row]
-    return min(own)[1] if own else None
+    return min(own)[1] if own and min(own)[1] < 1 else None
 
 
 def lost_at(rows: list[dict[str, Any]], peer: str, time: float) -> float | None:
@@ -80,6 +80,8 @@ def verdicts(rows: list[dict[str, Any]], time: float | None) -> list[str]:
         found = [(lost_at(rows, name, time), name, PEERS[name].family) for name in names]
         ranks = sorted((lost, peer, family) for lost, peer, family in found if lost is not None)
         said.append(f"At {time:.2f} of the time {_won(ranks)}")
+    elif any(row["peer"] == "ours" and "time" in row for row in rows):
+        said.append("*ours* leaves no less time at these MACs on this device; what is asked for its time does.")
     return [" ".join(said)]
 
 
