@@ -115,13 +115,15 @@ class Context:
     def moments(self, view: View, rows: int = 0) -> LazyMoments:
         """Return the moments of what every layer of a view reads, measured when first asked for. Needs data.
 
+        Of layers in groups only those whose inputs may go; in depthwise ones the groups themselves do.
         ``rows``: positions that a convolution's are taken from, 0 for a few for every input.
         """
         assert self.calibration is not None
 
         def lazily() -> LazyMoments:
             read = {end.node for end in view.channels.context.contractions}
-            chosen = sorted(view.layers.values(), key=lambda layer: layer.node not in read)  # forms are for all
+            others = [each for each in view.layers.values() if each.groups == 1 and each.node not in read]
+            chosen = [*(each for each in view.layers.values() if each.node in read), *others]  # others may change form
             return LazyMoments(partial(self._measured, view.graph.copy(), chosen, view.channels, rows), key=(rows,))
 
         return view.once(("moments", rows), lazily)
