@@ -22,8 +22,8 @@ def write_reversals(graph: Graph) -> int:
     whole = []
     for node in found:
         axis = int(node.attribute("time_axis", graph.opset, 0))
-        dims, lengths = shapes.get(node.inputs[0].name), _lengths(node.inputs[1], values)
-        if dims is not None and lengths is not None and all(length == dims[axis] for length in lengths.entries.flat):
+        steps, lengths = shapes.get(node.inputs[0].name, {axis: None})[axis], _lengths(node.inputs[1], values)
+        if steps is not None and lengths is not None and all(length == steps for length in lengths.entries.flat):
             whole.append((node, axis))
     for node, axis in whole:
         hand_on(graph, node, turned(graph, node, node.inputs[0], axis))

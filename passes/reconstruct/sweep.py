@@ -38,7 +38,9 @@ class Sweep:
         self.dense = plan.reference.graph
         self.reads = {node.name: [tensor.name for tensor in node.inputs] for node in self.dense.nodes}
         self.rng = context.rng()
-        self.shapes = concrete(graph, input_sizes(graph, 1)) | self._shapes_after()
+        one, two = (concrete(graph, input_sizes(graph, batch)) for batch in (1, 2))
+        self.shapes = one | self._shapes_after()
+        self.by_sample = {name for name in one if two.get(name) in _alike(one[name])}
         self.layers = linear_layers(graph, self.shapes)
         self.cells = cells(graph, self.shapes)
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
@@ -163,7 +165,7 @@ class Sweep:
 
     def _times(self, layer: Linear, x: Array, read: Array, spots: Array | None, seen: int) -> Array | None:
         """Return how often each row counts that a batch has given, after ``seen`` samples; None for once."""
-        if self.places is None:
+        if self.places is None or layer.input not in self.by_sample:
             return None
         walk = layer.geometry
         positions = walk.positions(x.shape[2:]) if walk is not None else read.shape[1] // len(x)
@@ -212,3 +214,8 @@ class Sweep:
         """Keep the channels that the pruned graph still has."""
         origin = self.kept.get(name)
         return np.asarray(values) if origin is None else origin.restrict(np.asarray(values))
+
+
+def _alike(one: Shape) -> tuple[Shape, ...]:
+    """Return what shapes two samples may have, given that of one, where the first axis and no other counts samples."""
+    return (one, (2, *one[1:])) if one[:1] == (1,) else ()

@@ -12,6 +12,8 @@ TEMPERATURE = 2.0
 """Scores are softened by so much, at least, before they are compared: few uncertain samples carry the plain divergence.
 With 128 samples the logarithm of its ratio to that of 4,000 others spreads by 0.51; that of the softened one, by 0.25.
 """
+_LEAST = 1e-12
+_SUREST = -np.log(_LEAST)
 _SURE = 3.2  # nats between the two best scores of half of the rows, at most: 96 %, as those ratios were measured at
 _SCORES = ("Add", "Gemm", "LogSoftmax", "MatMul")
 
@@ -46,8 +48,11 @@ def margins(scores: Array) -> Array:
 
 
 def temperature(found: Array) -> float:
-    """Return what scores with these :func:`margins` are divided by: half of the rows are then at most 96 % sure."""
-    return max(TEMPERATURE, float(np.median(found)) / _SURE) if found.size else TEMPERATURE
+    """Return what scores with these :func:`margins` are divided by: half of the rows are then at most 96 % sure.
+
+    Margins beyond those of probabilities that a float holds count as these: scores may be masked by huge numbers.
+    """
+    return max(TEMPERATURE, float(np.median(np.minimum(found, _SUREST))) / _SURE) if found.size else TEMPERATURE
 
 
 def softened_divergences(reference: Array, other: Array, heat: float) -> Array:
@@ -80,4 +85,4 @@ def looks_like_logits(shape: Shape, produced_by: str) -> bool:
 
 def as_logits(values: Array) -> Array:
     """Turn probabilities into scores whose softmax they are."""
-    return np.log(np.maximum(values.astype(np.float64), 1e-12))
+    return np.log(np.maximum(values.astype(np.float64), _LEAST))

@@ -23,7 +23,7 @@ from .divergence import (
     softened_divergences,
     temperature,
 )
-from .rarity import counts
+from .rarity import answers_along, counts
 
 _AT_ONCE = 2**20  # probabilities compared at once
 
@@ -67,7 +67,7 @@ class Judge:
 
     def distance(self, part: Part, reference: Pieces) -> "Distance":
         """Choose how the values of a part are compared; what is known of its answers is found once."""
-        axis = _classes(part, reference)
+        axis = answers_along(part, reference[0])
         if axis is None:
             return _OfWhole(part, reference)
         if part.tensor not in self._answers:
@@ -96,12 +96,6 @@ class Distance(Protocol):
         """Return the distance over all batches."""
 
 
-def _classes(part: Part, reference: Pieces) -> int | None:
-    """Return the axis of the classes whose probabilities, or their logarithms, a part holds; None if it does not."""
-    held = reference[0].dtype.kind == "f" and part.classes is not None and 0 < part.classes < reference[0].ndim
-    return part.classes if held else None
-
-
 @dataclass(frozen=True)
 class Answers:
     """Probabilities of ``classes`` along an axis, or their ``logs``: how often each place ``counts``, and what softens
@@ -116,14 +110,23 @@ class Answers:
     @staticmethod
     def of(reference: Pieces, classes: int, logs: bool) -> "Answers":
         """Look at the original's."""
-        samples = (np.moveaxis(sample, classes - 1, -1) for batch in reference for sample in batch)
-        found = np.concatenate([margins(each if logs else as_logits(each)).ravel() for each in samples])
-        return Answers(classes, logs, counts(reference, classes), temperature(found))
+        found = [np.empty(0)]
+        for batch in reference:
+            scores = np.moveaxis(batch, classes, -1)
+            step = _step(scores)
+            pieces = (scores[at : at + step] for at in range(0, len(scores), step))
+            found += [margins(each if logs else as_logits(each)).ravel() for each in pieces]
+        return Answers(classes, logs, counts(reference, classes), temperature(np.concatenate(found)))
 
     def apart(self, here: Array, there: Array) -> Array:
         """Return the divergence at every place, (..., classes) -> (...)."""
         scores = (here, there) if self.logs else (as_logits(here), as_logits(there))
         return softened_divergences(*scores, self.heat)
+
+
+def _step(scores: Array) -> int:
+    """Return how many samples are looked at in one go."""
+    return max(1, _AT_ONCE // max(scores[:1].size, 1))
 
 
 class _OfProbabilities:
@@ -136,7 +139,7 @@ class _OfProbabilities:
     def add(self, place: int, values: Array) -> None:
         known = self._answers
         old, new = (np.moveaxis(v, known.classes, -1) for v in (self._reference[place], values))
-        step = max(1, _AT_ONCE // max(old[:1].size, 1))
+        step = _step(old)
         for at in range(0, len(old), step):
             here, there, count = (v[at : at + step] for v in (old, new, known.counts[place]))
             self._sum += float((count * known.apart(here, there)).sum())

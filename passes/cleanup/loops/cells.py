@@ -88,7 +88,8 @@ def with_memory(state: Given, memory: Given, following: Sum, remembered: Sum) ->
     output, squashed = sorted(_single(following, 2), key=lambda each: each.of.equals(remembered.terms))
     kept = next((key for key in remembered.terms if memory in key), ())
     added = next((key for key in remembered.terms if memory not in key), ())
-    if not squashed.of.equals(remembered.terms) or not remembered.equals({kept: 1, added: 1}):
+    once = kept.count(memory) == 1
+    if not once or not squashed.of.equals(remembered.terms) or not remembered.equals({kept: 1, added: 1}):
         raise Unlike
     (forget,) = _functions(tuple(atom for atom in kept if atom is not memory), 1)
     entering, new = sorted(_functions(added, 2), key=lambda each: each.op != forget.op)

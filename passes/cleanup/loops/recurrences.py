@@ -21,6 +21,7 @@ from .terms import Given, Sum, Unlike
 from .walks import Count, Walk, same, walk
 
 _RANK = 3  # of a sequence
+_BACKWARDS = 10  # the operator set since which a Slice may go backwards
 
 Shapes = Mapping[str, tuple[Dim, ...]]
 
@@ -96,7 +97,7 @@ class _Reading:
         if tensor.dtype != np.float32:
             raise Unlike
         last = Count(-1, 0, total - 1) if isinstance(total, int) else Count(-1, 1, -1)
-        if count not in (Count(1, 0, 0), last):
+        if count not in (Count(1, 0, 0), last) or (count == last and self._opset < _BACKWARDS):
             raise Unlike
         sequence = _Sequence(tensor, axis, count != Count(1, 0, 0))
         known = (given for given, other in self.sequences.items() if other == sequence)

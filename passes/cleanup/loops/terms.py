@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ....ir.graph import Array, Tensor
 
 _MOST_TERMS = 16
 _DEEPEST = 8  # functions of functions
+_NUMBERS = count()  # of atoms as they are made: an order that is the same in every run
 
 
 class Unlike(Exception):
@@ -28,6 +30,7 @@ class Atom:
 
     width: int
     depth: int = field(default=0, kw_only=True)
+    number: int = field(default_factory=_NUMBERS.__next__, init=False)
     _parts: dict[tuple[int, int], Atom] = field(default_factory=dict, init=False, repr=False)
 
     def part(self, start: int, stop: int) -> Atom:
@@ -76,7 +79,7 @@ Monomial = tuple[Atom, ...]
 
 def monomial(*atoms: Atom) -> Monomial:
     """Return the product of atoms, alike in any order; without any it is 1."""
-    return tuple(sorted(atoms, key=id))
+    return tuple(sorted(atoms, key=lambda atom: atom.number))
 
 
 @dataclass(frozen=True)

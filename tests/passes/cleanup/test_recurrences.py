@@ -272,6 +272,29 @@ def test_another_equation_stays(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("kept = Mul(f1, m)", "twice = Mul(m, m)\nkept = Mul(f1, twice)"),
+        ("g1 = Tanh(ag)", "g1 = Softplus(ag)"),
+        ("seen = Tanh(memory)", "seen = Softplus(memory)"),
+    ],
+)
+def test_another_memory_stays(old: str, new: str) -> None:
+    assert LSTM.count(old) == 1
+    assert stays(loop(LSTM.replace(old, new)))
+
+
+def test_steps_from_the_end_stay_where_no_slice_goes_backwards() -> None:
+    assert stays(loop(RNN, "back = Sub(end, k)\nx = Gather(s, back)", opset=9))
+
+
+def test_the_same_loop_gives_the_same_weights() -> None:
+    alike = LSTM.replace("g1 = Tanh(ag)", "g1 = Sigmoid(ag)")
+    made = {checked(loop(alike), FoldConstants(), FEEDS).to_model().SerializeToString() for _ in range(6)}
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"trips": "fewer", "ends": f"float[N, {HIDDEN}] y"},

@@ -40,3 +40,15 @@ def test_only_whole_sequences_are_slices(dims: str, lengths: str, op: str) -> No
     graph = build(text, {name: np.array(values) for name, values in numbers.items()})
     result = checked(graph, FoldConstants(), {"x": normal(5, 2, 3)}, changes="Identity" in lengths or op == "Slice")
     assert ops(result)[-1] == op
+
+
+def test_lengths_of_another_open_axis_are_not_these() -> None:
+    text = """(float[?, 2, 3] x, float[?, 2, 3] z) => (float[?, 2, 3] y) {
+        shape = Shape(z)
+        steps = Gather(shape, first)
+        lengths = Expand(steps, both)
+        y = ReverseSequence<time_axis = 0, batch_axis = 1>(x, lengths)
+    }"""
+    graph = build(text, {"first": np.array([0]), "both": np.array([2])})
+    result = checked(graph, FoldConstants(), {"x": normal(6, 2, 3), "z": normal(3, 2, 3)}, changes=False)
+    assert ops(result)[-1] == "ReverseSequence"

@@ -24,6 +24,7 @@ from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.plan import Decision, Plan
 from optimise_onnx.passes.reconstruct import sweep
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
+from optimise_onnx.passes.reconstruct.sweep import Sweep
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 
 Array = NDArray[Any]
@@ -198,3 +199,25 @@ def test_rare_answers_of_a_line_count_more(monkeypatch: pytest.MonkeyPatch) -> N
         found = OrtRunner(1).session(solved).run(unseen)[graph.outputs[0].name]
         errors.append(np.square(np.log(found) - np.log(wanted)).sum(-1)[rare].mean())
     assert errors[0] < 0.95 * errors[1]
+
+
+@pytest.mark.parametrize("way", ["samples apart", "time first", "one sample"])
+def test_layers_whose_rows_lie_otherwise_than_places_are_solved_as_they_are(way: str) -> None:
+    b = Builder(way.replace(" ", "_"))
+    shape = ["N", 4, 12, 8] if way == "samples apart" else [1, 8] if way == "one sample" else ["N", 64, 8]
+    x = b.input("x", shape)
+    x = b.reshape(x, -1, 12, 8) if way == "samples apart" else b.transpose(x, 1, 0, 2) if way == "time first" else x
+    y = b.matmul(b.relu(b.matmul(x, 16)), 6)
+    match way:
+        case "samples apart":
+            y = b.node("ReduceMax", [b.reshape(y, -1, 4, 12, 6)], axes=[1], keepdims=0)
+        case "time first":
+            y = b.transpose(y, 1, 0, 2)
+        case "one sample":
+            y = b.reshape(y, 6)
+    model = b.model(b.softmax(y, 0) if way == "one sample" else b.softmax(y))
+    graph = graph_of(model)
+    shared = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds(model, 0, 100)))
+    plain, solved = pruned_and_solved("select-channels{keep=0.5},remove-channels", graph, shared)
+    assert (x in Sweep(plain, shared, shared.fitting(), 1e-3, 0, 1).by_sample) == (way == "one sample")
+    assert np.isfinite(distance(graph, solved, feeds(model, 1, 64)))

@@ -24,7 +24,7 @@ from optimise_onnx.passes.analysis.statistics.divergence import (
     margins,
     temperature,
 )
-from optimise_onnx.passes.analysis.statistics.judge import judge
+from optimise_onnx.passes.analysis.statistics.judge import Answers, judge
 from optimise_onnx.passes.analysis.statistics.rarity import counts
 from tests.passes.cleanup.support import build
 
@@ -190,3 +190,10 @@ def test_sure_answers_are_softened_more() -> None:
     two = np.stack([np.zeros(101), -50 * found / heat], 1)
     assert np.median(softmax(two, 1)[:, 0]) == pytest.approx(0.961, abs=1e-3)
     assert margins(np.ones((3, 1))) == pytest.approx(np.zeros(3))
+    masked = np.where(np.arange(5) % 5 < 3, 1e9, 1.0)
+    assert temperature(masked) == temperature(np.full(5, -np.log(1e-12)))
+
+
+def test_outputs_without_places() -> None:
+    assert [batch.shape for batch in counts([np.zeros((2, 0, 5)), np.zeros((1, 0, 5))], 2)] == [(2, 0), (1, 0)]
+    assert Answers.of([np.zeros((0, 5))], 1, False).heat == TEMPERATURE
