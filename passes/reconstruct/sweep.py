@@ -1,6 +1,7 @@
 """One sweep over the layers of a pruned graph, front to back: inputs as they are now, targets from the original."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -38,9 +39,7 @@ class Sweep:
         self.dense = plan.reference.graph
         self.reads = {node.name: [tensor.name for tensor in node.inputs] for node in self.dense.nodes}
         self.rng = context.rng()
-        one, two = (concrete(graph, input_sizes(graph, batch)) for batch in (1, 2))
-        self.shapes = one | self._shapes_after()
-        self.by_sample = {name for name in one if two.get(name) in _alike(one[name])}
+        self.shapes = concrete(graph, input_sizes(graph, 1)) | self._shapes_after()
         self.layers = linear_layers(graph, self.shapes)
         self.cells = cells(graph, self.shapes)
         self.inner = {node for name, form in self.written.items() for node in form.nodes if node != name}
@@ -67,6 +66,12 @@ class Sweep:
                     count += self._solve_cell(self.graph.node(name), cell, old, new)
                 self.final[name] = True
         return count, chained
+
+    @cached_property
+    def by_sample(self) -> set[str]:
+        """Name the tensors whose first axis, and no other, counts samples."""
+        one, two = (concrete(self.graph, input_sizes(self.graph, batch)) for batch in (1, 2))
+        return {name for name in one if two.get(name) in _alike(one[name])}
 
     def _shapes_after(self) -> dict[str, Shape]:
         """Return the shapes of what is left of the reference's tensors, where it is known."""
