@@ -32,7 +32,7 @@ from .doubts import doubts
 from .made import Made, Request
 from .max_drop import least_cost
 from .measure import Metric, accuracy
-from .recipe_file import asked
+from .recipe_file import merged
 from .result import CompressResult
 from .settings import Running, Settings, documented
 from .sizing import InputShapes, shapes, sized
@@ -112,8 +112,7 @@ def compress(
     Raises InvalidModelError, CalibrationError, UsageError, TargetNotMetError, UnsupportedOpError, VerificationError.
     """
     call = {"target": target, "data": data, "samples": samples, "labels": labels, "metric": metric}
-    told = {**asked(config)} if config is not None else {}
-    told |= {name: value for name, value in call.items() if value is not None} | options
+    told = merged(config, call, options)
     data, samples, labels, metric = (told.pop(name, None) for name in ("data", "samples", "labels", "metric"))
     settings = Settings.parse(told.pop("target", None), **told)
     with Terminal().followed(progress) as told_of:

@@ -16,6 +16,10 @@ VERSION = 1
 SCHEMA = "recipe.json"
 _ABOUT = ("version", "about")
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_SWEEP = {
+    "targets": ("string", "Targets of a sweep: 0.9x,0.5x, or auto:12."),
+    "kind": ("string", "What the targets of a sweep limit."),
+}
 _CALL = {
     "data": ("string", "Samples: a file, a folder, or script.py:function."),
     "samples": ("integer", "Use the first N samples."),
@@ -45,21 +49,39 @@ def read(source: str | Path) -> dict[str, Any]:
     return dict(found)
 
 
-def asked(source: str | Path) -> dict[str, Any]:
-    """Return what a recipe asks for, by the names of Python's arguments. Raises UsageError."""
-    return {name: value for name, value in read(source).items() if name not in _ABOUT}
+def asked(source: str | Path, sweep: bool = False) -> dict[str, Any]:
+    """Return what a recipe asks for, by the names of Python's arguments; of ``sweep``, or else of ``compress``.
+
+    The target of a recipe tells a sweep what its targets limit. Raises UsageError, also for a sweep's targets where one
+    compression is asked for.
+    """
+    found = {name: value for name, value in read(source).items() if name not in _ABOUT}
+    if not sweep and found.keys() & _SWEEP.keys():
+        raise UsageError(f"'{source}' is a recipe for a sweep", hint=f"optimise-onnx sweep -c {source}")
+    if sweep and "target" in found:
+        found = {"kind": found.pop("target").split("=")[0], **found}
+    return found
 
 
-def written(settings: Settings, data: str | None, samples: int | None, labels: str | None, metric: str | None) -> bytes:
-    """Write a recipe: what is not as it is by default."""
+def merged(
+    config: str | Path | None, call: Mapping[str, Any], options: Mapping[str, Any], sweep: bool = False
+) -> dict[str, Any]:
+    """Return what a recipe asks for with what a call gives, which goes before. Raises UsageError."""
+    told = {} if config is None else asked(config, sweep)
+    return told | {name: value for name, value in call.items() if value is not None} | dict(options)
+
+
+def written(settings: Settings, call: Mapping[str, Any]) -> bytes:
+    """Write a recipe: what is not as it is by default. ``call``: data, samples, labels, metric; targets and kind."""
     import yaml
 
-    call = {"data": data, "samples": samples, "labels": labels, "metric": metric}
     told = {
         "version": VERSION,
         **options(settings),
         **{name: value for name, value in call.items() if value is not None},
     }
+    if "targets" in told:
+        del told["target"]
     text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
     return text.encode()
 
@@ -71,14 +93,14 @@ def schema() -> dict[str, Any]:
         "version": {"const": VERSION, "description": "Of the format."},
         "about": {"type": "string", "description": "What it is for."},
         "target": {"type": "string", "description": "A share or an amount: macs=0.5x, latency=3ms."},
-        **{name: {"type": kind, "description": about} for name, (kind, about) in _CALL.items()},
+        **{name: {"type": kind, "description": about} for name, (kind, about) in (_CALL | _SWEEP).items()},
     }
     for each in fields(Settings):
         if each.metadata:
             known[each.name] = _described(each, hints[each.name])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A recipe of optimise-onnx compress, version 1",
+        "title": "A recipe of optimise-onnx compress or sweep, version 1",
         "type": "object",
         "required": ["version"],
         "additionalProperties": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..backends.ort import OrtRunner
@@ -16,6 +17,7 @@ from .blame import blamed
 from .compression import Progress
 from .front import Front, Point
 from .measure import Metric
+from .recipe_file import merged
 from .settings import Settings, documented
 from .terminal import Terminal
 from .working import working
@@ -28,25 +30,30 @@ _MOST = 100
 def sweep(
     source: Source,
     *,
-    targets: str | Sequence[str | Target],
-    kind: str = MACS,
+    targets: str | Sequence[str | Target] | None = None,
+    kind: str | None = None,
     data: Data | None = None,
     samples: int | None = None,
     labels: str | None = None,
     metric: str | Metric | None = None,
+    config: str | Path | None = None,
     example_inputs: Any = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Front:
     """Compress a model to each of several targets, and return the front: each point has its graph and its report.
 
-    ``targets``: ``"0.9x,0.5x"``, of the quantity ``kind``, or ``"auto:12"``, or a list of targets, all of one quantity.
+    ``targets``: ``"0.9x,0.5x"``, of the quantity ``kind`` (macs), or ``"auto:12"``, or a list of targets, all of one
+    quantity. ``config``: a recipe file, whose target only says which quantity that is.
     Each model is the one that :func:`.api.compress` gives for its target. A target that is missed is a point that says
     why. The other arguments and options are those of :func:`.api.compress`. Raises what that raises, but for
     TargetNotMetError.
     """
-    aims = parsed(targets, kind)
-    settings = Settings.parse(aims[0], **options)
+    call = {"targets": targets, "kind": kind, "data": data, "samples": samples, "labels": labels, "metric": metric}
+    asked = merged(config, call, options, sweep=True)
+    aims = parsed(asked.pop("targets", ()), asked.pop("kind", MACS))
+    data, samples, labels, metric = (asked.pop(name, None) for name in ("data", "samples", "labels", "metric"))
+    settings = Settings.parse(aims[0], **asked)
     with Terminal().followed(progress) as told:
         points = dict(swept(source, aims, settings, data, samples, labels, metric, told, example_inputs))
     return Front(aims[0].quantity, tuple(points[number] for number in range(len(aims))))

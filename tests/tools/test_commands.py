@@ -140,7 +140,8 @@ def test_passes_lists_every_pass_with_its_options(run: Callable[..., Run]) -> No
 
 
 def test_demo_halves_the_macs_and_still_reads_digits(folder: Path, run: Callable[..., Run]) -> None:
-    assert run("demo").code == 0
+    assert run("demo", "--json", "figures.json").code == 0
+    assert (folder / "figures.json").read_bytes() == (folder / "optimise-onnx-demo/report.json").read_bytes()
     report = json.loads((folder / "optimise-onnx-demo/report.json").read_text())
     assert report["after"]["macs"] <= 0.5 * report["before"]["macs"]
     accuracy = report["metric"]["accuracy"]
@@ -157,7 +158,7 @@ def test_no_command_shows_help(run: Callable[..., Run]) -> None:
 def test_our_own_mistakes_exit_with_1_and_a_traceback_only_when_asked(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
         raise RuntimeError("oh\nno")
 
     monkeypatch.setattr("optimise_onnx.tools.api.compress_with", broken)
@@ -167,7 +168,7 @@ def test_our_own_mistakes_exit_with_1_and_a_traceback_only_when_asked(
 
 
 def test_an_interrupt_exits_with_130(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_arguments: object) -> None:
+    def interrupted(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("optimise_onnx.tools.api.compress_with", interrupted)

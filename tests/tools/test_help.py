@@ -37,6 +37,11 @@ def test_every_option_of_compress_stands_under_a_heading() -> None:
     assert [each.name for each in own(COMMANDS["compress"]) if not each.rich_help_panel] == []  # type: ignore[attr-defined]
 
 
+def test_every_command_can_say_its_findings_as_json() -> None:
+    spelled = {name: {word for option in own(each) for word in option.opts} for name, each in COMMANDS.items()}
+    assert [name for name, words in spelled.items() if "--json" not in words] == []
+
+
 def test_headings_name_options_that_there_are() -> None:
     there = {each.name for command in COMMANDS.values() for each in own(command)}
     assert {name for names in PANELS.values() for name in names} - there == set()
@@ -57,6 +62,7 @@ def test_help_shows_headings_and_examples(run: Callable[..., Run]) -> None:
         ("verify in.onnx in.onnx", "outputs"),
         ("run in.onnx -o out.onnx --passes fold-constants", "passes"),
         ("passes", "fold-constants"),
+        ("cache info", "bytes"),
         ("recipes", "files"),
         ("sweep in.onnx -o front --targets 0.8x", "points"),
     ],

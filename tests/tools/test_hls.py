@@ -133,7 +133,7 @@ def test_folders_of_others_are_left_alone(place: Path, run: Callable[..., Run]) 
 @needs_hls4ml
 @needs_gcc
 def test_a_project_and_its_report(place: Path, run: Callable[..., Run], simulated: list[Floats]) -> None:
-    found = run(*BITS, "--multipliers", "20")
+    found = run(*BITS, "--multipliers", "20", "--json", "figures.json")
     assert (found.code, found.err) == (0, "")
     assert found.out.count("0 LSB: all bits equal") == 2 and "16 samples not used for calibration" in found.out
     assert "tier 1, analytic" in found.out and "at the end is left to the host" in found.out
@@ -142,6 +142,7 @@ def test_a_project_and_its_report(place: Path, run: Callable[..., Run], simulate
     assert {path.name for path in (place / "made").iterdir()} == MADE | plots
     assert (place / "made" / "source.onnx").read_bytes() == (place / "in.onnx").read_bytes()
     report = json.loads((place / "made" / "report.json").read_text())
+    assert report == json.loads((place / "figures.json").read_text())
     assert report["checks"]["csim_against_emulator"] == {"samples": 16, "largest_lsb": 0}
     assert report["checks"]["qonnx_against_emulator"] == {"samples": 16, "largest_lsb": 0}
     (output,) = report["checks"]["emulator_against_onnxruntime"]["outputs"].values()

@@ -206,7 +206,7 @@ def test_a_read_only_folder_is_found_before_any_work(run: Callable[..., Run], mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("optimise_onnx.tools.files.try_place", refuse)  # root may write anywhere, so it is simulated
-    monkeypatch.setattr("optimise_onnx.tools.api.compress_with", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr("optimise_onnx.tools.api.compress_with", lambda *_, **__: pytest.fail("work was done"))
     found = run(*COMPRESS)
     assert (found.code, found.out) == (2, "")
     assert found.error == "cannot write into the folder of 'out.onnx': Permission denied"

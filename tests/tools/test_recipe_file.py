@@ -40,6 +40,24 @@ def test_recipe_command_and_python_give_the_same_bytes(folder: Path, run: Callab
     assert len(made) == 1
 
 
+def test_a_sweep_can_be_asked_for_in_a_recipe(folder: Path, run: Callable[..., Run]) -> None:
+    asked = ("--data", "data.npz", "--labels", "label", "--no-guard", "--align", "2")
+    assert run("sweep", "in.onnx", "-o", "line", "--targets", "0.8x", *asked, "--save-recipe", "asked.yaml").code == 0
+    assert run("sweep", "in.onnx", "-o", "file", "-c", "asked.yaml").code == 0
+    front = optimise_onnx.sweep("in.onnx", config="asked.yaml", targets=["macs=0.8x"])
+    assert front.points[0].graph is not None
+    made = {next((folder / name).glob("*.onnx")).read_bytes() for name in ("line", "file")}
+    assert made == {front.points[0].graph.to_model().SerializeToString(deterministic=True)}
+    assert "sweep -c asked.yaml" in run("compress", "in.onnx", "-o", "out.onnx", "-c", "asked.yaml").error
+
+
+def test_the_target_of_a_recipe_says_what_a_sweep_limits(folder: Path, run: Callable[..., Run]) -> None:
+    (folder / "r.yaml").write_text("version: 1\ntarget: params=0.9x\nguard: false\n")
+    assert run("sweep", "in.onnx", "-o", "made", "-c", "r.yaml", "--targets", "0.8x").code == 0
+    assert json.loads((folder / "made" / "front.json").read_text())["quantity"] == "params"
+    assert "no targets are given" in run("sweep", "in.onnx", "-o", "made", "-c", "r.yaml").error
+
+
 def test_the_command_line_goes_before_the_recipe(folder: Path, run: Callable[..., Run]) -> None:
     (folder / "r.yaml").write_text("version: 1\ntarget: macs=0.9x\nalign: auto\nkeep_nodes: [a]\n")
     found = run("compress", "in.onnx", "-c", "r.yaml", "--target", "macs=0.7x", "--print-pipeline")

@@ -25,9 +25,12 @@ def made(folder: Path, run: Callable[..., Run]) -> Path:
 
 
 def test_replay_gives_the_same_bytes(made: Path, run: Callable[..., Run]) -> None:
-    done = run("replay", "out.json", "-o", "again.onnx", "--no-colour")
+    done = run("replay", "out.json", "-o", "again.onnx", "--no-colour", "--json", "again.json")
     assert (done.code, done.err) == (0, "") and "the same bytes" in done.out
     assert (made / "again.onnx").read_bytes() == (made / "out.onnx").read_bytes()
+    assert json.loads((made / "again.json").read_text())["same"]
+    assert run("replay", "out.json", "--json", "checked.json").code == 0
+    assert (made / "checked.json").read_bytes() == (made / "again.json").read_bytes()
 
 
 def test_the_report_is_as_its_schema_says(made: Path) -> None:

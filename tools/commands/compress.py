@@ -34,9 +34,10 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
-    settings, call = Settings.parse(target, **wishes), (data, samples, labels, metric)
+    settings = Settings.parse(target, **wishes)
+    call: dict[str, Any] = {"data": data, "samples": samples, "labels": labels, "metric": metric}
     output = o.written(place, output)
-    _save_recipe(out, save_recipe, settings, *call)
+    o.save_recipe(out, save_recipe, settings, **call)
     if print_pipeline:
         _print_pipeline(out, settings)
         return
@@ -45,7 +46,7 @@ def compress(
     from .. import output as results
 
     with out.progress() as progress:
-        found = api.compress_with(source, settings, *call, progress)
+        found = api.compress_with(source, settings, **call, progress=progress)
     results.show(out, found.report)
     results.save(out, found, None if dry_run else output, report, json_file)
     if found.missed is not None:
@@ -56,18 +57,6 @@ def _print_pipeline(out: Terminal, settings: Settings) -> None:
     from ..recipes import pipeline
 
     out.say(pipeline(settings))
-
-
-def _save_recipe(out: Terminal, path: Path | None, settings: Settings, *call: Any) -> None:
-    """Write what was asked for, if it is to be, before any work is done."""
-    if path is None:
-        return
-    from ..files import write
-    from ..recipe_file import written
-
-    check_output(path)
-    write({path: [written(settings, *call)]})
-    out.say(f"wrote {path}")
 
 
 def _check_outputs(

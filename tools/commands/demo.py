@@ -1,12 +1,10 @@
 """``optimise-onnx demo``."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import check_output, make_folder, write
+from ..files import check_outputs, make_folder, write
 from ..terminal import Terminal
 from . import options as o
 
@@ -19,7 +17,7 @@ _FOLDER = Path("optimise-onnx-demo")
 
 
 @o.command
-def demo(out: Terminal, seed: o.Seed = 0) -> None:
+def demo(out: Terminal, seed: o.Seed = 0, json_file: o.Json = None) -> None:
     """Halve the work of a small trained network that ships with the package, and show that it still reads digits.
 
     The network and labelled test images are left beside the result, for other commands.
@@ -28,8 +26,7 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     model, figures, original, images = (
         _FOLDER / name for name in ("digits.onnx", "report.json", "original.onnx", "images.npz")
     )
-    for path in (model, figures, original, images):
-        check_output(path)
+    check_outputs([model, figures, original, images, json_file])
     from ...demo import load_samples, paths
     from ...ir.feeds import Calibration
     from .. import api, evaluation, output
@@ -44,11 +41,11 @@ def demo(out: Terminal, seed: o.Seed = 0) -> None:
     with out.progress() as progress:
         found = api.compress_graph(graph, settings, calibration, measured, accuracy("digit"), progress)
     output.show(out, found.report)
-    output.save(out, found, model, figures)
+    output.save(out, found, model, figures, json_file)
     write({original: [paths()[0].read_bytes()], images: [_archive(image=samples.test_image, digit=samples.test_label)]})
 
 
-def _archive(**arrays: Array) -> bytes:
+def _archive(**arrays: "Array") -> bytes:
     """Return an ``.npz`` of arrays."""
     import numpy as np
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..files import check_outputs
 from ..terminal import Terminal
 from . import hls_options as h
 from . import options as o
@@ -31,6 +32,7 @@ def hls(
     recalibrate: h.Recalibrate = False,
     rtl: h.Rtl = False,
     front: h.Front = False,
+    json_file: o.Json = None,
     csim: h.Csim = True,
     seed: o.Seed = 0,
     input_shapes: o.InputShapes = None,
@@ -46,12 +48,17 @@ def hls(
         rtl=rtl, front=front, csim=csim, seed=seed,
     )  # fmt: skip
     given = {"data": data, "samples": samples, "labels": labels, "before": compare}
-    _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
+    from ..output import write_json
+
+    check_outputs([json_file], [source, compare, data])
+    found = _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
+    write_json(out, json_file, found.report.to_json())
 
 
-def _hand_over(out: Terminal, source: Any, project: Path, wanted: Any, **given: Any) -> None:
+def _hand_over(out: Terminal, source: Any, project: Path, wanted: Any, **given: Any) -> Any:
     from ..hls import handover, output
 
     with out.progress() as progress:
         found = handover.hls_with(source, project, wanted, progress=progress, **given)
     output.show(out, found, given["before"].name if given["before"] else "")
+    return found

@@ -12,7 +12,7 @@ import typer
 from ...ir.errors import UsageError
 from ...ir.memory import bounded
 from ..process import heard
-from ..settings import AUTO, NO_CACHE, TRUST, Running
+from ..settings import AUTO, NO_CACHE, TRUST, Running, Settings
 from ..terminal import DEBUG, QUIET, Terminal
 from .panels import ordered
 
@@ -139,6 +139,18 @@ def needed(output: Path | None, hint: str) -> Path:
     return output
 
 
+def save_recipe(out: Terminal, path: Path | None, settings: Settings, **call: Any) -> None:
+    """Write what was asked for, if it is to be, before any work is done."""
+    if path is None:
+        return
+    from ..files import check_output, write
+    from ..recipe_file import written
+
+    check_output(path)
+    write({path: [written(settings, call)]})
+    out.say(f"wrote {path}")
+
+
 Command = Callable[..., None]
 
 
@@ -179,7 +191,7 @@ def _with_options(function: Command, kind: type[Running] | None) -> Command:
         if terminal.debugging:
             heard()
         if options.get("config") is not None:
-            options |= _from_recipe(context, str(options["config"]))
+            options |= _from_recipe(context, str(options["config"]), sweep="targets" in options)
         with bounded(memory_limit):
             function(terminal, **options)
 
@@ -212,11 +224,11 @@ def _options(kind: type[Running], besides: Container[str]) -> list[inspect.Param
     return found
 
 
-def _from_recipe(context: typer.Context, config: str) -> dict[str, Any]:
+def _from_recipe(context: typer.Context, config: str, sweep: bool) -> dict[str, Any]:
     """Return what a recipe asks for and the command line does not say otherwise. Raises UsageError."""
     from ..recipe_file import asked
 
-    told = asked(config).items()
+    told = asked(config, sweep).items()
     by_default = ("DEFAULT", "DEFAULT_MAP")
     return {
         name: value for name, value in told if getattr(context.get_parameter_source(name), "name", "") in by_default

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..files import check_output
+from ..files import check_outputs
 from ..terminal import Terminal
 from . import options as o
 
@@ -22,20 +22,23 @@ def replay(
     model: Where = None,
     data: o.Data = None,
     output: o.MaybeOutput = None,
+    json_file: o.Json = None,
     other_versions: Others = False,
 ) -> None:
     """Make the model of a report again, byte for byte; without -o it is only checked that this can be done.
 
     Nothing is measured: what devices answered is in the report.
     """
-    if output is not None:
-        inputs = [each for each in (report, model, data) if each is not None]
-        check_output(output, inputs)
-    from ..output import save
+    check_outputs([output, json_file], [report, model, data])
+    from ...passes.hashing import graph_digest
+    from ..output import save, write_json
     from ..replay import replay as again
 
     with out.progress() as progress:
         graph = again(report, source=model, data=data, other_versions=other_versions, progress=progress)
     out.say("the same bytes as the report's")
-    if output is not None:
-        save(out, graph, output)
+    told = {"report": str(report), "same": True, "result": graph_digest(graph)}
+    if output is None:
+        write_json(out, json_file, told)
+    else:
+        save(out, graph, output, values={json_file: told})
