@@ -54,9 +54,9 @@ def language(kind: str, taken: str, **options: Any) -> Callable[[], Built]:
     """A language model of ``transformers``: widths by the names that its configuration has."""
 
     def build() -> Built:
-        config = getattr(transformers, f"{kind.removesuffix('Model').split('For')[0]}Config")
+        network = getattr(transformers, kind)
         given = {"vocab_size": WORDS, "use_cache": False} | options
-        return Named(getattr(transformers, kind)(config(**given)), "input_ids", taken), ids()
+        return Named(network(network.config_class(**given)), "input_ids", taken), ids()
 
     return build
 
@@ -65,8 +65,8 @@ def vision(kind: str, taken: str, side: int, **options: Any) -> Callable[[], Bui
     """A vision model of ``transformers``."""
 
     def build() -> Built:
-        config = getattr(transformers, f"{kind.removesuffix('Model').split('For')[0]}Config")
-        model = getattr(transformers, kind)(config(**options))
+        network = getattr(transformers, kind)
+        model = network(network.config_class(**options))
         return Named(model, "pixel_values", taken), torch.randn(2, 3, side, side)
 
     return build
