@@ -4,7 +4,7 @@
 
 Needs torch, torchvision, timm and transformers (``pip install torch torchvision timm transformers onnxscript``).
 ``-dy`` files come from the exporter on torch.export, at opset 23 with ``-o23``; ``-ts`` files from TorchScript, at
-opset 11 with ``-o11``.
+opset 11 with ``-o11``, and with what onnxruntime's optimiser of transformers fuses with ``-opt``.
 A route that an exporter refuses, or whose file does not run, is said and left out.
 """
 
@@ -20,16 +20,18 @@ import timm
 import torch
 import torchvision
 import transformers
+from onnxruntime.transformers.optimizer import optimize_model
 from torch import nn
 
 Built = tuple[nn.Module, torch.Tensor]
 SIZE, LAYERS, HEADS, WIDE, WORDS, PLACES = 96, 3, 4, 256, 200, 64
 OLDEST, NEWEST = 11, 23
 ROUTES = ("dy", "ts")
-OLD, NEW = f"o{OLDEST}", f"o{NEWEST}"
+OLD, NEW, FUSED = f"o{OLDEST}", f"o{NEWEST}", "opt"
 TWICE = {
     NEW: ("bert", "gpt2", "llama", "vit", "swin", "clip-vision"),
     OLD: ("resnet18", "densenet121", "shufflenet_v2_x0_5", "lstm", "crnn"),
+    FUSED: ("bert", "distilbert", "vit"),
 }
 
 
@@ -186,17 +188,25 @@ class Route:
     def write(self, model: nn.Module, x: torch.Tensor, path: Path) -> None:
         """Write with a batch of any size, and passages of any length."""
         free = (0,) if x.ndim > 2 else (0, 1)
-        if self.name in ("ts", OLD):
+        if self.name in ("ts", OLD, FUSED):
             axes = {"x": {axis: f"axis{axis}" for axis in free}, "y": {0: "axis0"}}
             names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": axes}
             torch.onnx.export(
                 model, (x,), path, opset_version=OLDEST if self.name == OLD else 17, dynamo=False, **names
             )
+            if self.name == FUSED:
+                fuse(path)
             return
         shapes = (dict.fromkeys(free, torch.export.Dim.DYNAMIC),)
         opset = NEWEST if self.name == NEW else 18
         options: dict[str, Any] = {"dynamic_shapes": shapes, "opset_version": opset, "external_data": False}
         torch.onnx.export(model, (x,), path, dynamo=True, verbose=False, **options)
+
+
+def fuse(path: Path) -> None:
+    """Replace a transformer by one of onnxruntime's own operators."""
+    kind = "vit" if path.stem.startswith("vit") else "bert"
+    optimize_model(str(path), kind, HEADS, SIZE, opt_level=0).save_model_to_file(str(path))
 
 
 def check_runs(path: Path, x: torch.Tensor) -> None:
