@@ -17,6 +17,7 @@ from ..passes.analysis.costs.target import Target
 from .aiming import Begun, Carried
 from .evaluation import Samples
 from .measure import Fidelity, compared
+from .outcome import missed
 from .report import Drop
 from .result import CompressResult
 from .settings import Settings, allowed
@@ -41,7 +42,8 @@ def least_cost(begun: Begun, settings: Settings) -> CompressResult:
     result = replace(begun, samples=reporting).measured(target, carried)
     name, seen = lost(result.report.fidelity)
     drop = Drop(name, limit, chosen, choosing.origin, seen, reporting.origin)
-    result = replace(result, report=replace(result.report, drop=drop, notes=(*result.report.notes, drop.said)))
+    told = replace(result.report, drop=drop, notes=(*result.report.notes, drop.said))
+    result = replace(result, report=told, missed=missed(settings, told))  # the search's own target is no promise
     if seen.beyond(limit):
         why = f"samples that did not choose say {drop.on_others}"
         result = replace(result, missed=TargetNotMetError(f"the loss is not within {limit:.3%}", why=why))

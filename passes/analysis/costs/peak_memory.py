@@ -2,10 +2,11 @@
 
 Steps are nodes in the order of the graph, for one sample. A tensor is live from the step that makes it to the last
 that reads it, a graph input from the first step on, a graph output to the end. Operators that only look at their input
-in another form share its memory. No operator is taken to work in place, and what a runtime keeps besides (workspace,
-packed weights, alignment, the inner tensors of If and Loop) is not counted: a careful runtime needs less, a careless
-one more. This is the working memory of Liberis and Lane, "Neural networks on microcontrollers: saving memory at
-inference via operator reordering" (arXiv 1910.05110), with the weights of the step added.
+in another form share its memory. So do codes and the floats that stand for them between QuantizeLinear and
+DequantizeLinear: kernels for codes read and write codes. No operator is taken to work in place, and what a runtime
+keeps besides (workspace, packed weights, alignment, the inner tensors of If and Loop) is not counted: a careful runtime
+needs less, a careless one more. This is the working memory of Liberis and Lane, "Neural networks on microcontrollers:
+saving memory at inference via operator reordering" (arXiv 1910.05110), with the weights of the step added.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from ....ir.quantity import BYTES, scaled
 from ....ir.shapes import Shape, concrete, input_sizes
 from ..channels.groups import Channels
 from ..channels.labels import Labels
+from ..channels.rules.table import UNARY
 from .meters import Counted
 from .products import Counter, Product, bias_products
 from .steps import Steps, spread
@@ -79,28 +81,51 @@ def _blocks(graph: Graph) -> tuple[list[_Block], int]:
     needed.clean()
     sizes = _Sizes(needed)
     live = {tensor.name: _Block(tensor.name, sizes.of(tensor), 0, 0) for tensor in needed.inputs}
-    roots: dict[str, str] = {}
+    roots: dict[str, Tensor] = {}
     weights = []
     for step, node in enumerate(needed.nodes):
-        read = {roots.get(tensor.name, tensor.name): tensor for tensor in _read(node)}
+        seen = _looked_at(needed, node)
+        read = {root.name: root for root in (roots.get(tensor.name, tensor) for tensor in _read(node))}
         for name, tensor in read.items():
             if name in live:
                 live[name].last = step
-            elif tensor.is_constant:
+            elif tensor.is_constant and tensor is not seen:
                 weights.append(_Block(name, tensor.array.nbytes, step, step, True))
         for tensor in node.outputs:
-            source = node.inputs[0].name if node.op in _VIEWS and not node.domain else ""
-            root = roots.get(source, source)
-            if root in live:
+            root = None if seen is None else roots.get(seen.name, seen)
+            if root is not None and (root.name in live or root.is_constant):
                 roots[tensor.name] = root
             elif tensor.name:
                 live[tensor.name] = _Block(tensor.name, sizes.of(tensor), step, step)
     steps = len(needed.nodes)
     for tensor in needed.outputs:
-        name = roots.get(tensor.name, tensor.name)
+        name = roots.get(tensor.name, tensor).name
         if name in live:
             live[name].last = max(steps - 1, 0)
     return [*live.values(), *weights], steps
+
+
+def _looked_at(graph: Graph, node: Node) -> Tensor | None:
+    """Return what a node only looks at in another form: a runtime's kernels read codes and write codes themselves."""
+    if node.domain:
+        return None
+    read, made = node.inputs[0], node.outputs[0]
+    match node.op:
+        case "DequantizeLinear":
+            return None if graph.is_output(made) else read
+        case "QuantizeLinear":
+            return None if _coded(graph, read) is None else read
+    return read if node.op in _VIEWS else None
+
+
+def _coded(graph: Graph, tensor: Tensor) -> Tensor | None:
+    """Return the codes as which floats are held: one node alone reads them, to round them, maybe after a function."""
+    made, readers = tensor.producer, tensor.consumers
+    if made is None or len(readers) != 1 or graph.is_output(tensor) or readers[0].domain:
+        return None
+    if readers[0].op == "QuantizeLinear":
+        return readers[0].outputs[0]
+    return _coded(graph, readers[0].outputs[0]) if readers[0].op in UNARY else None
 
 
 def _read(node: Node) -> Iterator[Tensor]:
@@ -113,6 +138,7 @@ class _Sizes:
     """Bytes of the tensors of a graph, at one sample. An element type that is not known is that of a node's input."""
 
     def __init__(self, graph: Graph) -> None:
+        self._graph = graph
         self._shapes: dict[str, Shape] = concrete(graph, input_sizes(graph, 1))
         self._widths: dict[str, int] = {}
 
@@ -127,6 +153,9 @@ class _Sizes:
         return prod(self._shapes[tensor.name]) * self._width(tensor)
 
     def _width(self, tensor: Tensor) -> int:
+        codes = _coded(self._graph, tensor)
+        if codes is not None:
+            return self._width(codes)
         if tensor.name not in self._widths:
             known, made = tensor.dtype, tensor.producer
             read = [t for t in made.inputs if t.name] if known is None and made is not None else []

@@ -137,3 +137,30 @@ def test_no_share_of_a_layer() -> None:
 def test_nothing_at_all() -> None:
     empty = Steps((), np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
     assert empty.variables == 0
+
+
+def quantised() -> Graph:
+    """Images as floats, and from there on codes: a convolution, a Relu, a pool, and floats again at the end."""
+    b = Builder("quantised")
+    x = b.input("x", ["N", 3, 6, 6])
+    scale, zero = b.const(np.float32(0.1)), b.const(np.int8(0))
+    weight = b.const(np.ones((8, 3, 3, 3), np.int8))
+    read = [
+        b.node("DequantizeLinear", [codes, scale, zero])
+        for codes in (b.node("QuantizeLinear", [x, scale, zero]), weight)
+    ]
+    h = b.relu(b.node("Conv", read, pads=[1, 1, 1, 1]))
+    h = b.node("DequantizeLinear", [b.node("QuantizeLinear", [h, scale, zero]), scale, zero])
+    h = b.node("QuantizeLinear", [b.node("MaxPool", [h], kernel_shape=[2, 2], strides=[2, 2]), scale, zero])
+    return graph_of(b.model(b.node("DequantizeLinear", [h, scale, zero])))
+
+
+def test_between_quantisers_codes_are_held_not_floats() -> None:
+    graph = quantised()
+    images, codes, inner, pooled, weight, scales = 4 * 108, 108, 288, 72, 216, 5
+    rounding, convolution = images + codes + scales, codes + inner + weight
+    function, ending = inner + inner, pooled + 4 * pooled + scales
+    assert PEAK_MEMORY.of(graph) == max(rounding, convolution, function, ending) == convolution
+    channels = analyse(graph)
+    widths = np.array([group.width for group in channels.groups], float)
+    assert PEAK_MEMORY.products(graph, channels).at(widths).max() == convolution
