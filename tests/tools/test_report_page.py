@@ -2,12 +2,15 @@
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from zoo import feeds
 
 import optimise_onnx
+from optimise_onnx.ir.timing import Latency
+from optimise_onnx.tools.pages import view
 from optimise_onnx.tools.result import CompressResult
 
 from .conftest import network
@@ -56,3 +59,20 @@ def test_links_lead_somewhere_and_every_id_is_there_once(page: str) -> None:
 def test_print_shows_the_table_and_notebooks_the_figures(result: CompressResult) -> None:
     assert "MACs" in str(result) and "after / before" in str(result)
     assert "<table>" in result._repr_html_() and "weights" in result._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("spread", "share", "said", "card"),
+    [
+        (0.01, 0.5, "takes 50% of the time on this machine;", "0.50×"),
+        (0.01, 1.0, "takes as long as before on this machine;", "no difference"),
+        (0.6, 1.0, "of the time on this machine, too noisy to tell;", "unclear"),
+    ],
+)
+def test_a_time_that_cannot_be_told_is_not_claimed(
+    spread: float, share: float, said: str, card: str, result: CompressResult
+) -> None:
+    wall = np.ones((9, 2, 2))
+    wall[..., 1] = share * (1 + spread * np.linspace(-1, 1, 9)[:, None])
+    report = replace(result.report, latency=Latency(wall, None, 1))
+    assert said in view.sentence(report) and view.cards(report)[0].left == card

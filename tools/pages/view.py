@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.quantity import scaled
+from ...ir.timing import Latency
 from ...passes.observers import Record
 from ...passes.search.meet_target import MeetTarget
 from ..changes import Change, Changes, Folded
@@ -15,6 +16,7 @@ from ..layers import LayerLine, Timed
 from ..report import Report
 from ..table import clocks, percent, spread
 
+_NEAR = 0.05
 _WORDS = {"same": "as it was", "resized": "resized", "changed": "changed", "gone": "gone", "new": "new"}
 
 
@@ -35,9 +37,14 @@ def cards(report: Report) -> list[Card]:
     found = [_counted(*row) for row in _counts(report) if row[1]]
     (_, times), *_ = clocks(report.latency)
     was, now = times.p50
-    whole = times.ratio.middle
-    found.insert(0, Card("time here", f"{whole:.2f}×", whole, f"{was:.3g} ms", f"{now:.3g} ms", spread(times)))
+    left = f"{times.ratio.middle:.2f}×" if times.differs else "no difference" if _close(times) else "unclear"
+    found.insert(0, Card("time here", left, times.ratio.middle, f"{was:.3g} ms", f"{now:.3g} ms", spread(times)))
     return found + _kept(report)
+
+
+def _close(times: Latency) -> bool:
+    """Whether a time that cannot be told from the original's is surely near it; else the machine was too noisy."""
+    return times.ratio.low > 1 - _NEAR and times.ratio.high < 1 + _NEAR
 
 
 def _counts(report: Report) -> list[tuple[str, float, float, str]]:
@@ -76,9 +83,18 @@ def sentence(report: Report) -> str:
     counts = zip(("MACs", "weights"), _counts(report), strict=False)
     shares = [f"{now / was:.0%} of the {name}" for name, (_, was, now, _) in counts if was]
     said = f"The smaller model keeps {' and '.join(shares)}"
-    said += f" and takes {report.latency.ratio.middle:.0%} of the time on this machine"
+    said += f" and takes {_took(report.latency)}"
     same = [one.same for one in report.fidelity.told.values() if one.same is not None]
     return f"{said}; {min(same):.1%} of the samples keep their answer." if same else f"{said}."
+
+
+def _took(times: Latency) -> str:
+    """Say what is sure about the time, and no more."""
+    if times.differs:
+        return f"{times.ratio.middle:.0%} of the time on this machine"
+    if _close(times):
+        return "as long as before on this machine"
+    return f"{times.ratio.low:.0%} to {times.ratio.high:.0%} of the time on this machine, too noisy to tell"
 
 
 def layer_rows(lines: Sequence[LayerLine]) -> list[list[str]]:
