@@ -1,9 +1,11 @@
 """Hardware as a target: latency at equal multipliers, multipliers at an equal interval, and accuracy; by layer.
 
     python benchmarks/hls_target.py SHARED [digits|resnet8 ...] [--shares 0.9 0.8 0.7 0.5] [--forms stretch all]
+        [--images 2048] [--tune 2560steps]
 
-For each share ``hls-latency=`` is met with channels alone, and with forms; nothing is trained. Accuracy of the digits
-network is of its 500 test images, of ResNet-8 of 5,000 validation images; 2,048 training images calibrate ResNet-8.
+For each share ``hls-latency=`` is met with channels alone, and with forms; nothing is trained, but for ``--tune``:
+then weights are tuned on the same images without labels. Accuracy of the digits network is of its 500 test images, of
+ResNet-8 of 5,000 validation images; the first ``--images`` training images calibrate ResNet-8.
 The last model within one point of accuracy is shown layer by layer. All hardware figures are tier 1: analytic.
 """
 
@@ -30,7 +32,7 @@ WITHIN = 1.0
 class Network:
     """A trained network with calibration data and labelled samples."""
 
-    def __init__(self, name: str, shared: Path) -> None:
+    def __init__(self, name: str, shared: Path, images: int) -> None:
         if name == "digits":
             samples = load_samples()
             self.graph: Graph = optimise_onnx.load(paths()[0])
@@ -38,7 +40,7 @@ class Network:
             self.held_out, self.labels = {"image": samples.test_image}, samples.test_label
         else:
             self.graph = optimise_onnx.load(shared / "models" / f"{name}_cifar10.onnx")
-            calibration, held_out = cifar(2048, raw=True)
+            calibration, held_out = cifar(images, raw=True)
             self.data = calibration(shared)[0]
             self.held_out, self.labels = held_out(shared)
         self.graph = baseline(self.graph, OrtRunner())
@@ -87,15 +89,18 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=["digits", "resnet8"])
     parser.add_argument("--shares", type=float, nargs="+", default=list(np.round(np.arange(0.95, 0.2, -0.1), 2)))
     parser.add_argument("--forms", nargs="*", default=["stretch", "all"])
+    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--tune", default="", help="how long weights are tuned")
     given = parser.parse_args()
+    tuned = {"tune": "full", "tune_budget": given.tune, "augment": ("flip", "crop4")} if given.tune else {}
     for name in given.networks:
-        network, best = Network(name, given.shared), None
+        network, best = Network(name, given.shared, given.images), None
         print(f"\n{name}, {network.before:.2f} %:\n")
         print("| target | forms | points lost | latency left | interval left | multipliers left | MACs left |")
         print("|---|---|---|---|---|---|---|")
         for share in given.shares:
             for forms in ([], *([form] for form in given.forms)):
-                found = network.arm(float(share), forms)
+                found = network.arm(float(share), forms, **tuned)
                 if found is not None and found[1] <= WITHIN:
                     best = found[0]
         if best is not None:

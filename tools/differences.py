@@ -42,7 +42,11 @@ class Differences:
         """What both cost, in one line."""
         a, b = self.whole
         pairs = {"MACs": (a.macs, b.macs), "parameters": (a.parameters, b.parameters)}
-        told = [f"{name} {scaled(was)}→ {scaled(now)}({share(now, was)})" for name, (was, now) in pairs.items() if was]
+        told = [
+            f"{name} {scaled(was).strip()} → {scaled(now).strip()} ({share(now, was)})"
+            for name, (was, now) in pairs.items()
+            if was
+        ]
         return ", ".join(told)
 
     def page(self) -> str:

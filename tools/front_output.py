@@ -63,7 +63,8 @@ def page(front: Front) -> str:
     """Write the front as one HTML file that loads nothing."""
     from .pages.front_page import front_page
 
-    return front_page(front, _COLUMNS, _rows(front), list(_said(front)))
+    knee = front.points[front.knee].report if front.knee is not None else None
+    return front_page(front, _COLUMNS, _rows(front), list(_said(front)), lost(knee) if knee else "")
 
 
 def _rows(front: Front) -> list[list[str]]:
@@ -77,10 +78,10 @@ def _row(point: Point, knee: bool) -> list[str]:
     marks = ", ".join(filter(None, ("knee" if knee else "", "not met" if point.why else "")))
     costs = scaled(found.after.macs), scaled(found.after.parameters)
     left = share(found.aim.after, found.aim.before)
-    return [str(point.target), left, *map(str.strip, costs), spread(found.latency), _lost(found), marks]
+    return [str(point.target), left, *map(str.strip, costs), spread(found.latency), lost(found), marks]
 
 
-def _lost(found: Report) -> str:
+def lost(found: Report) -> str:
     name, loss, interval = judged(found.fidelity)
     if loss is None:
         return ""

@@ -34,7 +34,7 @@ def _drawn(front: Front, colours: Mapping[str, str] | None) -> str:
     axes.plot(*zip(*sorted(points), strict=True), "o-", color=AFTER, markersize=5)
     if marked is not None:
         axes.plot(*marked, "o", color=MARK, markersize=12, fillstyle="none")
-        axes.annotate(f"knee, {marked[0]:.2f}", marked, (-10, 8), textcoords="offset points", color=MARK, ha="right")
+        axes.annotate(f"knee, {marked[0]:.2f}", marked, (6, 8), textcoords="offset points", color=MARK, ha="left")
     axes.annotate("original", (1.0, 0.0), (-4, 8), textcoords="offset points", color=INK, ha="right")
     axes.set_xlim(0, 1.03)
     axes.set_xlabel(f"{front.quantity.name}, of the original's")

@@ -7,9 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
-from scipy.special import stdtrit
-
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Feeds
 from ..ir.timing import Interval
@@ -23,7 +20,6 @@ from .result import CompressResult
 from .settings import Settings, allowed
 
 _NEAR = 0.04  # of the cost: as near to the limit as this is not sought any nearer
-_DOUBT = 0.05
 _SURE = 1e-9
 
 
@@ -53,13 +49,12 @@ def least_cost(begun: Begun, settings: Settings) -> CompressResult:
 def lost(fidelity: Fidelity) -> tuple[str, Interval]:
     """Return what a loss is measured by, and the share lost with its 95 % interval.
 
-    By a metric it is the difference of the means, and t's interval over batches; one more sample that changes its mind
-    is added to the variance (as Agresti, Min, Statistics in Medicine 2005), so that no difference at all is not taken
-    for certainty. Without it is the share of samples whose largest entry changes, of the output where most do, and the
-    interval of Clopper and Pearson. Raises UsageError where outputs are no classes.
+    By a metric it is what that fell (:attr:`.measure.Fidelity.fell`), without it the share of samples whose largest
+    entry changes, of the output where most do, and the interval of Clopper and Pearson. Raises UsageError where outputs
+    are no classes.
     """
     for name in fidelity.metric:
-        return name, _by_batches(np.array(fidelity.losses, np.float64))
+        return name, fidelity.fell
     known = {f"agreement of '{name}'": one for name, one in fidelity.told.items() if one.same is not None}
     if not known:
         raise UsageError("max_drop needs outputs of classes, or a metric", hint="give --labels or --metric")
@@ -67,17 +62,6 @@ def lost(fidelity: Fidelity) -> tuple[str, Interval]:
     assert worst.same is not None and worst.interval is not None
     low, high = worst.interval
     return name, Interval(1 - high, 1 - worst.same, 1 - low)
-
-
-def _by_batches(losses: np.ndarray) -> Interval:
-    """Return the mean loss of ``losses`` (batches, 2), samples and loss of each, with its interval."""
-    size, loss = losses.T
-    mean = float(size @ loss / size.sum())
-    if len(losses) < 2:
-        return Interval(-1.0, mean, 1.0)
-    spread = float(np.sqrt(((size * (loss - mean)) ** 2).sum() + 1) / size.sum())
-    reach = float(stdtrit(len(losses) - 1, 1 - _DOUBT / 2)) * spread
-    return Interval(mean - reach, mean, mean + reach)
 
 
 @dataclass

@@ -14,13 +14,17 @@ from .page import Picture, written
 _ORIGINAL = "original"
 
 
-def front_page(front: Front, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    """Write a front as HTML; ``rows`` hold a text for each of ``columns``, for each point."""
-    said = f"What each point keeps of the {front.quantity.name}, against what it loses; bars: where that may lie"
+def front_page(
+    front: Front, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], lost: str
+) -> str:
+    """Write a front as HTML; ``rows`` hold a text for each of ``columns``, for each point; ``lost``: at the knee."""
+    told = [judged(point.report.fidelity)[2] for point in front.carried if point.report is not None]
+    said = f"What each point keeps of the {front.quantity.name}, against what it loses"
+    said += "; bars: where that may lie" if any(told) else ""
     return written(
         "front.html",
         title=f"{len(front.points)} targets of {front.quantity.name}",
-        sentence=_sentence(front),
+        sentence=_sentence(front, lost),
         front=Picture("What is lost for what is saved", said, drawn(front, colours=None)),
         widths=_widths(front),
         columns=[column or "note" for column in columns],
@@ -30,7 +34,7 @@ def front_page(front: Front, columns: Sequence[str], rows: Sequence[Sequence[str
     )
 
 
-def _sentence(front: Front) -> str:
+def _sentence(front: Front, lost: str) -> str:
     """Say which point a person should look at first."""
     if not front.carried:
         return "None of the targets was met."
@@ -38,9 +42,8 @@ def _sentence(front: Front) -> str:
     if front.knee is None:
         return f"{said} The curve has no knee: pick the least loss that you can afford."
     point = front.points[front.knee]
-    loss = None if point.report is None else judged(point.report.fidelity)[1]
-    lost = "" if loss is None else f" and a loss of {loss:.3g} ({front.judged_by})"
-    bend = f"The curve bends at {point.target}, with {point.share:.2f} of the original's cost{lost}"
+    paid = f" and a loss of {lost} ({front.judged_by})" if lost else ""
+    bend = f"The curve bends at {point.target}, with {point.share:.2f} of the original's cost{paid}"
     return f"{said} {bend}: below it, savings cost more on the whole."
 
 
