@@ -127,7 +127,8 @@ MODELS: dict[str, Callable[[], Built]] = {
     "bert": language("BertModel", "last_hidden_state", **_BERT),
     "bert-classifier": language("BertForSequenceClassification", "logits", **_BERT),
     "distilbert": language(
-        "DistilBertModel", "last_hidden_state", dim=SIZE, n_layers=LAYERS, n_heads=HEADS, hidden_dim=WIDE
+        "DistilBertModel", "last_hidden_state", dim=SIZE, n_layers=LAYERS, n_heads=HEADS, hidden_dim=WIDE,
+        max_position_embeddings=PLACES,
     ),
     "gpt2": language("GPT2LMHeadModel", "logits", n_embd=SIZE, n_layer=LAYERS, n_head=HEADS, n_positions=PLACES),
     "llama": language("LlamaForCausalLM", "logits", **_LLAMA),
@@ -152,6 +153,8 @@ MODELS: dict[str, Callable[[], Built]] = {
     "eva02": image("eva02_tiny_patch14_224", 56, img_size=56, depth=2),
     "maxvit": image("maxvit_rmlp_pico_rw_256", 64, img_size=64),
     "coat": image("coat_tiny", 64, img_size=64),
+    "levit": image("levit_128s", 224),
+    "mvit": image("mvitv2_tiny", 64, img_size=64),
     **{
         name: image(timm_name, 64)
         for name, timm_name in (

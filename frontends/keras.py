@@ -86,4 +86,21 @@ def _exported(model: Any) -> onnx.ModelProto:
             model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
         except Exception as error:  # all that tracing can meet
             raise InvalidModelError("Keras cannot export the model", why=said(error)) from error
-        return onnx.load(path)
+        return spelled(onnx.load(path))
+
+
+def spelled(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write ``Erfc``, which TensorFlow's converter leaves and ONNX lacks, as 1 - Erf."""
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        one, inner = f"{node.output[0]}.one", f"{node.output[0]}.erf"
+        model.graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, [], [1.0]))
+        nodes.append(onnx.helper.make_node("Erf", node.input, [inner], name=node.name))
+        nodes.append(onnx.helper.make_node("Sub", [one, inner], node.output, name=f"{node.name}.complement"))
+    if len(nodes) != len(model.graph.node):
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+    return model

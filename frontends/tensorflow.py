@@ -11,7 +11,7 @@ import onnx
 
 from ..ir.errors import InvalidModelError
 from .given import Given, existing, library, suffix
-from .keras import OPSET
+from .keras import OPSET, spelled
 
 
 class SavedModel:
@@ -51,25 +51,8 @@ def _converted(kind: str, path: Path) -> onnx.ModelProto:
         if not out.is_file():
             why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
             raise InvalidModelError(f"tf2onnx cannot convert '{path}'", why=why)
-        model = _spelled(onnx.load(out))
+        model = spelled(onnx.load(out))
     unknown = sorted({n.op_type for n in model.graph.node if not n.domain and not onnx.defs.has(n.op_type)})
     if unknown:
         raise InvalidModelError(f"tf2onnx cannot convert '{path}'", why=f"it knows no ONNX for {', '.join(unknown)}")
-    return model
-
-
-def _spelled(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write ``Erfc``, which tf2onnx leaves and ONNX lacks, as 1 - Erf."""
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type != "Erfc":
-            nodes.append(node)
-            continue
-        one, inner = f"{node.output[0]}.one", f"{node.output[0]}.erf"
-        model.graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, [], [1.0]))
-        nodes.append(onnx.helper.make_node("Erf", node.input, [inner], name=node.name))
-        nodes.append(onnx.helper.make_node("Sub", [one, inner], node.output, name=f"{node.name}.complement"))
-    if len(nodes) != len(model.graph.node):
-        del model.graph.node[:]
-        model.graph.node.extend(nodes)
     return model

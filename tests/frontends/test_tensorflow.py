@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 from optimise_onnx import compress
@@ -72,11 +71,3 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
     path.write_bytes(b"broken")
     with pytest.raises(InvalidModelError, match="tf2onnx cannot convert.*net.tflite': ."):
         front_end.TFLITE.load(path, front_end.Given())
-
-
-def test_the_complement_of_the_error_function_is_spelled() -> None:
-    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3]) for name in "xy")
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Erfc", ["x"], ["y"], name="e")], "g", [x], [y])
-    model = front_end._spelled(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]))
-    onnx.checker.check_model(model, full_check=True)
-    assert [node.op_type for node in model.graph.node] == ["Erf", "Sub"]
