@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..ir.graph import Graph
+from ..ir.graph import Dim, Graph
+from ..ir.shapes import symbolic
 from .analysis.channels.origins import Origin, Origins
 
 KEY = "optimise_onnx.kept"
@@ -23,15 +25,27 @@ def annotate(graph: Graph, changes: Origins) -> None:
 
 
 def noted(graph: Graph) -> dict[str, Origin | None]:
-    """Read what :func:`annotate` has written into the file that a graph comes from, by tensor name."""
-    found: dict[str, Origin | None] = {}
+    """Read what :func:`annotate` has written into the file that a graph comes from, by tensor name.
+
+    What does not fit the tensor is left aside: the file was edited since.
+    """
+    found: dict[str, Origin] = {}
     for node in graph.nodes:
         entries = graph.metadata.get(node.name, {})
         for place, tensor in enumerate(node.outputs):
             origin = read(entries.get(_key(place), ""))
             if origin is not None:
                 found[tensor.name] = origin
-    return found
+    shapes = symbolic(graph) if found else {}
+    return {name: origin for name, origin in found.items() if _fits(origin, shapes.get(name))}
+
+
+def _fits(origin: Origin, shape: Sequence[Dim] | None) -> bool:
+    """Whether a tensor has as many indices as were left of it, as far as its shape is known."""
+    if shape is None:
+        return True
+    size = shape[origin.axis] if origin.axis < len(shape) else 0
+    return not isinstance(size, int) or size == origin.count
 
 
 def written(origin: Origin) -> str:

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from oracle import graph_of
 from zoo import ARCHITECTURES, feeds
 
+import optimise_onnx
+from optimise_onnx.passes import provenance
 from optimise_onnx.passes.analysis.channels.origins import Origin
 from optimise_onnx.passes.provenance import KEY, read, written
 from optimise_onnx.tools.cli import main
@@ -94,3 +97,38 @@ def test_nothing_is_noted_where_nobody_wants_it(tmp_path: Path) -> None:
             node.ClearField("metadata_props")
     assert plain == noted
     assert feeds(plain, 1, 1)
+
+
+def with_notes() -> onnx.ModelProto:
+    """Every node carries notes of its own, as exporters write them."""
+    model = ARCHITECTURES["vgg_gap"]()
+    for node in model.graph.node:
+        node.metadata_props.add(key="exporter", value="note")
+    return model
+
+
+def test_what_is_noted_at_a_copy_is_not_noted_at_the_original() -> None:
+    graph = graph_of(with_notes())
+    before = graph.to_model().SerializeToString(deterministic=True)
+    copy, other = graph.copy(), graph.copy()
+    other.become(copy)
+    for each in (copy, other):
+        tensor = each.nodes[0].outputs[0].name
+        provenance.annotate(each, {tensor: Origin(1, np.arange(2).reshape(1, -1), 4)})
+    assert graph.to_model().SerializeToString(deterministic=True) == before
+
+
+def test_a_sweep_gives_what_each_compression_gives_where_nodes_carry_notes() -> None:
+    model = with_notes()
+    front = optimise_onnx.sweep(model, targets=["macs=0.4x", "macs=0.9x"], guard=False, align=1, cache=False)
+    for point in front.points:
+        assert point.graph is not None
+        alone = optimise_onnx.compress(model, target=point.target, guard=False, align=1, cache=False)
+        assert point.graph.to_model() == alone.model
+
+
+def test_notes_that_do_not_fit_are_left_aside() -> None:
+    graph = graph_of(ARCHITECTURES["vgg_gap"]())
+    tensor = graph.nodes[0].outputs[0]
+    provenance.annotate(graph, {tensor.name: Origin(1, np.arange(2).reshape(1, -1), 4)})  # as if others had edited it
+    assert provenance.noted(graph_of(graph.to_model())) == {}
