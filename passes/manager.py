@@ -21,6 +21,7 @@ from .proof import prove
 from .syntax import join, parse, text
 
 _REPRODUCER = "reproducer: "
+_REPORT = "our mistake: please report it, with the folder that -vv names, which runs it again"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class PassManager:
                 raise self._explained(error, place, before, plan, context) from error.__cause__
             except Exception as error:
                 said = f"{type(error).__name__}: {error}".splitlines()[0]
-                failed = PassError("unexpected failure", why=said)
+                failed = PassError("unexpected failure", why=said, hint=_REPORT)
                 raise self._explained(failed, place, before, plan, context) from error
             for observer in self.observers:
                 observer.after(place, record, graph)

@@ -63,7 +63,7 @@ class Agreement:
     def update(self, name: str, before: Mapping[str, Array], after: Mapping[str, Array], samples: int) -> None:
         """Add a batch of ``samples``: the output called ``name``, and its parts, from both models."""
         known = [part for part in self.reading.parts if _comparable(part.tensor, before, after)]
-        if not known and before[name].shape == after[name].shape:
+        if not known and before[name].shape == after[name].shape and _measured(before[name]):
             known = [Part(name, name, "")]
         for part in known:
             zero = self.reading.zero if part.tensor == name else 0.0
@@ -80,8 +80,7 @@ class Agreement:
         """Say of every sample, or of every position in it, whether it agrees; None where that means nothing."""
         if before.shape != after.shape:
             return None
-        measured = before.dtype.kind == "f" or before.dtype in (np.int8, np.uint8)
-        if not measured:
+        if not _measured(before):
             return np.atleast_1d(before == after)
         axis = 1 if before.ndim == 2 and not self.reading.decided else self.reading.classes
         if axis is None or not 0 < axis < before.ndim or before.shape[axis] < 2:
@@ -141,6 +140,11 @@ def check_alike(name: str, before: Array, after: Array, decided: str) -> None:
         raise VerificationError(f"output '{name}' became {now}", why=f"it was {was}")
     if before.dtype.kind == "f" and before.shape == after.shape and (np.isneginf(before) != np.isneginf(after)).any():
         raise VerificationError(f"output '{name}' holds -Inf at other places than the original's")
+
+
+def _measured(values: Array) -> bool:
+    """Whether numbers measure something, so that they may differ by a little; others count or decide."""
+    return values.dtype.kind == "f" or values.dtype in (np.int8, np.uint8)
 
 
 def _comparable(name: str, before: Mapping[str, Array], after: Mapping[str, Array]) -> bool:

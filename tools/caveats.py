@@ -23,14 +23,14 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
     if not fidelity.samples.judges:
         count = calibration.samples if calibration is not None else 0
         found.append(
-            f"warning: all {count} samples were fitted and none is left to judge by, so how closely the result follows "
-            "is not known; give more samples"
+            f"warning: all samples ({count}) were fitted and none is left to judge by, so how closely the result "
+            "follows is not known; give more samples"
         )
     found += [
-        f"warning: only {one.samples} samples judge '{name}': its agreement may be {100 * (one.same - low):.0f} points "
-        "lower on others; give more samples"
+        f"warning: only {_said(one.samples)} '{name}': its agreement may be "
+        f"{100 * one.interval[0]:.0f} to {100 * one.interval[1]:.0f} % on others; give more samples"
         for name, one in fidelity.outputs.items()
-        if fidelity.samples.held_out and one.samples < _FEW and one.same and (low := (one.interval or (0,))[0]) < 1
+        if fidelity.samples.held_out and one.samples < _FEW and one.interval is not None
     ]
     found += [
         f"of {one.classes:,} classes of '{name}' the samples that judge it show {one.shown:,}: how closely the others "
@@ -41,9 +41,13 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
     found += [
         f"'{name}' was not compared: {one.reading.decided} decides its shape, and what it decides from was rewritten"
         for name, one in fidelity.outputs.items()
-        if one.error is None
+        if one.error is None and one.reading.decided
     ]
     return tuple(found)
+
+
+def _said(samples: int) -> str:
+    return "1 sample judges" if samples == 1 else f"{samples} samples judge"
 
 
 def tuned(records: Iterable[Record]) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ def differences(a: Path, b: Path, input_shapes: InputShapes | None = None) -> Di
     """Compare two models, both with their constants folded. Raises InvalidModelError, UsageError."""
     graphs = [_read(path, input_shapes) for path in (a, b)]
     whole = total(cost(graphs[0])), total(cost(graphs[1]))
-    return Differences((a.name, b.name), changes(*graphs), layer_lines(*graphs), whole)
+    names = (a.name, b.name) if a.name != b.name else (str(a), str(b))
+    return Differences(names, changes(*graphs), layer_lines(*graphs), whole)
 
 
 def _read(path: Path, input_shapes: InputShapes | None) -> Graph:

@@ -34,6 +34,8 @@ def check_output(path: Path, inputs: Iterable[str | Path] = ()) -> None:
 
     An input is a file, ``script.py:function``, a folder of files, or a model, whose external data is one as well.
     """
+    if str(path) == "-":
+        raise UsageError("'-' is no file", hint="name a file, such as found.json")
     there = _stat(path)
     for kind, called in _OTHER.items():
         if there is not None and kind(there.st_mode):

@@ -85,7 +85,17 @@ class _Known:
 def _known(graph: Graph) -> dict[str, _Known]:
     shapes = all_shapes(graph)
     costs = cost(graph, shapes)
-    return {node.name: _Known(node.op, width(node, shapes), costs[node.name]) for node in graph.nodes if is_layer(node)}
+    return {
+        node.name: _Known(node.op, width(node, shapes), sum((costs[each] for each in _own(node)), costs[node.name]))
+        for node in graph.nodes
+        if is_layer(node)
+    }
+
+
+def _own(node: Node) -> list[str]:
+    """Name what makes a layer's weights of stored codes."""
+    makers = (tensor.producer for tensor in node.inputs)
+    return [made.name for made in makers if made and made.op == "DequantizeLinear" and made.inputs[0].is_constant]
 
 
 def _line(name: str, old: _Known, new: _Known) -> LayerLine:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import ceil, log, log1p
 
 from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Feeds
@@ -20,6 +21,7 @@ from .result import CompressResult
 from .settings import Settings, allowed
 
 _NEAR = 0.04  # of the cost: as near to the limit as this is not sought any nearer
+_DOUBT = 0.05
 _SURE = 1e-9
 
 
@@ -114,7 +116,8 @@ class _Search:
         if same.within(self.limit):
             return
         why = f"on {self.choosing.origin} even no difference at all may be a loss of {same.high:.2%}"
-        raise TargetNotMetError("too few samples to tell what is lost", why=why, hint="give more data")
+        hint = f"about {_needed(self.limit):,} that no pass sees would do; --samples N leaves all but the first N"
+        raise TargetNotMetError("too few samples to tell what is lost", why=why, hint=hint)
 
     def _unmet(self, tried: tuple[Target, Carried, Interval] | None, said: str) -> TargetNotMetError:
         if tried is None:
@@ -122,6 +125,11 @@ class _Search:
         target, _, loss = tried
         why = f"at {target} it is {loss.middle:.2%} and may be {loss.low:.2%} to {loss.high:.2%}"
         return TargetNotMetError(said, why=why, hint="raise --max-drop, or give more data")
+
+
+def _needed(limit: float) -> int:
+    """Return of how many samples one half shows, where none differs, that no more than a share is lost."""
+    return 2 * ceil(log(_DOUBT / 2) / log1p(-limit))
 
 
 def _half(samples: Samples, which: int) -> Samples:

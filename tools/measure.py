@@ -108,6 +108,9 @@ def accuracy(label: str) -> Metric:
         if scores is None or truth.shape != (len(scores),):
             why = f"labels '{label}' have shape {list(truth.shape)}"
             raise UsageError("--labels needs one class number a sample and a 2-D output", why=why, hint="use --metric")
+        if truth.size and not 0 <= truth.min() <= truth.max() < scores.shape[1]:
+            why = f"they go from {truth.min()} to {truth.max()}, the output has {scores.shape[1]} classes"
+            raise UsageError(f"labels '{label}' are not all classes of the output", why=why, hint="count from 0")
         return float((scores.argmax(1) == truth).mean())
 
     return accuracy

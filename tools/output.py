@@ -22,7 +22,8 @@ def show(out: Terminal, report: Report) -> None:
     """Print the table and what a person should know about it."""
     if report.calibration == 0:
         out.say(
-            "data-free mode: without --data channels are ranked by their weights, and no layer is fitted to samples"
+            "data-free mode: without --data channels are ranked by their weights, and no layer is fitted to samples; "
+            "good for mild targets only"
         )
     out.say(table.before_after(report))
     if report.stages:

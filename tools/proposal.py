@@ -23,6 +23,7 @@ from .doubts import told
 PROGRAM = "optimise-onnx"
 _LOOKED_AT, _ENOUGH, _FEW = 640, 512, 64  # samples: read at most, told to take where there are more, too few to trust
 _TRIED = "imagenet"
+_TELLING = 0.01  # nats: ways to prepare images that are as near as this cannot be told apart
 _SHARES = {True: 0.5, False: 0.8}  # of the MACs, with samples and without
 
 
@@ -108,7 +109,8 @@ class _Samples:
         path, images = Path(given), False
         labels = None
         if not is_script(given) and path.exists():
-            labels = lying.labels(path, Form.of(graph, frozenset()), _classes(graph))
+            classes = _classes(graph)
+            labels = lying.labels(path, Form.of(graph, frozenset()), classes) if classes else None
             images = lying.is_images(path)
         extra = {labels} if labels else set()
         how = _TRIED if images else None
@@ -162,6 +164,11 @@ def _preprocessing(graph: Graph, data: Calibration) -> Option:
     now, _, others = found
     nats = {_TRIED: now, **others}
     best, second = sorted(nats, key=nats.__getitem__, reverse=True)[:2]
+    if nats[best] - nats[second] < _TELLING:
+        why = (
+            f"a guess, for outputs tell {nats[best]:.2f} nats of the images in several ways: write that of the training"
+        )
+        return Option(("--preprocess", _TRIED), why)
     why = f"outputs tell {nats[best]:.2f} nats of the images so, {nats[second]:.2f} by {second}"
     return Option(("--preprocess", best), f"{why}; that of the training is right")
 

@@ -22,6 +22,7 @@ from .reading import read_report
 from .settings import Settings
 from .tape import Tape
 
+_ONLY = "what `compress --report` writes does, but not the report of demo"
 _MEMORY = "it was in memory when the report was made"
 
 
@@ -69,7 +70,9 @@ def _read(report: str | Path | Mapping[str, Any]) -> Any:
     made = read_report(report).get("made")
     needed = {"request", "model", "samples", "result", "versions", "device"}
     if not isinstance(made, Mapping) or not needed <= made.keys():
-        raise ReportError("the report does not say how the model was made", why="'made' is missing or not whole")
+        raise ReportError(
+            "the report does not say how the model was made", why="'made' is missing or not whole", hint=_ONLY
+        )
     return made
 
 

@@ -222,6 +222,8 @@ class Settings(Running):
             raise UsageError(f"granularity='{self.granularity}' is unknown", hint=f"{UNIT} or {GROUP}")
         if self.tuned not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
+        if self.per and not self.recipe and self.allocation != "greedy":
+            raise UsageError("per says what greedy allocation divides scores by", hint="give allocation=greedy too")
         if self.tuned != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()
         elif self.tune_budget or self.augment:

@@ -14,7 +14,7 @@ from ..ir.cost import Cost, total
 from ..ir.names import printable
 from ..ir.quantity import scaled
 from ..ir.timing import Latency
-from ..passes.analysis.costs.sums import BYTES, MACS, PARAMS
+from ..passes.analysis.costs.sums import MACS, PARAMS
 from .agreement import Agreement
 from .analysis import Analysis
 from .bench import Bench
@@ -27,7 +27,7 @@ _SHOWN_PARTS = 6
 _LETTERS = "AB"
 _TEXT_WIDTH = 120
 _COSTS = (("MACs", "macs", ""), ("parameters", "parameters", ""), ("bytes of the file", "bytes", "B"))
-_COUNTED = (MACS, PARAMS, BYTES)  # what these rows show
+_COUNTED = (MACS, PARAMS)  # what these rows show
 _NUMERIC = {
     *(f"{name}, {clock} time" for name in ("p50", "p95") for clock in ("CPU", "wall")),
     *("before", "after", "after / before", "of it left", "MACs", "parameters", "bytes", "width"),

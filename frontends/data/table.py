@@ -77,7 +77,9 @@ def _shaped(columns: Array, wanted: Input, place: str) -> Array:
     fits = count == prod(sizes) if -1 not in sizes else sizes.count(-1) == 1 and count % prod(sizes) == 0
     if not fits:
         why = f"a row has {count} columns for '{wanted.name}', the model takes {wanted.written()}"
-        raise CalibrationError(f"{place} does not fit", why=why)
+        more = -1 not in sizes and count == prod(sizes) + 1
+        hint = "name the column of labels with --labels" if more else ""
+        raise CalibrationError(f"{place} does not fit", why=why, hint=hint)
     array = columns.reshape(len(columns), *sizes)
     if wanted.dtype.kind == "f":
         return array.astype(wanted.dtype)

@@ -111,6 +111,11 @@ class _Attempts:
     def device(self) -> Device:
         return self.context.device((self.target.quantity if self.target.measured else LATENCY).name)
 
+    @property
+    def before(self) -> Graph:
+        """What times are held against: the model as its user runs it."""
+        return self.context.given or self.context.original
+
     def first(self) -> tuple[Candidate, tuple[str, ...]]:
         """Carry out what is decided, whatever it takes."""
         return self._carried_out(self.allocate), ()
@@ -134,11 +139,11 @@ class _Attempts:
     def guarded(self) -> tuple[Candidate, tuple[str, ...]]:
         """Return a model that is not slower than the original by more than noise."""
         found = self._carried_out(self.allocate)
-        seen = found.compared(self.device, self.context.original)
+        seen = found.compared(self.device, self.before)
         if not _slower(seen):
             return found, ()
         for align, snapped in self._snapped():
-            if not _slower(snapped.compared(self.device, self.context.original)):
+            if not _slower(snapped.compared(self.device, self.before)):
                 return snapped, (f"slower than the original at other widths, so these are multiples of {align}",)
         if self.allocate.allow_partial:
             return found, ("slower than the original",)
@@ -165,9 +170,9 @@ class _Attempts:
 
     def _compared(self, found: Candidate) -> Comparison:
         """Hold a candidate against the original until the whole interval lies on one side of the limit, or too long."""
-        seen, end = found.compared(self.device, self.context.original), time.monotonic() + PATIENCE
+        seen, end = found.compared(self.device, self.before), time.monotonic() + PATIENCE
         while seen.rounds is not None and seen.ratio.undecided(self._limit(seen)) and time.monotonic() < end:
-            seen = seen.joined(found.compared(self.device, self.context.original))
+            seen = seen.joined(found.compared(self.device, self.before))
         return seen
 
     def _limit(self, seen: Comparison) -> float:

@@ -30,8 +30,11 @@ def judged(count: int, held_out: bool = True, **more: object) -> Fidelity:
 
 def test_few_judges_are_a_warning_with_what_the_agreement_may_lose() -> None:
     (said,) = caveats(judged(10), USED)
-    assert said.startswith("warning: only 10 samples judge 'y': its agreement may be 31 points lower on others")
+    assert said.startswith("warning: only 10 samples judge 'y': its agreement may be 69 to 100 % on others")
     assert caveats(judged(40), USED) == ()
+    none = judged(1)
+    none.outputs["y"]._hits = 0.0
+    assert caveats(none, USED)[0].startswith("warning: only 1 sample judges 'y': its agreement may be 0 to 98 %")
 
 
 def test_classes_that_no_sample_shows_are_not_judged() -> None:
@@ -54,7 +57,7 @@ def test_fitted_samples_judge_nothing() -> None:
     assert caveats(found, None) == () and found.told  # random inputs, without data
     mute = replace(found, samples=replace(found.samples, judges=False))
     (said,) = caveats(mute, USED)
-    assert said.startswith("warning: all 40 samples were fitted and none is left to judge by") and not mute.told
+    assert said.startswith("warning: all samples (40) were fitted and none is left to judge by") and not mute.told
 
 
 def test_of_one_sample_nothing_is_claimed(folder: Path, run: Callable[..., Run]) -> None:
@@ -64,7 +67,7 @@ def test_of_one_sample_nothing_is_claimed(folder: Path, run: Callable[..., Run])
     found = run("compress", "in.onnx", "-o", "out.onnx", *asked, "--no-guard")
     report = json.loads((folder / "r.json").read_text())
     assert (found.code, report["agreement"]["outputs"], report["metric"]) == (0, {}, {})
-    assert "agreement" not in found.out and "warning: all 1 samples were fitted" in found.out
+    assert "agreement" not in found.out and "warning: all samples (1) were fitted" in found.out
 
 
 def test_what_was_not_compared_is_named() -> None:

@@ -47,6 +47,11 @@ def test_headings_name_options_that_there_are() -> None:
     assert {name for names in PANELS.values() for name in names} - there == set()
 
 
+def test_targets_are_listed(run: Callable[..., Run]) -> None:
+    found = run("compress", "in.onnx", "--target", "help")
+    assert found.code == 0 and "peak-memory=0.5x" in found.out and "or an amount" in found.out
+
+
 def test_help_shows_headings_and_examples(run: Callable[..., Run]) -> None:
     found = run("compress", "--help")
     assert found.code == 0 and "$ optimise-onnx compress model.onnx" in found.out

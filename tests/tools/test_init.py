@@ -79,6 +79,21 @@ def test_columns_of_a_table_called_label_are_labels(
     assert run(*words, "--dry-run").code == 0
 
 
+def test_labels_are_not_proposed_where_no_output_holds_classes(folder: Path, run: Callable[..., Run]) -> None:
+    b = Builder("pictures")
+    onnx.save(b.model(b.conv(b.conv_relu(b.input("x", ["N", 3, 16, 16]), 16), 3)), folder / "pictures.onnx")
+    np.savez(folder / "pairs.npz", x=np.zeros((20, 3, 16, 16), np.float32), y=np.arange(20))
+    found = run("init", "pictures.onnx", "pairs.npz")
+    assert found.code == 3 and "'y' that is no input" in found.error
+
+
+def test_a_column_too_many_may_be_the_labels(folder: Path, run: Callable[..., Run]) -> None:
+    b = Builder("table")
+    onnx.save(b.model(b.gemm(b.relu(b.gemm(b.input("x", ["N", 4]), 16)), 3)), folder / "table.onnx")
+    np.savetxt(folder / "t.csv", np.zeros((9, 5)), delimiter=",", header="a,b,c,d,kind", comments="")
+    assert "name the column of labels with --labels" in run("init", "table.onnx", "t.csv").error
+
+
 def test_samples_that_were_given_and_do_not_suit_are_refused(folder: Path, run: Callable[..., Run]) -> None:
     np.save(folder / "other.npy", np.zeros((3, 5), np.float32))
     found = run("init", "in.onnx", "other.npy")

@@ -1,6 +1,5 @@
 """``optimise-onnx compress``."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ from ..files import check_output, check_outputs
 from ..settings import Settings
 from ..terminal import Terminal
 from . import options as o
+
+_HELP = "help"
 
 
 @o.command(Settings)
@@ -34,6 +35,9 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
+    if target == _HELP:
+        _say_targets(out)
+        return
     settings = Settings.parse(target, **wishes)
     call: dict[str, Any] = {"data": data, "samples": samples, "labels": labels, "metric": metric}
     output = o.written(place, output)
@@ -53,6 +57,15 @@ def compress(
         raise found.missed
 
 
+def _say_targets(out: Terminal) -> None:
+    from ...passes.analysis.costs.quantities import quantities
+    from .. import table
+
+    known = quantities().values()
+    out.say(table.plain(("target", "limits"), [(f"{each.name}={each.examples[0]}", each.unit) for each in known]))
+    out.say("a share of the original (0.5x, 50%), or an amount with its unit")
+
+
 def _print_pipeline(out: Terminal, settings: Settings) -> None:
     from ..recipes import pipeline
 
@@ -60,12 +73,13 @@ def _print_pipeline(out: Terminal, settings: Settings) -> None:
 
 
 def _check_outputs(
-    dry_run: bool, output: Path | None, reports: Iterable[Path | None], inputs: list[str | Path]
+    dry_run: bool, output: Path | None, reports: tuple[Path | None, ...], inputs: list[str | Path]
 ) -> None:
     if dry_run:
         return
     output = o.needed(output, "add -o OUT.onnx or --dry-run")
-    from ..report_files import places
+    from ..report_files import check_report, places
 
     check_output(output, inputs)
     check_outputs([place for report in reports for place in places(report)], [*inputs, output])
+    check_report(reports[0])

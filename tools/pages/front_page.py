@@ -59,4 +59,5 @@ def _widths(front: Front) -> Picture | None:
         kept[row] = [left[name][1] / left[name][0] for name in layers]
     names = [_ORIGINAL, *known]
     svg = charts.plotted(charts.shares, "Share of its channels that each layer keeps, by target", names, kept)
-    return Picture("Which layers pay", "Each cell is a layer at a target: dark keeps all channels, pale keeps few", svg)
+    told = "Each cell is a layer at a target: the stronger its colour, the more channels it keeps"
+    return Picture("Which layers pay", told, svg)

@@ -17,7 +17,7 @@ from ..report import Report
 from ..table import clocks, percent, spread
 
 _NEAR = 0.05
-_WORDS = {"same": "as it was", "resized": "resized", "changed": "changed", "gone": "gone", "new": "new"}
+_WORDS = {"same": "same shape", "resized": "resized", "changed": "changed", "gone": "gone", "new": "new"}
 
 
 @dataclass(frozen=True)

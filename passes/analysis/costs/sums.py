@@ -73,7 +73,7 @@ def refuse_unknown(graph: Graph, shapes: Mapping[str, Shape]) -> None:
         node_name=node.name,
         op_type=node.op,
         why="its shapes, its operator or how often it runs are unknown",
-        hint="set a target in params, bytes or latency",
+        hint="set a target in params, bytes or latency; analyse says whether anything can go",
     )
 
 

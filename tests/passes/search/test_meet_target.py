@@ -182,6 +182,21 @@ def test_a_little_slower_is_not_slower() -> None:
     assert met(unsure, "macs=0.6x")[0].to_model() == graph.to_model() and len(unsure.compared) == 1
 
 
+def test_times_are_held_against_the_model_as_it_was_given() -> None:
+    held: list[Graph] = []
+
+    class Device(Moody):
+        def compare(self, before: Graph, after: Graph) -> Comparison:
+            held.append(before)
+            return super().compare(before, after)
+
+    graph, shared = ranked(ZOO["vgg_gap"](), Device(), 0)
+    shared.given = shared.original.copy()
+    propose = "select-channels{criterion=magnitude},allocate{target=macs=0.6x}"
+    PassManager.parse(f'meet-target{{propose="{propose}",finish="remove-channels"}}').run(graph, shared)
+    assert held and all(each is shared.given for each in held)
+
+
 def test_without_the_guard_nothing_is_measured() -> None:
     device = Moody(moods=[9.0])
     graph, _, record, _ = met(device, "macs=0.6x", guard=False)
