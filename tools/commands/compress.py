@@ -46,13 +46,20 @@ def compress(
         _print_pipeline(out, settings)
         return
     _check_outputs(dry_run, output, (report, json_file), [source, *filter(None, (data, metric))])
+    _carried_out(out, source, settings, call, None if dry_run else output, report, json_file)
+
+
+def _carried_out(
+    out: Terminal, source: Path, settings: Settings, call: dict[str, Any], output: Path | None, *reports: Path | None
+) -> None:
+    """Compress, show what came of it, and write it; a target that was missed is raised in the end."""
     from .. import api
     from .. import output as results
 
     with out.progress() as progress:
         found = api.compress_with(source, settings, **call, progress=progress)
     results.show(out, found.report)
-    results.save(out, found, None if dry_run else output, report, json_file)
+    results.save(out, found, output, *reports)
     if found.missed is not None:
         raise found.missed
 

@@ -48,17 +48,15 @@ def hls(
         rtl=rtl, front=front, csim=csim, seed=seed,
     )  # fmt: skip
     given = {"data": data, "samples": samples, "labels": labels, "before": compare}
-    from ..output import write_json
-
     check_outputs([json_file], [source, compare, data])
-    found = _hand_over(out, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
-    write_json(out, json_file, found.report.to_json())
+    _hand_over(out, json_file, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
 
 
-def _hand_over(out: Terminal, source: Any, project: Path, wanted: Any, **given: Any) -> Any:
+def _hand_over(out: Terminal, json_file: Path | None, source: Any, project: Path, wanted: Any, **given: Any) -> None:
     from ..hls import handover, output
+    from ..output import write_json
 
     with out.progress() as progress:
         found = handover.hls_with(source, project, wanted, progress=progress, **given)
     output.show(out, found, given["before"].name if given["before"] else "")
-    return found
+    write_json(out, json_file, found.report.to_json())
