@@ -48,11 +48,11 @@ def hls(
         rtl=rtl, front=front, csim=csim, seed=seed,
     )  # fmt: skip
     given = {"data": data, "samples": samples, "labels": labels, "before": compare}
-    check_outputs([json_file], [source, compare, data])
     _hand_over(out, json_file, source, project, wanted, input_shapes=input_shapes, preprocess=preprocess, **given)
 
 
 def _hand_over(out: Terminal, json_file: Path | None, source: Any, project: Path, wanted: Any, **given: Any) -> None:
+    check_outputs([json_file], [source, given["before"], given["data"]])
     from ..hls import handover, output
     from ..output import write_json
 
