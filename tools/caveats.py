@@ -9,6 +9,7 @@ from ..ir.graph import Graph
 from ..passes.analysis.layers.linear import is_stored
 from ..passes.observers import Record
 from ..passes.reconstruct.tune import Tune
+from .agreement import Agreement
 from .measure import Fidelity
 
 _FEW = 32
@@ -36,7 +37,7 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
         f"of {one.classes:,} classes of '{name}' the samples that judge it show {one.shown:,}: how closely the others "
         "are followed is not known; give samples that show more of them"
         for name, one in fidelity.told.items()
-        if fidelity.samples.held_out and one.classes >= _MANY and 2 * one.shown < one.classes
+        if fidelity.samples.held_out and _hardly_shown(one)
     ]
     found += [
         f"'{name}' was not compared: {one.reading.decided} decides its shape, and what it decides from was rewritten"
@@ -44,6 +45,11 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
         if one.error is None and one.reading.decided
     ]
     return tuple(found)
+
+
+def _hardly_shown(one: Agreement) -> bool:
+    """Whether samples show less than half of many classes, or a single one."""
+    return (one.classes >= _MANY and 2 * one.shown < one.classes) or (one.classes > 1 and one.shown == 1 < one.samples)
 
 
 def _said(samples: int) -> str:

@@ -22,7 +22,7 @@ USED = Calibration.from_arrays({"x": np.zeros((40, 3), np.float32)})
 
 def judged(count: int, held_out: bool = True, **more: object) -> Fidelity:
     found = Agreement(samples=count, _hits=float(count), _counted=count, **more)  # type: ignore[arg-type]
-    x = np.ones((count, 3), np.float32)
+    x = np.eye(3, dtype=np.float32)[np.arange(count) % 3]
     if "reading" not in more:
         found.update("y", {"y": x}, {"y": x}, 0)
     return Fidelity({"y": found}, Samples(lambda: [], "", held_out), {})
@@ -32,6 +32,9 @@ def test_few_judges_are_a_warning_with_what_the_agreement_may_lose() -> None:
     (said,) = caveats(judged(10), USED)
     assert said.startswith("warning: only 10 samples judge 'y': its agreement may be 69 to 100 % on others")
     assert caveats(judged(40), USED) == ()
+    alike = judged(1)
+    alike.outputs["y"].update("y", {"y": np.eye(3)[[0] * 63]}, {"y": np.eye(3)[[0] * 63]}, 63)
+    assert caveats(alike, USED)[0].startswith("of 3 classes of 'y' the samples that judge it show 1")
     none = judged(1)
     none.outputs["y"]._hits = 0.0
     assert caveats(none, USED)[0].startswith("warning: only 1 sample judges 'y': its agreement may be 0 to 98 %")
