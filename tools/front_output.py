@@ -21,7 +21,7 @@ from .table import percent, plain, share, spread
 from .terminal import Terminal
 
 FRONT_JSON, FRONT_SVG, FRONT_HTML = "front.json", "front.svg", "front.html"
-_COLUMNS = ("target", "of it left", "MACs", "parameters", "of the latency here", "lost", "")
+_COLUMNS = ("target", "of it left", "lost", "of the latency here", "MACs", "parameters", "")
 
 
 def names(source: str | Path, targets: Sequence[Target]) -> list[str]:
@@ -48,7 +48,10 @@ def finish(out: Terminal, front: Front, folder: Path, json_file: Path | None = N
     out.say(table(front))
     for line in _said(front):
         out.say(line)
-    out.say(f"wrote {len(front.carried)} models, {FRONT_HTML}, {FRONT_JSON} and {FRONT_SVG} to {folder}")
+    count = len(front.carried)
+    out.say(
+        f"wrote {count} {'model' if count == 1 else 'models'}, {FRONT_HTML}, {FRONT_JSON} and {FRONT_SVG} to {folder}"
+    )
     missed = [point for point in front.points if point.why]
     if len(missed) == len(front.points):
         raise TargetNotMetError("none of the targets was met", why=missed[-1].why)
@@ -78,7 +81,7 @@ def _row(point: Point, knee: bool) -> list[str]:
     marks = ", ".join(filter(None, ("knee" if knee else "", "not met" if point.why else "")))
     costs = scaled(found.after.macs), scaled(found.after.parameters)
     left = share(found.aim.after, found.aim.before)
-    return [str(point.target), left, *map(str.strip, costs), spread(found.latency), lost(found), marks]
+    return [str(point.target), left, lost(found), spread(found.latency), *map(str.strip, costs), marks]
 
 
 def lost(found: Report) -> str:
