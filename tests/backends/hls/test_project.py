@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.hls import project
 from optimise_onnx.backends.hls.calibrate import calibrated
-from optimise_onnx.backends.hls.configuration import Options
+from optimise_onnx.backends.hls.configuration import Options, configuration
 from optimise_onnx.backends.hls.cost.settings import Setting
 from optimise_onnx.backends.hls.emulator import Emulator
 from optimise_onnx.backends.hls.project import Project, write
@@ -85,9 +87,20 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "made").iterdir()] == ["thesis.txt"]
 
 
-def test_what_hls4ml_refuses_leaves_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_hls4ml_refuses_leaves_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adder graphs share nothing; our settings never ask them to, so the configuration is changed behind them."""
+
+    def shared(*given: Any) -> dict[str, Any]:
+        found = configuration(*given)
+        for entry in found["LayerName"].values():
+            entry |= {"ReuseFactor": 4} if "Strategy" in entry else {}
+        return found
+
+    monkeypatch.setattr(project, "configuration", shared)
     with pytest.raises(LoweringError, match="rf = 4 != 1"):
-        written("plain", 8, Options(settings=Setting(4, "distributed_arithmetic")), tmp_path / "made")
+        written("plain", 8, Options(settings=Setting(1, "distributed_arithmetic")), tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().out == ""
 
