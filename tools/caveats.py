@@ -13,6 +13,7 @@ from .agreement import Agreement
 from .measure import Fidelity
 
 _FEW = 32
+_NAMED = 10  # classes: a few numbers in a row are hardly anything else
 _MANY = 100  # classes, of which samples may show too few to judge them all
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _QUANTISED = ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul")
@@ -49,7 +50,9 @@ def caveats(fidelity: Fidelity, calibration: Calibration | None) -> tuple[str, .
 
 def _hardly_shown(one: Agreement) -> bool:
     """Whether samples show less than half of many classes, or a single one."""
-    return (one.classes >= _MANY and 2 * one.shown < one.classes) or (one.classes > 1 and one.shown == 1 < one.samples)
+    return (one.classes >= _MANY and 2 * one.shown < one.classes) or (
+        1 < one.classes <= _NAMED and one.shown == 1 < one.samples
+    )
 
 
 def _said(samples: int) -> str:

@@ -22,8 +22,12 @@ _OTHER = {
 
 
 def check_outputs(paths: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
-    """Do what :func:`check_output` does for all places that are given. Raises UsageError."""
+    """Do what :func:`check_output` does for all places that are given, each once. Raises UsageError."""
+    paths = list(paths)
     given = [source for source in inputs if source is not None]
+    places = [each.resolve() for each in paths if each is not None]
+    if len(places) > len(set(places)):
+        raise UsageError("one file is named for two outputs", hint="choose another name")
     for path in paths:
         if path is not None:
             check_output(path, given)

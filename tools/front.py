@@ -118,8 +118,8 @@ def judged(fidelity: Fidelity) -> tuple[str, float | None, tuple[float, float] |
     output where it is largest.
     """
     for name, (was, now) in fidelity.metric.items():
-        fell = fidelity.fell
-        return name, was - now, (fell.low, fell.high) if fidelity.samples.held_out else None
+        fell = fidelity.spread
+        return name, was - now, None if fell is None else (fell.low, fell.high)
     same = {name: one for name, one in fidelity.told.items() if one.same is not None}
     if same:
         name, worst = min(same.items(), key=lambda pair: pair[1].same or 0.0)

@@ -116,7 +116,7 @@ class _Search:
         if same.within(self.limit):
             return
         why = f"on {self.choosing.origin} even no difference at all may be a loss of {same.high:.2%}"
-        hint = f"about {_needed(self.limit):,} that no pass sees would do; --samples N leaves all but the first N"
+        hint = f"{_needed(self.limit):,} that no pass sees are enough; --samples N leaves all but the first N"
         raise TargetNotMetError("too few samples to tell what is lost", why=why, hint=hint)
 
     def _unmet(self, tried: tuple[Target, Carried, Interval] | None, said: str) -> TargetNotMetError:

@@ -40,6 +40,12 @@ class Fidelity:
         return self.outputs if self.samples.judges else {}
 
     @property
+    def spread(self) -> Interval | None:
+        """What :attr:`fell` is worth telling: of a share of samples, on samples apart, in more than one batch."""
+        shares = all(abs(value) <= 1 for pair in self.metric.values() for value in pair) and "accuracy" in self.metric
+        return self.fell if shares and self.samples.held_out and len(self.losses) > 1 else None
+
+    @property
     def fell(self) -> Interval:
         """How much the metric fell, between the ends of its 95 % interval: Student's t over batches.
 
@@ -108,9 +114,6 @@ def accuracy(label: str) -> Metric:
         if scores is None or truth.shape != (len(scores),):
             why = f"labels '{label}' have shape {list(truth.shape)}"
             raise UsageError("--labels needs one class number a sample and a 2-D output", why=why, hint="use --metric")
-        if truth.size and not 0 <= truth.min() <= truth.max() < scores.shape[1]:
-            why = f"they go from {truth.min()} to {truth.max()}, the output has {scores.shape[1]} classes"
-            raise UsageError(f"labels '{label}' are not all classes of the output", why=why, hint="count from 0")
         return float((scores.argmax(1) == truth).mean())
 
     return accuracy

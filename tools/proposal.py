@@ -110,7 +110,7 @@ class _Samples:
         labels = None
         if not is_script(given) and path.exists():
             classes = _classes(graph)
-            labels = lying.labels(path, Form.of(graph, frozenset()), classes) if classes else None
+            labels = lying.labels(path, Form.of(graph, frozenset()), classes) if _may_classify(graph) else None
             images = lying.is_images(path)
         extra = {labels} if labels else set()
         how = _TRIED if images else None
@@ -171,6 +171,11 @@ def _preprocessing(graph: Graph, data: Calibration) -> Option:
         return Option(("--preprocess", _TRIED), why)
     why = f"outputs tell {nats[best]:.2f} nats of the images so, {nats[second]:.2f} by {second}"
     return Option(("--preprocess", best), f"{why}; that of the training is right")
+
+
+def _may_classify(graph: Graph) -> bool:
+    """Whether an output may be (samples, classes)."""
+    return any(tensor.shape is None or len(tensor.shape) == 2 for tensor in graph.outputs)
 
 
 def _classes(graph: Graph) -> int | None:

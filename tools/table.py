@@ -76,9 +76,8 @@ def before_after(report: Report) -> Table:
         for part, difference in list(found.parts.items())[: _SHOWN_PARTS if len(found.parts) > 1 else 0]:
             table.add_row(f"  of its part '{part}'", "", f"{difference.error:.3g}", "")
     for name, (worth, left) in report.fidelity.metric.items():
-        fell = report.fidelity.fell
-        told = report.fidelity.samples.held_out and len(report.fidelity.losses) > 1
-        known = f" ({-fell.high:+.3f} to {-fell.low:+.3f})" if told else ""
+        fell = report.fidelity.spread
+        known = "" if fell is None else f" ({-fell.high:+.3f} to {-fell.low:+.3f})"
         table.add_row(name, f"{worth:.4f}", f"{left:.4f}", f"{left - worth:+.4f}{known}")
     return table
 

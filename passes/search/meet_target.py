@@ -113,7 +113,7 @@ class _Attempts:
 
     @property
     def before(self) -> Graph:
-        """What times are held against: the model as its user runs it."""
+        """What the guard holds times against: the model as its user runs it."""
         return self.context.given or self.context.original
 
     def first(self) -> tuple[Candidate, tuple[str, ...]]:
@@ -170,9 +170,9 @@ class _Attempts:
 
     def _compared(self, found: Candidate) -> Comparison:
         """Hold a candidate against the original until the whole interval lies on one side of the limit, or too long."""
-        seen, end = found.compared(self.device, self.before), time.monotonic() + PATIENCE
+        seen, end = found.compared(self.device, self.context.original), time.monotonic() + PATIENCE
         while seen.rounds is not None and seen.ratio.undecided(self._limit(seen)) and time.monotonic() < end:
-            seen = seen.joined(found.compared(self.device, self.before))
+            seen = seen.joined(found.compared(self.device, self.context.original))
         return seen
 
     def _limit(self, seen: Comparison) -> float:

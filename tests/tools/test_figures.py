@@ -67,11 +67,6 @@ def test_labels_that_are_no_classes_ask_for_a_metric() -> None:
         measure(scaled(1, 1), scaled(1, 1), samples(X, l=np.zeros((4, 2))), accuracy("l"))
 
 
-def test_labels_beyond_the_classes_are_refused() -> None:
-    with pytest.raises(UsageError, match="are not all classes of the output: they go from 0 to 2, the output has 2"):
-        measure(scaled(1, 1), scaled(1, 1), samples(X, l=np.array([0, 1, 2, 1])), accuracy("l"))
-
-
 def test_whole_numbers_are_equal_or_not() -> None:
     found = Agreement()
     found.update("label", {"label": np.array([3, 1, 2, 0])}, {"label": np.array([3, 1, 0, 0])}, 4)

@@ -146,6 +146,8 @@ def save_recipe(out: Terminal, path: Path | None, settings: Settings, **call: An
     from ..files import check_output, write
     from ..recipe_file import written
 
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"'{path}' is no name for a recipe", hint="name it .yaml")
     check_output(path)
     write({path: [written(settings, call)]})
     out.say(f"wrote {path}")

@@ -89,7 +89,7 @@ def _blocks(graph: Graph) -> tuple[list[_Block], int]:
         for name, tensor in read.items():
             if name in live:
                 live[name].last = step
-            elif tensor.is_constant and tensor is not seen:
+            elif tensor.is_constant and (seen is None or tensor.name != seen.name):
                 weights.append(_Block(name, tensor.array.nbytes, step, step, True))
         for tensor in node.outputs:
             root = None if seen is None else roots.get(seen.name, seen)
@@ -106,26 +106,49 @@ def _blocks(graph: Graph) -> tuple[list[_Block], int]:
 
 
 def _looked_at(graph: Graph, node: Node) -> Tensor | None:
-    """Return what a node only looks at in another form: a runtime's kernels read codes and write codes themselves."""
-    if node.domain:
+    """Return what a node only looks at in another form: kernels for codes read codes and write codes themselves."""
+    if node.domain or not node.inputs:
         return None
     read, made = node.inputs[0], node.outputs[0]
     match node.op:
         case "DequantizeLinear":
-            return None if graph.is_output(made) else read
+            return (
+                read if made.consumers and not graph.is_output(made) and all(map(_on_codes, made.consumers)) else None
+            )
         case "QuantizeLinear":
             return None if _coded(graph, read) is None else read
     return read if node.op in _VIEWS else None
 
 
 def _coded(graph: Graph, tensor: Tensor) -> Tensor | None:
-    """Return the codes as which floats are held: one node alone reads them, to round them, maybe after a function."""
+    """Return the codes as which floats are held: an operator on codes makes them, and one node alone reads them, to
+    round them, maybe after a function.
+    """
     made, readers = tensor.producer, tensor.consumers
     if made is None or len(readers) != 1 or graph.is_output(tensor) or readers[0].domain:
         return None
+    if not _on_codes(made) and (made.op not in UNARY or _coded(graph, made.inputs[0]) is None):
+        return None
+    return _rounded(graph, tensor)
+
+
+def _rounded(graph: Graph, tensor: Tensor) -> Tensor | None:
+    """Return the codes that a tensor becomes, where nothing else reads it."""
+    readers = tensor.consumers
+    if len(readers) != 1 or graph.is_output(tensor) or readers[0].domain:
+        return None
     if readers[0].op == "QuantizeLinear":
         return readers[0].outputs[0]
-    return _coded(graph, readers[0].outputs[0]) if readers[0].op in UNARY else None
+    return _rounded(graph, readers[0].outputs[0]) if readers[0].op in UNARY else None
+
+
+def _on_codes(node: Node) -> bool:
+    """Whether all floats of more than one number that a node reads come from DequantizeLinear."""
+    floats = [
+        t for t in node.inputs if t.name and not (t.is_constant and (t.array.dtype.kind != "f" or t.array.ndim < 2))
+    ]
+    made = [tensor.producer for tensor in floats]
+    return not node.domain and bool(made) and all(each is not None and each.op == "DequantizeLinear" for each in made)
 
 
 def _read(node: Node) -> Iterator[Tensor]:
