@@ -38,6 +38,11 @@ def noted(nodes: Iterable[Any], protos: Iterable[onnx.NodeProto]) -> Metadata:
     }
 
 
+def owned(metadata: Metadata) -> Metadata:
+    """Copy notes, those of every node too: what one graph notes is not noted at another."""
+    return {name: dict(notes) for name, notes in metadata.items()}
+
+
 def light(raw: gs.Graph, base: onnx.ModelProto, metadata: Metadata) -> tuple[onnx.ModelProto, dict[str, Array]]:
     """Write a graph with what ``base`` declares, and the values of its large weights apart, by name, uncopied."""
     shared = shared_names(raw)

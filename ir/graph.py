@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import wire
-from .exported import Metadata, bare, light, noted, read_once, whole
+from .exported import Metadata, bare, light, noted, owned, read_once, whole
 from .handles import Array, Dim, Node, Tensor
 from .inference import element_types
 from .kept import keep, numpy_type, writable
@@ -51,7 +51,7 @@ class Graph:
         self._on_disk = on_disk
         self.sizes = sizes
         self._names: set[str] = set()
-        self.metadata: Metadata = {name: dict(notes) for name, notes in (metadata or {}).items()}
+        self.metadata: Metadata = owned(metadata or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         light, arrays = self.copy(), {}
@@ -246,7 +246,7 @@ class Graph:
     def become(self, other: Graph) -> None:
         """Take over the structure and arrays of another version of this graph; handles into this one go stale."""
         self._raw, self.sizes = other._raw, self.sizes or other.sizes
-        self.metadata = {name: dict(notes) for name, notes in other.metadata.items()}
+        self.metadata = owned(other.metadata)
 
     def settle(self) -> None:
         """Forget names that were made and not used: what is made from here depends on the graph alone."""

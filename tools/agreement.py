@@ -13,7 +13,7 @@ from ..ir.graph import Array
 from ..passes.analysis.outputs.parts import Part
 from ..passes.analysis.outputs.reading import Reading
 
-_DOUBT = 0.05  # the interval of an agreement holds the truth in 95 of 100 cases
+DOUBT = 0.05  # the interval of an agreement holds the truth in 95 of 100 cases
 _LEAST_POWER = 1e-6  # of the mean: rows that are smaller are hardly used
 
 
@@ -113,8 +113,8 @@ class Agreement:
         if not self._counted:
             return None
         hits, count = self._hits, self._counted
-        low = float(betaincinv(hits, count - hits + 1, _DOUBT / 2)) if hits > 0 else 0.0
-        high = float(betaincinv(hits + 1, count - hits, 1 - _DOUBT / 2)) if hits < count else 1.0
+        low = float(betaincinv(hits, count - hits + 1, DOUBT / 2)) if hits > 0 else 0.0
+        high = float(betaincinv(hits + 1, count - hits, 1 - DOUBT / 2)) if hits < count else 1.0
         return low, high
 
 

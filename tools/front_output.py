@@ -85,6 +85,7 @@ def _row(point: Point, knee: bool) -> list[str]:
 
 
 def lost(found: Report) -> str:
+    """Say what a point has lost, with its interval where one is known; nothing where that is not known."""
     name, loss, interval = judged(found.fidelity)
     if loss is None:
         return ""

@@ -12,6 +12,7 @@ from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Feeds
 from ..ir.timing import Interval
 from ..passes.analysis.costs.target import Target
+from .agreement import DOUBT
 from .aiming import Begun, Carried
 from .evaluation import Samples
 from .measure import Fidelity, compared
@@ -21,7 +22,6 @@ from .result import CompressResult
 from .settings import Settings, allowed
 
 _NEAR = 0.04  # of the cost: as near to the limit as this is not sought any nearer
-_DOUBT = 0.05
 _SURE = 1e-9
 
 
@@ -129,7 +129,7 @@ class _Search:
 
 def _needed(limit: float) -> int:
     """Return of how many samples one half shows, where none differs, that no more than a share is lost."""
-    return 2 * ceil(log(_DOUBT / 2) / log1p(-limit))
+    return 2 * ceil(log(DOUBT / 2) / log1p(-limit))
 
 
 def _half(samples: Samples, which: int) -> Samples:

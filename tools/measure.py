@@ -15,10 +15,9 @@ from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
 from ..ir.timing import Interval
 from ..passes.analysis.outputs.reading import Reading, readings
-from .agreement import Agreement, check_alike
+from .agreement import DOUBT, Agreement, check_alike
 from .evaluation import Samples
 
-_DOUBT = 0.05
 Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
 
 
@@ -57,7 +56,7 @@ class Fidelity:
         if len(size) < 2:
             return Interval(-1.0, mean, 1.0)
         spread = float(np.sqrt(((size * (loss - mean)) ** 2).sum() + 1) / size.sum())
-        reach = float(stdtrit(len(size) - 1, 1 - _DOUBT / 2)) * spread
+        reach = float(stdtrit(len(size) - 1, 1 - DOUBT / 2)) * spread
         return Interval(mean - reach, mean, mean + reach)
 
 

@@ -112,9 +112,8 @@ def _looked_at(graph: Graph, node: Node) -> Tensor | None:
     read, made = node.inputs[0], node.outputs[0]
     match node.op:
         case "DequantizeLinear":
-            return (
-                read if made.consumers and not graph.is_output(made) and all(map(_on_codes, made.consumers)) else None
-            )
+            inside = made.consumers and not graph.is_output(made) and all(map(_on_codes, made.consumers))
+            return read if inside else None
         case "QuantizeLinear":
             return None if _coded(graph, read) is None else read
     return read if node.op in _VIEWS else None
@@ -124,10 +123,8 @@ def _coded(graph: Graph, tensor: Tensor) -> Tensor | None:
     """Return the codes as which floats are held: an operator on codes makes them, and one node alone reads them, to
     round them, maybe after a function.
     """
-    made, readers = tensor.producer, tensor.consumers
-    if made is None or len(readers) != 1 or graph.is_output(tensor) or readers[0].domain:
-        return None
-    if not _on_codes(made) and (made.op not in UNARY or _coded(graph, made.inputs[0]) is None):
+    made = tensor.producer
+    if made is None or not (_on_codes(made) or (made.op in UNARY and _coded(graph, made.inputs[0]) is not None)):
         return None
     return _rounded(graph, tensor)
 
