@@ -8,10 +8,10 @@ import numpy as np
 from ...ir.graph import Array, Graph
 from ..analysis.channels.ranking import Ranking
 from ..analysis.channels.readers import Reader, readers
+from ..analysis.channels.repaired import RIDGE, editable_layers, repaired, repaired_copy
 from ..analysis.layers.linear import Linear
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge
-from .probe import compensated_copy, compensated_reader, editable_layers
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class CumulativeProbe:
     judge: Judge
     layers: dict[str, Linear]
     reading: dict[str, list[Reader]]
-    ridge: float = 1e-3
+    ridge: float = RIDGE
     _solved: dict[tuple[str, int], tuple[bytes, Array, Array]] = field(default_factory=dict)
 
     @staticmethod
     def of(
-        graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge, ridge: float = 1e-3
+        graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge, ridge: float = RIDGE
     ) -> "CumulativeProbe":
         """Make a probe of the graph that was ranked."""
         channels = ranking.channels
-        layers = editable_layers(graph, ranking)
+        layers = editable_layers(graph, channels)
         weights: dict[str, Array] = {}
         reading = {
             group.name: readers(graph, channels, group, layers, moments, weights)
@@ -48,7 +48,8 @@ class CumulativeProbe:
         by_node: dict[str, list[tuple[Reader, Array]]] = {}
         for place, reader in parts.items():
             by_node.setdefault(reader.node, []).append((reader, stays[place]))
-        return self.judge.of(compensated_copy(self.graph, self.ranking, kept, self.layers, by_node, self._compensated))
+        channels = self.ranking.channels
+        return self.judge.of(repaired_copy(self.graph, channels, kept, self.layers, by_node, self._compensated))
 
     def _rows(self, kept: Mapping[str, Array]) -> tuple[dict[tuple[str, int], Reader], dict[tuple[str, int], Array]]:
         """Return every part of a layer that loses rows, and which rows of it stay."""
@@ -68,5 +69,5 @@ class CumulativeProbe:
         """Solve, unless the last probe has left the same rows."""
         place, rows = (reader.node, reader.part), stays.tobytes()
         if place not in self._solved or self._solved[place][0] != rows:
-            self._solved[place] = rows, *compensated_reader(reader, stays, ridge=self.ridge)
+            self._solved[place] = rows, *repaired(reader, stays, self.ridge)
         return self._solved[place][1:]

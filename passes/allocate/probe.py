@@ -1,19 +1,16 @@
 """Error curves of groups: the ranking's cheap proxy, scaled by what removing channels really does to the outputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
 from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Group
-from ..analysis.channels.masking import masked
 from ..analysis.channels.ranking import Ranking
 from ..analysis.channels.readers import Reader, readers
-from ..analysis.layers.linear import Linear, stored_weight
-from ..analysis.layers.writing import stored_bias, writable, write_bias, write_weight
-from ..analysis.statistics.compensation import compensated
+from ..analysis.channels.repaired import RIDGE, editable_layers, without
+from ..analysis.layers.linear import Linear
 from ..analysis.statistics.input_moments import InputMoments
 from ..analysis.statistics.judge import Judge
 
@@ -36,14 +33,14 @@ class Probe:
     judge: Judge
     layers: dict[str, Linear]
     points: int = MOST_POINTS
-    ridge: float = 1e-3
+    ridge: float = RIDGE
     weights: dict[str, Array] = field(default_factory=dict)
 
     @staticmethod
     def of(graph: Graph, ranking: Ranking, moments: Mapping[str, InputMoments], judge: Judge) -> "Probe":
         """Make a probe of the graph that was ranked; of many groups, fewer points each are measured."""
         points = min(MOST_POINTS, max(1, PROBES // max(len(ranking.groups), 1)))
-        return Probe(graph, ranking, moments, judge, editable_layers(graph, ranking), points)
+        return Probe(graph, ranking, moments, judge, editable_layers(graph, ranking.channels), points)
 
     def curve(self, group: Group, *, emptied: bool = False) -> Array:
         """Return the group's error after 0, 1, 2, … rounds: proxy times measured divergence over proxy.
@@ -62,51 +59,8 @@ class Probe:
         ``count`` may be the group's width. Only what follows the first reader runs.
         """
         stays = ~np.isin(group.cells.ravel(), self.ranking.groups[group.name].order[:count])
-        kept = {group.name: group.cells.ravel()[stays]}
-        by_node: dict[str, list[tuple[Reader, Array]]] = {}
-        for reader in reading:
-            rows = np.where(reader.unit >= 0, stays[reader.unit], True)
-            by_node.setdefault(reader.node, []).append((reader, rows))
-        solve = partial(compensated_reader, ridge=self.ridge)
-        return self.judge.of(compensated_copy(self.graph, self.ranking, kept, self.layers, by_node, solve))
-
-
-def editable_layers(graph: Graph, ranking: Ranking) -> dict[str, Linear]:
-    """Return the layers whose weights may be edited, by node name."""
-    layers = ranking.channels.layers
-    return {n.name: layers[n.name] for n in graph.nodes if n.name in layers and writable(graph, n, layers[n.name])}
-
-
-def compensated_copy(
-    graph: Graph,
-    ranking: Ranking,
-    kept: Mapping[str, Array],
-    layers: Mapping[str, Linear],
-    losing: Mapping[str, Sequence[tuple[Reader, Array]]],
-    solve: Callable[[Reader, Array], tuple[Array, Array]],
-) -> Graph:
-    """Return a copy whose readers have lost channels: ``layers`` are solved for it, the others read zeros.
-
-    ``losing``: parts by node with the rows that stay, (d,) bool; ``solve`` gives a part's weight and shift of the bias.
-    """
-    rest = losing.keys() - layers.keys()
-    copy = masked(graph, ranking.channels, kept, at=rest) if rest else graph.copy()
-    nodes = {node.name: node for node in copy.nodes}
-    for name in [name for name in losing if name in layers]:
-        node, layer = nodes[name], layers[name]
-        stored = stored_weight(copy, node, layer)
-        matrix, shift = layer.matrix(stored), np.zeros((layer.groups, layer.fan_out))
-        for reader, rows in losing[name]:
-            matrix[reader.part], shift[reader.part] = solve(reader, rows)
-        write_weight(copy, node, layer, layer.weight(matrix, stored))
-        write_bias(copy, node, layer, stored_bias(copy, node, layer) + shift.ravel())
-    return copy
-
-
-def compensated_reader(reader: Reader, rows: Array, *, ridge: float) -> tuple[Array, Array]:
-    """Solve a part for the rows that stay, (d,) bool, with its own ridge or ``ridge``, the larger (methods.md#loss)."""
-    assert reader.cov is not None and reader.mean is not None
-    return compensated(reader.weight, reader.cov, reader.mean, rows, max(ridge, reader.ridge))
+        channels = self.ranking.channels
+        return self.judge.of(without(self.graph, channels, group, stays, self.layers, reading, self.ridge))
 
 
 def scaled(proxy: Array, points: Sequence[int], measured: Sequence[float]) -> Array:

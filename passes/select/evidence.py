@@ -14,6 +14,7 @@ from ...ir.graph import Array, Graph
 from ..analysis.channels.groups import Channels, Group
 from ..analysis.channels.masking import masked
 from ..analysis.channels.readers import Reader, readers, units_of
+from ..analysis.channels.repaired import editable_layers, without
 from ..analysis.channels.squeeze_excite import gates
 from ..analysis.channels.writers import strengths
 from ..analysis.statistics.activations import BATCH, Activations
@@ -215,6 +216,14 @@ class Evidence:
         study = self.study
         kept = {self.group.name: self.group.cells.ravel()[np.asarray(stays, bool)]}
         return study.judge.of(masked(study.graph, study.channels, kept))
+
+    def repaired_divergence(self, stays: Array) -> float:
+        """As :meth:`divergence`, but the readers make up for what goes (methods.md#loss).
+
+        Raises UsageError without data. Needs ``covariance`` too.
+        """
+        study, layers = self.study, editable_layers(self.study.graph, self.study.channels)
+        return study.judge.of(without(study.graph, study.channels, self.group, stays, layers, self.readers))
 
     def gradients(self) -> Iterator[Array]:
         """Yield derivatives of the loss by a factor on every unit, (samples of a batch, units) at a time.

@@ -24,7 +24,7 @@ _JITTER = 1e-9
 
 
 def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -> Array:
-    """Return which units go, (units,) bool, ``count`` of every cell, at about the least loss.
+    """Return sets of units that go, (sets, units) bool, ``count`` of every cell, all different, the best first.
 
     ``gram`` (units, units) positive semi-definite; ``cell_of`` (units,) numbers the cells, -1 where a unit may not go.
     Cost at most ``POPULATION n^3 / 3`` a generation for n units that go.
@@ -41,7 +41,13 @@ def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -
         idle = 0 if costs.min() < best else idle + 1
         if idle == PATIENCE:
             break
-    return np.asarray(gone[np.argmin(costs)])
+    return ranked(gone, costs)
+
+
+def ranked(gone: Array, costs: Array) -> Array:
+    """Return the sets of ``gone`` (sets, units) that differ, by rising ``costs`` (sets,)."""
+    _, places = np.unique(gone, axis=0, return_index=True)
+    return np.asarray(gone[places[np.argsort(costs[places], kind="stable")]])
 
 
 def affordable(gone: Array, fewest: int, most: int) -> int:

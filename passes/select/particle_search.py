@@ -11,7 +11,7 @@ again and perturbed. At full size the filter goes on, ever more strictly, until 
 import numpy as np
 
 from ...ir.graph import Array
-from .genetic_search import affordable, inverted, largest, losses, swapped
+from .genetic_search import affordable, inverted, largest, losses, ranked, swapped
 
 PARTICLES = 128
 SIZES = 8  # steps in which patterns grow
@@ -24,7 +24,7 @@ _COLDEST = 1e-3
 
 
 def filtered(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -> Array:
-    """Return which units go, (units,) bool, ``count`` of every cell, at about the least loss.
+    """Return sets of units that go, (sets, units) bool, ``count`` of every cell, all different, the best first.
 
     ``gram`` (units, units) positive semi-definite; ``cell_of`` (units,) numbers the cells, -1 where a unit may not go.
     Cost at most ``PARTICLES n^3 / 3`` a draw for n units that go.
@@ -34,28 +34,25 @@ def filtered(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) 
     for size in np.unique(np.linspace(0, count, SIZES + 1).round().astype(int))[1:]:
         gone = largest(2.0 * gone + rng.random(gone.shape), cell_of, int(size))
         for _ in range(ROUNDS):
-            gone = _moved(inverse, gone, 1.0, cell_of, rng)[0]
-    best, least, idle, heat = gone[0], np.inf, 0, 1.0
+            gone, _ = _moved(inverse, gone, 1.0, cell_of, rng)
+    least, idle, heat = np.inf, 0, 1.0
     for _ in range(affordable(gone, FEWEST, MOST)):
-        gone, champion, loss = _moved(inverse, gone, heat, cell_of, rng)
-        idle = 0 if loss < least else idle + 1
-        best, least = (champion, loss) if loss < least else (best, least)
+        gone, loss = _moved(inverse, gone, heat, cell_of, rng)
+        idle, least = (0, loss) if loss < least else (idle + 1, least)
         heat = max(_COLDEST, heat * _COOLED)
         if idle == PATIENCE:
             break
-    return np.asarray(best)
+    return ranked(gone, losses(inverse, gone))
 
 
-def _moved(
-    inverse: Array, gone: Array, heat: float, cell_of: Array, rng: np.random.Generator
-) -> tuple[Array, Array, float]:
-    """Weight particles, draw as many again and perturb all but the best; return them, the best and its loss."""
+def _moved(inverse: Array, gone: Array, heat: float, cell_of: Array, rng: np.random.Generator) -> tuple[Array, float]:
+    """Weight particles, draw as many again and perturb all but the best; return them and the loss of the best."""
     found = losses(inverse, gone)
     place = int(found.argmin())
     drawn = gone[systematic(weights(found, heat), rng)]
     moved = swapped(drawn, cell_of, rng)
     moved[0] = gone[place]
-    return moved, gone[place], float(found[place])
+    return moved, float(found[place])
 
 
 def weights(found: Array, heat: float) -> Array:

@@ -23,7 +23,7 @@ def left_over(gram: np.ndarray, gone: np.ndarray) -> float:
 def test_what_evolves_is_the_best_of_all_sets(seed: int) -> None:
     rng = np.random.default_rng(seed)
     gram, cell_of = correlated(rng, 13), np.array([0] * 6 + [1] * 6 + [-1])
-    gone = evolved(gram, cell_of, 3, rng)
+    gone = evolved(gram, cell_of, 3, rng)[0]
     assert not gone[12] and np.bincount(cell_of[gone]).tolist() == [3, 3]
     sets = [np.isin(np.arange(13), [*a, *b]) for a in combinations(range(6), 3) for b in combinations(range(6, 12), 3)]
     assert left_over(gram, gone) == pytest.approx(min(left_over(gram, each) for each in sets), rel=1e-6)
@@ -45,5 +45,5 @@ def test_children_are_as_large_as_their_parents() -> None:
 
 def test_where_all_goes_or_nothing_contributes_there_is_an_answer() -> None:
     rng, cell_of = np.random.default_rng(0), np.zeros(4, int)
-    assert evolved(np.eye(4), cell_of, 4, rng).all() and not evolved(np.eye(4), cell_of, 0, rng).any()
-    assert evolved(np.zeros((4, 4)), cell_of, 2, rng).sum() == 2
+    assert evolved(np.eye(4), cell_of, 4, rng)[0].all() and not evolved(np.eye(4), cell_of, 0, rng)[0].any()
+    assert evolved(np.zeros((4, 4)), cell_of, 2, rng)[0].sum() == 2
