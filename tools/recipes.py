@@ -66,11 +66,11 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "anwar2017": Recipe(
         paper="Anwar, Hwang, Sung, Structured pruning of deep CNNs, ACM JETC 13(3) 2017, arXiv 1512.08571",
-        propose="select-channels{criterion=particle},offer-forms{forms=grouped;strided},allocate",
-        finish="remove-channels,decompose{forms=grouped;strided},narrow-norms,reconstruct",
+        propose="select-channels{criterion=particle},offer-forms{forms=grouped-particle;strided-particle},allocate",
+        finish="remove-channels,decompose{forms=grouped-particle;strided-particle},narrow-norms,reconstruct",
         differs="Feature maps, kernels and strided taps compete in one allocation by measured error, where the "
-        "paper goes from coarse to fine. A particle filter finds feature maps by the error of the layers behind; "
-        f"kernels and taps are found in closed form. {_STANDS_IN}",
+        "paper goes from coarse to fine. Particles are weighed by the error of the layers behind, and of feature maps "
+        f"those that are left at last by the whole network's, without labels. {_STANDS_IN}",
     ),
     "cacp": Recipe(
         paper="Liu, Guo, Guo, Chen, Chen, Conditional automated channel pruning, arXiv 2009.09724",

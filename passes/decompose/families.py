@@ -11,8 +11,9 @@ from .stretch import Stretch
 from .strided import Strided
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (GroupedKernels(), LowRank(), Stretch(), Strided())}
-ON_REQUEST: dict[str, Family] = {family.name: family for family in (Lowered(),)}
-"""Slower than the layer in onnxruntime on processors, so only for those who ask for them by name."""
+_SEARCHED = (GroupedKernels(name="grouped-particle", searched=True), Strided("strided-particle", searched=True))
+ON_REQUEST: dict[str, Family] = {family.name: family for family in (Lowered(), *_SEARCHED)}
+"""Only for those who ask for them by name: slower than the layer in onnxruntime on processors, or slower to choose."""
 
 ALL = "all"
 _GROUP = "optimise_onnx.forms"

@@ -16,7 +16,8 @@ from ..analysis.layers.linear import Linear, is_stored, stored_array
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import output_before, picked, weight_constants
 from .grouped_math import group_outputs, importance, refine, solve_groups
-from .supports import losses, solve_on
+from .support_search import searched
+from .supports import choose, losses, solve_on
 from .taps import rows_of
 
 _MENU = ((8, 0.125), (1, 0.25), (4, 0.25), (8, 0.25), (1, 0.5), (2, 0.5), (4, 0.5), (1, 0.75), (2, 0.75))
@@ -81,11 +82,12 @@ class BlockLayer:
 
 @dataclass(frozen=True)
 class BlockForm:
-    """``groups`` of outputs, each reading ``count`` input maps."""
+    """``groups`` of outputs, each reading ``count`` input maps. ``searched``: a particle filter chooses these."""
 
     kernel: tuple[int, ...]
     groups: int
     count: int
+    searched: bool = False
 
     @property
     def kind(self) -> str:
@@ -117,7 +119,7 @@ class BlockForm:
             whole = solve_on(cov[0], cross[0], np.arange(len(cov[0])))
             gain = importance(cov[0], whole, taps)
             group = group_outputs(gain, self.groups, self.count, _STARTS, np.random.default_rng(_SEED))
-        group, maps = refine(cov[0], cross[0], group, self.count, taps)
+        group, maps = refine(cov[0], cross[0], group, self.count, taps, searched if self.searched else choose)
         return BlockLayer(self.kernel, group, maps, cross).refit(cov, cross)
 
 
@@ -127,10 +129,12 @@ class GroupedKernels:
 
     ``multiple``: what the outputs and the maps of a group, where there are several, come in multiples of. On processors
     onnxruntime has fast grouped convolutions for multiples of 16 alone; others take longer than the dense layer.
+    ``searched``: a particle filter chooses the maps.
     """
 
     multiple: int = _MULTIPLE
     name: str = "grouped"
+    searched: bool = False
 
     def forms(self, layer: Linear) -> Sequence[Form]:
         """List numbers of groups that divide the outputs, with some shares of the maps each."""
@@ -138,7 +142,7 @@ class GroupedKernels:
             return []
         maps = layer.fan_in // layer.taps
         able = dict.fromkeys((g, int(share * maps)) for g, share in _MENU if self._suits(g, share * maps, layer))
-        return [BlockForm(layer.geometry.kernel, g, count) for g, count in able]
+        return [BlockForm(layer.geometry.kernel, g, count, self.searched) for g, count in able]
 
     def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:
         """Return what each form loses; see :func:`losses`."""

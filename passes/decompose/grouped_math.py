@@ -12,7 +12,7 @@ Reference: Anwar, Hwang, Sung, "Structured pruning of deep convolutional neural 
 import numpy as np
 
 from ..analysis.statistics.moments import Floats, Ints
-from .supports import Choice, choose, explained_each, solve_on
+from .supports import Choice, Chooser, choose, explained_each, solve_on
 from .taps import rows_of
 
 _SWEEPS = 8
@@ -62,7 +62,9 @@ def _balanced(scores: Floats) -> tuple[float, Ints]:
     return float(scores[outputs, found].sum()), np.argsort(np.argsort(first))[number]
 
 
-def refine(cov: Floats, cross: Floats, group: Ints, count: int, taps: int) -> tuple[Ints, Ints]:
+def refine(
+    cov: Floats, cross: Floats, group: Ints, count: int, taps: int, choose: Chooser = choose
+) -> tuple[Ints, Ints]:
     """Choose each group's maps and share the outputs out again by what fits explain, a few times over.
 
     ``cov`` (d, d), ``cross`` (d, m), ``group`` (m,) to start from. Returns the groups and their maps (groups, count),
@@ -71,7 +73,7 @@ def refine(cov: Floats, cross: Floats, group: Ints, count: int, taps: int) -> tu
     """
     best, kept = -np.inf, (group, np.zeros((0, count), np.int64))
     for _ in range(_ROUNDS if group.any() else 1):
-        maps = choose_maps(cov, cross, group, count, taps)
+        maps = choose_maps(cov, cross, group, count, taps, choose)
         rows = [rows_of(chosen, np.arange(taps), taps).ravel() for chosen in maps]
         scores = np.stack([explained_each(cov, cross, each) for each in rows], axis=1)
         value = float(scores[np.arange(len(group)), group].sum())
@@ -82,7 +84,9 @@ def refine(cov: Floats, cross: Floats, group: Ints, count: int, taps: int) -> tu
     return kept
 
 
-def choose_maps(cov: Floats, cross: Floats, group: Ints, count: int, taps: int) -> Ints:
+def choose_maps(
+    cov: Floats, cross: Floats, group: Ints, count: int, taps: int, choose: Chooser = choose
+) -> Ints:
     """Return the maps (groups, count) that each group of outputs reads, ascending, by what a fit explains."""
     every = rows_of(np.arange(len(cov) // taps), np.arange(taps), taps)
     choice = Choice(every[:, :0], every, every[:, :0])

@@ -16,7 +16,8 @@ from ..analysis.layers.forms import Form
 from ..analysis.layers.linear import Linear
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import conv_attributes, cropped, output_before, picked, set_attributes, weight_constants
-from .supports import losses, solve_on
+from .support_search import searched
+from .supports import choose, losses, solve_on
 from .taps import Counts, Taps, best_taps, divide, explicit, placements, rows_of, shapes
 
 _SHARES = (0.25, 0.5)
@@ -80,10 +81,14 @@ class StridedLayer:
 
 @dataclass(frozen=True)
 class StridedForm:
-    """How many taps an axis, and of how many input maps: one set, or two that share the maps out."""
+    """How many taps an axis, and of how many input maps: one set, or two that share the maps out.
+
+    ``searched``: a particle filter shares them out.
+    """
 
     walk: Geometry
     sets: tuple[tuple[Counts, int], ...]
+    searched: bool = False
 
     @property
     def kind(self) -> str:
@@ -119,7 +124,8 @@ class StridedForm:
         maps = np.arange(len(cov[0]) // prod(self.walk.kernel))
         sides = [maps]
         if len(patterns) > 1:
-            first = divide(cov[0], cross[0], self.walk.kernel, patterns, self.sets[0][1])
+            choosing = searched if self.searched else choose
+            first = divide(cov[0], cross[0], self.walk.kernel, patterns, self.sets[0][1], choosing)
             sides = [maps[first], maps[~first]]
         parts = tuple(Part(side, taps) for side, taps in zip(sides, patterns, strict=True))
         return StridedLayer(self.walk, parts, cross).refit(cov, cross)
@@ -127,9 +133,13 @@ class StridedForm:
 
 @dataclass(frozen=True)
 class Strided:
-    """Fewer taps an input map, in ordinary convolutions over one or two axes; automatic padding only without stride."""
+    """Fewer taps an input map, in ordinary convolutions over one or two axes; automatic padding only without stride.
+
+    ``searched``: a particle filter chooses the maps.
+    """
 
     name: str = "strided"
+    searched: bool = False
 
     def forms(self, layer: Linear) -> Sequence[Form]:
         """List common patterns, and the whole or half kernel for some maps beside one tap for the others."""
@@ -138,7 +148,7 @@ class Strided:
             return []
         maps = layer.fan_in // layer.taps
         sets = [((counts, maps),) for counts in shapes(walk.kernel)] + _mixed(walk.kernel, maps)
-        able = [StridedForm(walk, each) for each in sets if all(placements(walk, counts) for counts, _ in each)]
+        able = [StridedForm(walk, each, self.searched) for each in sets if all(placements(walk, counts) for counts, _ in each)]
         return sorted(able, key=lambda form: form.parameters(layer))
 
     def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:

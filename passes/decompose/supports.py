@@ -11,7 +11,7 @@ The supports are those of Anwar, Hwang, Sung, "Structured pruning of deep convol
 13(3) 2017 (arXiv 1512.08571), which finds them by a particle filter and retrains. The closed forms are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,10 @@ class Choice:
     common: Ints
     first: Ints
     second: Ints
+
+
+Chooser = Callable[[Floats, Floats, Choice, int], Mask]
+"""A way to :func:`choose`."""
 
 
 def choose(cov: Floats, cross: Floats, choice: Choice, count: int) -> Mask:

@@ -19,7 +19,7 @@ import numpy as np
 from ...ir.geometry import Geometry
 from ...ir.graph import Array
 from ..analysis.statistics.moments import Floats, Ints
-from .supports import Choice, Mask, choose, explained
+from .supports import Choice, Chooser, Mask, choose, explained
 
 Counts = tuple[int, ...]
 
@@ -117,7 +117,9 @@ def best_taps(cov: Floats, cross: Floats, walk: Geometry, counts: Counts) -> Tap
     return every[int(np.argmax(values))]
 
 
-def divide(cov: Floats, cross: Floats, kernel: Counts, pair: Sequence[Taps], count: int) -> Mask:
+def divide(
+    cov: Floats, cross: Floats, kernel: Counts, pair: Sequence[Taps], count: int, choose: Chooser = choose
+) -> Mask:
     """Mark the ``count`` input maps (c,) that take the first of two patterns; the others take the second."""
     size = prod(kernel)
     maps = np.arange(len(cov) // size)

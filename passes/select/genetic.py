@@ -6,11 +6,11 @@ import numpy as np
 
 from ...ir.graph import Array
 from ..analysis.channels.readers import Reader
+from ..analysis.subsets.evolution import evolved
 from .activation import activation
 from .conditional import compensated_curve, conditioned
 from .criterion import FROM_MOMENTS, ByReaders
 from .finalists import in_quarters
-from .genetic_search import evolved
 
 
 def genetic(readers: Sequence[Reader], form: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..analysis.channels.readers import Reader
+from ..analysis.subsets.particles import filtered
 from .activation import activation
 from .conditional import compensated_curve, conditioned
 from .criterion import FROM_MOMENTS, ByReaders, Ranks
 from .evidence import SAMPLES, Evidence
 from .finalists import Network, in_quarters
-from .particle_search import filtered
 
 
 def particle(

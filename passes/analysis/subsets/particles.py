@@ -2,16 +2,18 @@
 
 After Anwar, Hwang, Sung, ACM JETC 13(3) 2017, arXiv 1512.08571, where a particle is a pattern of what goes, weighted by
 the error rate of the whole network with it. The full text was not found: numbers and schedule are ours, and so is the
-error, which is that of the layers behind when what stays makes up by one factor a channel (see :mod:`.genetic_search`).
+error, which is that of the layers behind when what stays makes up by one factor a channel (see :mod:`.sets`).
 
 Sparsity is annealed: patterns grow from few channels to all that are to go, and each time the better ones are drawn
 again and perturbed. At full size the filter goes on, ever more strictly, until nothing is gained.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ...ir.graph import Array
-from .genetic_search import affordable, inverted, largest, losses, ranked, swapped
+from ....ir.graph import Array
+from .sets import affordable, inverted, largest, losses, ranked, swapped
 
 PARTICLES = 128
 SIZES = 8  # steps in which patterns grow
@@ -23,31 +25,49 @@ _COOLED = 0.9  # by what the temperature falls from one draw at full size to the
 _COLDEST = 1e-3
 
 
-def filtered(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -> Array:
+def themselves(gone: Array) -> Array:
+    """Say that what goes with sets of units is these units."""
+    return gone
+
+
+def filtered(
+    gram: Array,
+    cell_of: Array,
+    count: int,
+    rng: np.random.Generator,
+    pieces: Callable[[Array], Array] = themselves,
+) -> Array:
     """Return sets of units that go, (sets, units) bool, ``count`` of every cell, all different, the best first.
 
-    ``gram`` (units, units) positive semi-definite; ``cell_of`` (units,) numbers the cells, -1 where a unit may not go.
-    Cost at most ``PARTICLES n^3 / 3`` a draw for n units that go.
+    ``cell_of`` (units,) numbers the cells, -1 where a unit may not go. ``pieces`` tells which pieces go with sets of
+    units, (sets, units) -> (sets, pieces), equally many with each; ``gram`` (pieces, pieces) is positive semi-definite.
+    Cost at most ``PARTICLES n^3 / 3`` a draw for n pieces that go.
     """
     inverse = inverted(gram)
-    gone = np.zeros((PARTICLES, len(gram)), bool)
+
+    def cost(sets: Array) -> Array:
+        return losses(inverse, pieces(sets))
+
+    gone = np.zeros((PARTICLES, len(cell_of)), bool)
     for size in np.unique(np.linspace(0, count, SIZES + 1).round().astype(int))[1:]:
         gone = largest(2.0 * gone + rng.random(gone.shape), cell_of, int(size))
         for _ in range(ROUNDS):
-            gone, _ = _moved(inverse, gone, 1.0, cell_of, rng)
+            gone, _ = _moved(cost, gone, 1.0, cell_of, rng)
     least, idle, heat = np.inf, 0, 1.0
-    for _ in range(affordable(gone, FEWEST, MOST)):
-        gone, loss = _moved(inverse, gone, heat, cell_of, rng)
+    for _ in range(affordable(pieces(gone), FEWEST, MOST)):
+        gone, loss = _moved(cost, gone, heat, cell_of, rng)
         idle, least = (0, loss) if loss < least else (idle + 1, least)
         heat = max(_COLDEST, heat * _COOLED)
         if idle == PATIENCE:
             break
-    return ranked(gone, losses(inverse, gone))
+    return ranked(gone, cost(gone))
 
 
-def _moved(inverse: Array, gone: Array, heat: float, cell_of: Array, rng: np.random.Generator) -> tuple[Array, float]:
+def _moved(
+    cost: Callable[[Array], Array], gone: Array, heat: float, cell_of: Array, rng: np.random.Generator
+) -> tuple[Array, float]:
     """Weight particles, draw as many again and perturb all but the best; return them and the loss of the best."""
-    found = losses(inverse, gone)
+    found = cost(gone)
     place = int(found.argmin())
     drawn = gone[systematic(weights(found, heat), rng)]
     moved = swapped(drawn, cell_of, rng)

@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from optimise_onnx.passes.select.genetic_search import crossed, evolved, largest, swapped
+from optimise_onnx.passes.analysis.subsets.evolution import crossed, evolved
+from optimise_onnx.passes.analysis.subsets.sets import largest, swapped
 
 
 def correlated(rng: np.random.Generator, units: int) -> np.ndarray:

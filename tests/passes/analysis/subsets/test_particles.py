@@ -7,10 +7,10 @@ import pytest
 
 from optimise_onnx.ir.graph import Array
 from optimise_onnx.passes.select.finalists import Search
-from optimise_onnx.passes.select.genetic_search import evolved
-from optimise_onnx.passes.select.particle_search import filtered, systematic, weights
+from optimise_onnx.passes.analysis.subsets.evolution import evolved
+from optimise_onnx.passes.analysis.subsets.particles import filtered, systematic, weights
 
-from .test_genetic import correlated, left_over
+from .test_evolution import correlated, left_over
 
 SETS = np.array(list(combinations(range(14), 5)))
 STAY = np.array([np.setdiff1d(np.arange(14), each) for each in SETS])

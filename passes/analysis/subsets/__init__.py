@@ -1,0 +1,1 @@
+"""Searches for the sets of units that are missed least."""
