@@ -58,8 +58,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster(count: int, folder: Path) -> Iterator[Cluster]:
-    """Start a scheduler and ``count`` workers, and end them with the block."""
+def cluster(count: int, folder: Path, boards: int = 0) -> Iterator[Cluster]:
+    """Start a scheduler and ``count`` workers, the first of which have ``boards``, and end them with the block."""
     folder.mkdir()
     with ExitStack() as stack:
         found, file = Cluster(folder, stack), str(folder / "scheduler.json")
@@ -67,7 +67,8 @@ def cluster(count: int, folder: Path) -> Iterator[Cluster]:
         address = found.address
         for number in range(count):
             place = str(folder / f"worker-{number}")
-            told = ("--nthreads", "1", "--no-nanny", "--local-directory", place)
+            told = ["--nthreads", "1", "--no-nanny", "--local-directory", place]
+            told += ["--resources", "board=1"] if number < boards else []
             found.workers.append(found.start("worker", address, *told))
         yield found
 
@@ -150,7 +151,17 @@ def main() -> int:
         model, data = options.model or paths()[0], options.data or folder / "data.npz"
         if options.data is None:
             np.savez(data, image=load_samples().calibration[: options.samples])
-        told = ["--targets", options.targets, "--data", str(data.resolve()), "--align", "1", "--no-guard", "--threads", "1"]
+        told = [
+            "--targets",
+            options.targets,
+            "--data",
+            str(data.resolve()),
+            "--align",
+            "1",
+            "--no-guard",
+            "--threads",
+            "1",
+        ]
         return int(
             not compared(Sweeps(folder, [str(model.resolve()), *told]), options.workers, not options.only_killed)
         )

@@ -12,6 +12,10 @@ Result = TypeVar("Result")
 class Workers(Protocol):
     """Does items of work: in this process, in others, or on other machines."""
 
+    @property
+    def boards(self) -> Workers | None:
+        """Those of them that have a board which times models, each one item at a time; None where none has."""
+
     def each(
         self, work: Callable[..., Result], held: Sequence[Any], items: Sequence[Any]
     ) -> Iterator[tuple[int, Result]]:
@@ -25,6 +29,11 @@ class Workers(Protocol):
 @dataclass(frozen=True)
 class InProcess:
     """Does all of it here, one item after another, as they are asked for. Nothing is pickled."""
+
+    @property
+    def boards(self) -> Workers | None:
+        """There are none that this process knows of."""
+        return None
 
     def each(
         self, work: Callable[..., Result], held: Sequence[Any], items: Sequence[Any]

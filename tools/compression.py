@@ -135,7 +135,8 @@ def _begun(original: Graph, first: PassManager, running: Running, context: Conte
     graph = original.copy()
     records = first.run(graph, context)
     context.original = start = graph.copy() if records else baseline(original, context.runner)
-    context.devices, context.differentiator = Devices(running, start), differentiator(running)
+    boards = context.workers.boards if running.latency_command is not None else None
+    context.devices, context.differentiator = Devices(running, start, boards), differentiator(running)
     return Started(original, graph, context, tuple(records), start, running)
 
 
@@ -160,10 +161,11 @@ class Devices:
 
     running: Running
     start: Graph
+    boards: Workers | None = None
     known: dict[str, Device] = field(default_factory=dict)
 
     def __call__(self, quantity: str) -> Device:
         if quantity not in self.known:
-            found, tape = device_of(quantity, self.running, self.start), self.running.tape
+            found, tape = device_of(quantity, self.running, self.start, self.boards), self.running.tape
             self.known[quantity] = found if tape is None else tape.on(found)
         return self.known[quantity]

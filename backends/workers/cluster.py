@@ -14,6 +14,7 @@ from .pool import Pooled
 from .task import HELD, Blob
 
 _SECONDS = 10
+_BOARD = "board"  # what a worker is started with that has one: dask worker --resources board=1
 
 
 @contextmanager
@@ -42,10 +43,17 @@ class _Cluster:
 
     said = "workers of the cluster"
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, **needed: Any) -> None:
         self.lost: tuple[type[BaseException], ...] = (import_module("distributed.scheduler").KilledWorker,)
-        self._client, self._executor = client, client.get_executor()
+        self._client, self._executor = client, client.get_executor(**needed)
         self._sent = dict[str, Any]()
+
+    @property
+    def boards(self) -> _Cluster | None:
+        """The workers with the resource ``board``: the scheduler gives out as many items at once as there are."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        having = any(worker.get("resources", {}).get(_BOARD) for worker in workers)
+        return _Cluster(self._client, resources={_BOARD: 1}) if having else None
 
     def executor(self) -> Executor:
         """Return the client's executor. Raises UsageError where the scheduler is gone."""

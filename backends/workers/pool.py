@@ -21,6 +21,10 @@ class Place(Protocol):
     said: str
     lost: tuple[type[BaseException], ...]
 
+    @property
+    def boards(self) -> Place | None:
+        """The same workers, for items that need a board; None where none has one."""
+
     def executor(self) -> Executor:
         """Return the executor. Raises UsageError where there is none any more."""
 
@@ -36,6 +40,12 @@ class Pooled:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+
+    @property
+    def boards(self) -> Pooled | None:
+        """The workers that have a board; see :class:`optimise_onnx.ir.workers.Workers`."""
+        boards = self._place.boards
+        return None if boards is None else Pooled(boards)
 
     def each(
         self, work: Callable[..., Result], held: Sequence[Any], items: Sequence[Any]

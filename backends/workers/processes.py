@@ -42,6 +42,10 @@ class _Processes:
         self._folder: Path | None = None
         stack.callback(self.renew)
 
+    @property
+    def boards(self) -> None:
+        """No process has one of its own."""
+
     def executor(self) -> Executor:
         """Return the pool."""
         if self._pool is None:

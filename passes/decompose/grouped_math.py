@@ -84,9 +84,7 @@ def refine(
     return kept
 
 
-def choose_maps(
-    cov: Floats, cross: Floats, group: Ints, count: int, taps: int, choose: Chooser = choose
-) -> Ints:
+def choose_maps(cov: Floats, cross: Floats, group: Ints, count: int, taps: int, choose: Chooser = choose) -> Ints:
     """Return the maps (groups, count) that each group of outputs reads, ascending, by what a fit explains."""
     every = rows_of(np.arange(len(cov) // taps), np.arange(taps), taps)
     choice = Choice(every[:, :0], every, every[:, :0])

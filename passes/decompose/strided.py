@@ -148,7 +148,11 @@ class Strided:
             return []
         maps = layer.fan_in // layer.taps
         sets = [((counts, maps),) for counts in shapes(walk.kernel)] + _mixed(walk.kernel, maps)
-        able = [StridedForm(walk, each, self.searched) for each in sets if all(placements(walk, counts) for counts, _ in each)]
+        able = [
+            StridedForm(walk, each, self.searched)
+            for each in sets
+            if all(placements(walk, counts) for counts, _ in each)
+        ]
         return sorted(able, key=lambda form: form.parameters(layer))
 
     def estimates(self, layer: Linear, cov: Array, cross: Array) -> Array:

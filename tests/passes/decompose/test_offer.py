@@ -83,4 +83,7 @@ def test_wrong_use_is_explained() -> None:
     with pytest.raises(UsageError, match="no family of forms is called 'fourier'") as unknown:
         apply(OfferForms(forms=("stretch", "fourier")), graph, shared)
     assert unranked.value.hint == "put select-channels before it"
-    assert unknown.value.hint == "one of grouped, low-rank, stretch, strided, lowered, grouped-particle, strided-particle, all"
+    assert (
+        unknown.value.hint
+        == "one of grouped, low-rank, stretch, strided, lowered, grouped-particle, strided-particle, all"
+    )

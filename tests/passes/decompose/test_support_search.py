@@ -47,4 +47,6 @@ def test_of_20_layers_18_at_least_get_the_best_of_all_supports(kind: str) -> Non
 
 def test_all_or_no_units_need_no_search() -> None:
     cov, cross = layer(0, 4, 9)
-    assert searched(cov, cross, choices(4)["kernels"], 4).all() and not searched(cov, cross, choices(4)["taps"], 0).any()
+    assert (
+        searched(cov, cross, choices(4)["kernels"], 4).all() and not searched(cov, cross, choices(4)["taps"], 0).any()
+    )

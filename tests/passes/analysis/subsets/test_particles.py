@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from optimise_onnx.ir.graph import Array
-from optimise_onnx.passes.select.finalists import Search
 from optimise_onnx.passes.analysis.subsets.evolution import evolved
 from optimise_onnx.passes.analysis.subsets.particles import filtered, systematic, weights
+from optimise_onnx.passes.select.finalists import Search
 
 from .test_evolution import correlated, left_over
 
