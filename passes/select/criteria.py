@@ -8,7 +8,7 @@ from .fisher import FISHER
 from .flow import FLOW
 from .gate_mean import GATE_MEAN
 from .gates import TRAINED_GATES
-from .genetic import GENETIC
+from .genetic import GENETIC, GENETIC_QUADRATIC
 from .geometric_median import GEOMETRIC_MEDIAN
 from .interpolative import INTERPOLATIVE
 from .lasso import LASSO
@@ -28,6 +28,7 @@ OURS: tuple[Criterion, ...] = (
     TRAINED_GATES,
     GATE_MEAN,
     GENETIC,
+    GENETIC_QUADRATIC,
     GEOMETRIC_MEDIAN,
     INTERPOLATIVE,
     LASSO,

@@ -5,10 +5,12 @@ the layer's squared error to second order. The full text was not found: operator
 the fitness, in which the channels that stay make up for the others by one factor each.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ....ir.graph import Array
-from .sets import affordable, inverted, largest, losses, ranked, swapped
+from .sets import Losses, affordable, compensating, largest, ranked, swapped
 
 POPULATION = 64
 GENERATIONS = 200
@@ -18,21 +20,27 @@ TOURNAMENT = 3  # sets, of which the best becomes a parent
 ELITE = 2  # sets that live on
 
 
-def evolved(gram: Array, cell_of: Array, count: int, rng: np.random.Generator) -> Array:
+def evolved(
+    gram: Array,
+    cell_of: Array,
+    count: int,
+    rng: np.random.Generator,
+    fitness: Callable[[Array], Losses] = compensating,
+) -> Array:
     """Return sets of units that go, (sets, units) bool, ``count`` of every cell, all different, the best first.
 
     ``gram`` (units, units) positive semi-definite; ``cell_of`` (units,) numbers the cells, -1 where a unit may not go.
     Cost at most ``POPULATION n^3 / 3`` a generation for n units that go.
     """
-    inverse = inverted(gram)
+    cost = fitness(gram)
     gone = largest(rng.random((POPULATION, len(gram))), cell_of, count)
-    costs, idle = losses(inverse, gone), 0
+    costs, idle = cost(gone), 0
     for _ in range(affordable(gone, FEWEST, GENERATIONS)):
         order = np.argsort(costs, kind="stable")
         gone, costs, best = gone[order], costs[order], costs[order[0]]
         children = swapped(crossed(gone[_parents(rng)], gone[_parents(rng)], cell_of, count, rng), cell_of, rng)
         gone = np.concatenate([gone[:ELITE], children])
-        costs = np.concatenate([costs[:ELITE], losses(inverse, children)])
+        costs = np.concatenate([costs[:ELITE], cost(children)])
         idle = 0 if costs.min() < best else idle + 1
         if idle == PATIENCE:
             break

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ....ir.graph import Array
-from .sets import affordable, inverted, largest, losses, ranked, swapped
+from .sets import Losses, affordable, compensating, largest, ranked, swapped
 
 PARTICLES = 128
 SIZES = 8  # steps in which patterns grow
@@ -43,10 +43,10 @@ def filtered(
     units, (sets, units) -> (sets, pieces), equally many with each; ``gram`` (pieces, pieces) is positive semi-definite.
     Cost at most ``PARTICLES n^3 / 3`` a draw for n pieces that go.
     """
-    inverse = inverted(gram)
+    judged = compensating(gram)
 
     def cost(sets: Array) -> Array:
-        return losses(inverse, pieces(sets))
+        return judged(pieces(sets))
 
     gone = np.zeros((PARTICLES, len(cell_of)), bool)
     for size in np.unique(np.linspace(0, count, SIZES + 1).round().astype(int))[1:]:
@@ -63,9 +63,7 @@ def filtered(
     return ranked(gone, cost(gone))
 
 
-def _moved(
-    cost: Callable[[Array], Array], gone: Array, heat: float, cell_of: Array, rng: np.random.Generator
-) -> tuple[Array, float]:
+def _moved(cost: Losses, gone: Array, heat: float, cell_of: Array, rng: np.random.Generator) -> tuple[Array, float]:
     """Weight particles, draw as many again and perturb all but the best; return them and the loss of the best."""
     found = cost(gone)
     place = int(found.argmin())

@@ -1,8 +1,11 @@
 """Sets of units, many at once: what they cost, and how they change (arrays only).
 
 With ``Q`` the Gram matrix of the contributions (methods.md#gram) and ``P = inv(Q)``, the channels ``R`` that go cost
-``1^T inv(P_RR) 1`` when the factors of the others are solved again: what these cannot tell of the sum of all.
+``1^T Q_RR 1`` where nothing makes up for them, and ``1^T inv(P_RR) 1`` when the factors of the others are solved again:
+what these cannot tell of the sum of all.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,9 +16,19 @@ WORK = 2e10  # multiplications that a search may take where that allows the fewe
 _JITTER = 1e-9
 
 
-def inverted(gram: Array) -> Array:
-    """Return ``P``, of a Gram matrix that may be singular."""
-    return np.asarray(np.linalg.inv(gram + _jitter(gram) * np.eye(len(gram))))
+Losses = Callable[[Array], Array]
+"""From sets that go, (sets, units) bool, equally many units in each: what each costs, (sets,)."""
+
+
+def quadratic(gram: Array) -> Losses:
+    """Judge by the Gram matrix itself: nothing makes up for what goes."""
+    return lambda gone: np.asarray(np.einsum("su,su->s", gone @ gram, gone))
+
+
+def compensating(gram: Array) -> Losses:
+    """Judge by what is left once every unit that stays has a new factor; the Gram matrix may be singular."""
+    inverse = np.asarray(np.linalg.inv(gram + _jitter(gram) * np.eye(len(gram))))
+    return lambda gone: losses(inverse, gone)
 
 
 def losses(inverse: Array, gone: Array) -> Array:

@@ -13,7 +13,17 @@ from tests.passes.select.support import Array, cases, random_reader, reader, sam
 
 NEEDS_DATA = {name for name, criterion in CRITERIA.items() if COVARIANCE in criterion.needs}
 BY_READERS = sorted(name for name, criterion in CRITERIA.items() if isinstance(criterion, ByReaders))
-COMPENSATED = ("compensation", "genetic", "interpolative", "lasso", "obs", "obs-swap", "particle", "pivoted-qr")
+COMPENSATED = (
+    "compensation",
+    "genetic",
+    "genetic-quadratic",
+    "interpolative",
+    "lasso",
+    "obs",
+    "obs-swap",
+    "particle",
+    "pivoted-qr",
+)
 
 
 def ranked(criterion: str, readers: list[Reader], form: tuple[int, int], seed: int = 0) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optimise_onnx.passes.analysis.subsets.evolution import crossed, evolved
-from optimise_onnx.passes.analysis.subsets.sets import largest, swapped
+from optimise_onnx.passes.analysis.subsets.sets import largest, quadratic, swapped
 
 
 def correlated(rng: np.random.Generator, units: int) -> np.ndarray:
@@ -48,3 +48,14 @@ def test_where_all_goes_or_nothing_contributes_there_is_an_answer() -> None:
     rng, cell_of = np.random.default_rng(0), np.zeros(4, int)
     assert evolved(np.eye(4), cell_of, 4, rng)[0].all() and not evolved(np.eye(4), cell_of, 0, rng)[0].any()
     assert evolved(np.zeros((4, 4)), cell_of, 2, rng)[0].sum() == 2
+
+
+def test_the_quadratic_fitness_is_what_goes_with_nothing_made_up_for() -> None:
+    rng, cell_of = np.random.default_rng(3), np.zeros(12, int)
+    gram = correlated(rng, 12)
+    sets = np.array([np.isin(np.arange(12), each) for each in combinations(range(12), 4)])
+    costs = quadratic(gram)(sets)
+    np.testing.assert_allclose(costs, [gram[np.ix_(each, each)].sum() for each in sets])
+    found = evolved(gram, cell_of, 4, rng, quadratic)
+    assert quadratic(gram)(found[:1])[0] == pytest.approx(costs.min())
+    assert len(np.unique(found, axis=0)) == len(found) and (np.diff(quadratic(gram)(found)) >= 0).all()
