@@ -21,7 +21,7 @@ from . import evaluation
 from .agreement import check_finite
 from .candidates import Candidates, carried_out
 from .compression import Executed, Progress, Started, started
-from .measure import Metric
+from .measure import Metric, check_metric
 from .outcome import missed, report
 from .recipes import pipeline
 from .result import CompressResult
@@ -123,6 +123,8 @@ def begin(
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
+    if metric is not None and samples.judges:
+        check_metric(graph, runner, samples, metric)
     shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
     start = started(graph, shared, settings, used, runner, progress, workers)
     candidates = Candidates(settings, start, carriers(settings, workers))

@@ -37,12 +37,12 @@ def keep(point: Point, path: Path) -> Point:
     return replace(point, graph=None, file=path.name)
 
 
-def finish(out: Terminal, front: Front, folder: Path, json_file: Path | None = None) -> None:
-    """Write the front, its JSON to ``json_file`` too, and show it.
+def finish(out: Terminal, front: Front, model: str, folder: Path, json_file: Path | None = None) -> None:
+    """Write the front of a ``model``, its JSON to ``json_file`` too, and show it.
 
     Raises TargetNotMetError where no target was met, UsageError.
     """
-    files = {FRONT_JSON: as_json(front.to_json()), FRONT_SVG: drawn(front).encode(), FRONT_HTML: page(front).encode()}
+    files = {FRONT_JSON: as_json(front.to_json()), FRONT_SVG: drawn(front).encode(), FRONT_HTML: page(front, model).encode()}
     more = {json_file: [files[FRONT_JSON]]} if json_file else {}
     write({folder / name: [content] for name, content in files.items()} | more)
     out.say(table(front))
@@ -62,12 +62,12 @@ def table(front: Front) -> Table:
     return plain(_COLUMNS, _rows(front))
 
 
-def page(front: Front) -> str:
-    """Write the front as one HTML file that loads nothing."""
+def page(front: Front, model: str) -> str:
+    """Write the front of a model as one HTML file that loads nothing."""
     from .pages.front_page import front_page
 
     knee = front.points[front.knee].report if front.knee is not None else None
-    return front_page(front, _COLUMNS, _rows(front), list(_said(front)), lost(knee) if knee else "")
+    return front_page(front, model, _COLUMNS, _rows(front), list(_said(front)), lost(knee) if knee else "")
 
 
 def _rows(front: Front) -> list[list[str]]:

@@ -5,7 +5,7 @@ pass has seen, and reported on the other.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from math import ceil, log, log1p
 
 from ..ir.errors import TargetNotMetError, UsageError
@@ -15,7 +15,7 @@ from ..passes.analysis.costs.target import Target
 from .agreement import DOUBT
 from .aiming import Begun, Carried
 from .evaluation import Samples
-from .measure import Fidelity, compared
+from .measure import Fidelity, compared, reach
 from .outcome import missed
 from .report import Drop
 from .result import CompressResult
@@ -116,8 +116,15 @@ class _Search:
         if same.within(self.limit):
             return
         why = f"on {self.choosing.origin} even no difference at all may be a loss of {same.high:.2%}"
-        hint = f"{_needed(self.limit):,} that no pass sees are enough; --samples N leaves all but the first N"
+        hint = f"{self._needed():,} that no pass sees are enough; --samples N leaves all but the first N"
         raise TargetNotMetError("too few samples to tell what is lost", why=why, hint=hint)
+
+    def _needed(self) -> int:
+        """Return of how many samples one half shows, where none differs, that no more than the limit is lost."""
+        if self.begun.metric is None:
+            return 2 * ceil(log(DOUBT / 2) / log1p(-self.limit))
+        batch = self.choosing.count(next(iter(self.choosing.batches())))
+        return 2 * batch * next(n for n in count(2) if reach(n, n * batch) <= self.limit)
 
     def _unmet(self, tried: tuple[Target, Carried, Interval] | None, said: str) -> TargetNotMetError:
         if tried is None:
@@ -127,18 +134,13 @@ class _Search:
         return TargetNotMetError(said, why=why, hint="raise --max-drop, or give more data")
 
 
-def _needed(limit: float) -> int:
-    """Return of how many samples one half shows, where none differs, that no more than a share is lost."""
-    return 2 * ceil(log(DOUBT / 2) / log1p(-limit))
-
-
 def _half(samples: Samples, which: int) -> Samples:
     """Take every second batch. Raises UsageError where there is none."""
 
     def batches() -> islice[Feeds]:
         return islice(iter(samples.batches()), which, None, 2)
 
-    count = sum(map(samples.count, batches()))
-    if not count:
+    known = sum(map(samples.count, batches()))
+    if not known:
         raise UsageError("max_drop needs samples to choose by and others to report", hint="give more data")
-    return replace(samples, batches=batches, origin=f"{count} of {samples.origin}")
+    return replace(samples, batches=batches, origin=f"{known} of {samples.origin}")

@@ -55,9 +55,13 @@ class Fidelity:
         mean = float(size @ loss / size.sum())
         if len(size) < 2:
             return Interval(-1.0, mean, 1.0)
-        spread = float(np.sqrt(((size * (loss - mean)) ** 2).sum() + 1) / size.sum())
-        reach = float(stdtrit(len(size) - 1, 1 - DOUBT / 2)) * spread
-        return Interval(mean - reach, mean, mean + reach)
+        off = reach(len(size), float(size.sum()), float(((size * (loss - mean)) ** 2).sum()))
+        return Interval(mean - off, mean, mean + off)
+
+
+def reach(batches: int, samples: float, squares: float = 0.0) -> float:
+    """Return how far a mean over samples may be off: :attr:`Fidelity.fell`, of what batches' sums are squared off."""
+    return float(stdtrit(batches - 1, 1 - DOUBT / 2)) * float(np.sqrt(squares + 1)) / samples
 
 
 def compared(original: Graph, graph: Graph, runner: Runner, samples: Samples, metric: Metric | None = None) -> Fidelity:
@@ -113,9 +117,19 @@ def accuracy(label: str) -> Metric:
         if scores is None or truth.shape != (len(scores),):
             why = f"labels '{label}' have shape {list(truth.shape)}"
             raise UsageError("--labels needs one class number a sample and a 2-D output", why=why, hint="use --metric")
+        known = np.isin(truth, np.arange(scores.shape[1]))
+        if not known.all():
+            why = f"{truth[~known][0]} is among them, and the output has {scores.shape[1]} classes"
+            raise UsageError(f"labels '{label}' are no class numbers", why=why, hint="classes are numbered from 0")
         return float((scores.argmax(1) == truth).mean())
 
     return accuracy
+
+
+def check_metric(graph: Graph, runner: Runner, samples: Samples, metric: Metric) -> None:
+    """Try a metric on the first samples of the original, before any work. Raises UsageError where it fails."""
+    first = next(iter(samples.batches()))
+    _called(metric, runner.session(graph).run(first), first)
 
 
 def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float:

@@ -114,15 +114,15 @@ def _undecided(target: Target, found: Latency) -> bool:
 
 def _aim(original: Graph, executed: Executed, settings: Settings, here: Latency) -> Aim:
     """Count or measure what the target limits, where it counts: on this machine that has been done."""
-    target, graphs = settings.target, [executed.start, executed.graph]
+    target = settings.target
+    whole = target.whole(original, executed.start)
     if target.meter is not None:
         after = target.meter.of(executed.graph)
-        whole = target.whole(original, executed.start)
         return Aim(target.quantity, target.meter.of(whole), after, after, after)
     predicted = executed.plan.decision.figures.get("latency_predicted")
     if _aims_here(settings):
         before = here.p50[0] / 1e3
         low, middle, high = (before * end for end in here.ratio) if target.relative else here.last
         return Aim(LATENCY, before, middle, low, high, predicted)
-    before, after = executed.device(target.quantity.name).times(graphs)
+    before, after = executed.device(target.quantity.name).times([whole, executed.graph])
     return Aim(target.quantity, before, after, after, after, predicted)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..ir.errors import UsageError
+from ..passes.analysis.costs.target import Target
 from .made import options
 from .settings import AUTO, Settings
 
@@ -59,7 +60,7 @@ def asked(source: str | Path, sweep: bool = False) -> dict[str, Any]:
     if not sweep and found.keys() & _SWEEP.keys():
         raise UsageError(f"'{source}' is a recipe for a sweep", hint=f"optimise-onnx sweep -c {source}")
     if sweep and "target" in found:
-        found = {"kind": found.pop("target").split("=")[0], **found}
+        found = {"kind": Target.parse(found.pop("target")).quantity.name, **found}
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..ir.errors import UsageError
+from ..passes.allocate.allocate import Allocate
 from ..passes.base import Pass
 from ..passes.pipelines import EXACT, FIRST, known_passes
 from ..passes.reconstruct.tune import FULL, NONE
@@ -148,6 +149,12 @@ RECIPES: Mapping[str, Recipe] = {
 def tuned(name: str | None) -> str:
     """Say which weights a recipe tunes where nothing is asked. Raises UsageError for an unknown recipe."""
     return _called(name or DEFAULT).tune
+
+
+def allocation(name: str | None) -> str:
+    """Say by which method a recipe allocates, '' for one of its own. Raises UsageError for an unknown recipe."""
+    steps = parse(_called(name or DEFAULT).propose, known_passes())
+    return next((step.allocation for step in steps if isinstance(step, Allocate)), "")
 
 
 def _called(name: str) -> Recipe:

@@ -222,7 +222,7 @@ class Settings(Running):
             raise UsageError(f"granularity='{self.granularity}' is unknown", hint=f"{UNIT} or {GROUP}")
         if self.tuned not in (NONE, FULL, SCALES):
             raise UsageError(f"tune='{self.tune}' is unknown", hint=f"{NONE}, {FULL} or {SCALES}")
-        if self.per and not self.recipe and self.allocation != "greedy":
+        if self.per and self.allocated != "greedy":
             raise UsageError("per says what greedy allocation divides scores by", hint="give allocation=greedy too")
         if self.tuned != NONE:
             Tune(**{name: value for name, value in self._tuning().items() if value}).check()
@@ -235,6 +235,13 @@ class Settings(Running):
         from .recipes import tuned
 
         return tuned(self.recipe) if self.tune is None else self.tune
+
+    @property
+    def allocated(self) -> str:
+        """By which method: the one asked for, else the recipe's."""
+        from .recipes import allocation
+
+        return self.allocation or allocation(self.recipe)
 
     def _tuning(self) -> dict[str, Any]:
         """Return the options of the pass that tunes."""

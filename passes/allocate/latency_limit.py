@@ -40,11 +40,12 @@ class Limit:
     def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
         """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
         device = context.device(target.quantity.name)
-        before, now = device.times([context.original, graph])
+        whole = target.whole(context.given, context.original)
+        before, now = device.times([whole, graph])
         share = target.budget(before) / before
         if now <= share * before:
             return None
-        return Limit(target, device, context.original, share, now / before)
+        return Limit(target, device, whole, share, now / before)
 
     def figures(self, found: Candidate[Floats]) -> dict[str, float]:
         """Say what was expected and what was seen, as shares of the original's time."""

@@ -170,9 +170,10 @@ class _Attempts:
 
     def _compared(self, found: Candidate) -> Comparison:
         """Hold a candidate against the original until the whole interval lies on one side of the limit, or too long."""
-        seen, end = found.compared(self.device, self.context.original), time.monotonic() + PATIENCE
+        whole = self.target.whole(self.context.given, self.context.original)
+        seen, end = found.compared(self.device, whole), time.monotonic() + PATIENCE
         while seen.rounds is not None and seen.ratio.undecided(self._limit(seen)) and time.monotonic() < end:
-            seen = seen.joined(found.compared(self.device, self.context.original))
+            seen = seen.joined(found.compared(self.device, whole))
         return seen
 
     def _limit(self, seen: Comparison) -> float:

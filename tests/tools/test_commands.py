@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
@@ -51,6 +53,11 @@ def test_a_dry_run_writes_nothing(folder: Path, run: Callable[..., Run]) -> None
     assert "no output is given" in run(*COMPRESS[:2], *COMPRESS[4:]).error
 
 
+def test_a_dry_run_checks_where_reports_go(run: Callable[..., Run]) -> None:
+    found = run("compress", "in.onnx", "--target", "macs=0.6x", "--dry-run", "--report", "r.txt")
+    assert found.code == 2 and "r.txt" in found.error
+
+
 def test_quiet_prints_nothing(run: Callable[..., Run]) -> None:
     assert run(*COMPRESS, "-q") == Run(0, "", "")
 
@@ -86,6 +93,17 @@ def test_align_and_max_ratio_bound_the_widths(folder: Path, run: Callable[..., R
     assert run(*COMPRESS, "--align", "4", "--max-ratio", "0.5").code == 0
     for name, width in widths(folder / "out.onnx").items():
         assert width % 4 == 0 and width >= before[name] / 2
+
+
+@pytest.mark.parametrize("labels", [np.arange(24) % 10 + 1, np.arange(24) % 10 - 1, np.full(24, 0.5)])
+def test_labels_that_are_no_class_numbers_are_refused_before_any_work(
+    labels: Any, folder: Path, run: Callable[..., Run]
+) -> None:
+    with np.load(folder / "data.npz") as data:
+        np.savez(folder / "wrong.npz", x=data["x"], label=labels)
+    found = run(*COMPRESS, "--data", "wrong.npz", "--samples", "8", "--labels", "label")
+    assert found.code == 2 and "labels 'label' are no class numbers" in found.error
+    assert "and the output has 10 classes; classes are numbered from 0" in found.error.replace(" (", "; ")
 
 
 def test_a_metric_of_the_users_own(folder: Path, run: Callable[..., Run]) -> None:

@@ -36,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     onnx.save(model, folder / "a.onnx")
     result.save(folder / "b.onnx")
     between = differences(folder / "a.onnx", folder / "b.onnx")
-    return {"report": result.page(), "front": front_output.page(front), "difference": between.page()}
+    return {"report": result.page(), "front": front_output.page(front, "in.onnx"), "difference": between.page()}
 
 
 @pytest.mark.parametrize("options", [(), (DARK,)], ids=["light", "dark"])

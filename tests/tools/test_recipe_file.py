@@ -59,6 +59,11 @@ def test_the_target_of_a_recipe_says_what_a_sweep_limits(folder: Path, run: Call
     assert run("sweep", "in.onnx", "-o", "made", "-c", "r.yaml", "--targets", "0.8x").code == 0
     assert json.loads((folder / "made" / "front.json").read_text())["quantity"] == "params"
     assert "no targets are given" in run("sweep", "in.onnx", "-o", "made", "-c", "r.yaml").error
+    (folder / "r.yaml").write_text("version: 1\ntarget: 0.9x\n")
+    found = run("sweep", "in.onnx", "-o", "made", "-c", "r.yaml", "--targets", "0.8x")
+    assert found.code == 2 and "cannot read the target '0.9x'" in found.error
+    made = run("sweep", "in.onnx", "-o", "made", "--targets", "params=0.9x", "--no-guard", "--save-recipe", "s.yaml")
+    assert made.code == 0 and "kind: params" in (folder / "s.yaml").read_text()
 
 
 def test_the_command_line_goes_before_the_recipe(folder: Path, run: Callable[..., Run]) -> None:

@@ -69,6 +69,12 @@ def test_group_fisher_goes_in_steps_by_score_and_may_take_whole_groups() -> None
         Settings.parse("macs=0.5x", granularity="layer")
 
 
+@pytest.mark.parametrize("options", [{}, {"recipe": "ucp"}, {"recipe": "nsga2"}, {"allocation": "uniform"}])
+def test_scores_are_divided_where_allocation_is_greedy(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="per says what greedy allocation divides scores by"):
+        Settings.parse("macs=0.5x", per="macs", **options)
+
+
 @pytest.mark.parametrize("options", [{}, {"keep_nodes": ['"a{1,2};', "none"], "sampler": True, "forms": ["all"]}])
 def test_the_text_parses_and_prints_back(options: dict[str, Any]) -> None:
     written = pipeline(Settings.parse("macs=0.5x", **options))

@@ -82,11 +82,11 @@ def _print_pipeline(out: Terminal, settings: Settings) -> None:
 def _check_outputs(
     dry_run: bool, output: Path | None, reports: tuple[Path | None, ...], inputs: list[str | Path]
 ) -> None:
-    if dry_run:
-        return
-    output = o.needed(output, "add -o OUT.onnx or --dry-run")
     from ..report_files import check_report, places
 
-    check_output(output, inputs)
-    check_outputs([place for report in reports for place in places(report)], [*inputs, output])
+    if not dry_run:
+        output = o.needed(output, "add -o OUT.onnx or --dry-run")
+        check_output(output, inputs)
+        inputs = [*inputs, output]
+    check_outputs([place for report in reports for place in places(report)], inputs)
     check_report(reports[0])

@@ -46,7 +46,7 @@ def sweep(
     aims = parsed(targets or (), kind)
     settings = Settings.parse(aims[0], **wishes)
     call: dict[str, Any] = {"data": data, "samples": samples, "labels": labels, "metric": metric}
-    o.save_recipe(out, save_recipe, settings, targets=targets, kind=kind, **call)
+    o.save_recipe(out, save_recipe, settings, targets=targets, kind=aims[0].quantity.name, **call)
     make_folder(output)
     paths = [output / name for name in results.names(source, aims)]
     fronts = [output / name for name in (results.FRONT_JSON, results.FRONT_SVG, results.FRONT_HTML)]
@@ -56,4 +56,4 @@ def sweep(
         found = swept(source, aims, settings, **call, progress=progress)
         points = {number: results.keep(point, paths[number]) for number, point in found}
     front = Front(aims[0].quantity, tuple(points[number] for number in range(len(aims))))
-    results.finish(out, front, output, json_file)
+    results.finish(out, front, source.name, output, json_file)

@@ -15,15 +15,15 @@ _ORIGINAL = "original"
 
 
 def front_page(
-    front: Front, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], lost: str
+    front: Front, model: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], lost: str
 ) -> str:
-    """Write a front as HTML; ``rows`` hold a text for each of ``columns``, for each point; ``lost``: at the knee."""
+    """Write the front of a ``model`` as HTML; ``rows`` hold a text for each of ``columns``, for each point; ``lost``: at the knee."""
     told = [judged(point.report.fidelity)[2] for point in front.carried if point.report is not None]
     said = f"What each point keeps of the {front.quantity.name}, against what it loses"
     said += "; bars: where that may lie" if any(told) else ""
     return written(
         "front.html",
-        title=f"{len(front.points)} targets of {front.quantity.name}",
+        title=f"{model}: {len(front.points)} targets of {front.quantity.name}",
         sentence=_sentence(front, lost),
         front=Picture("What is lost for what is saved", said, drawn(front, colours=None)),
         widths=_widths(front),

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from ....ir.errors import UsageError
 from ....ir.graph import Graph
-from ....ir.quantity import Quantity
+from ....ir.quantity import LATENCY, Quantity
 from .meters import Counted
 from .quantities import quantities
 from .sums import BYTES, PARAMS
@@ -81,8 +81,10 @@ class Target:
         return self.meter is None
 
     def whole(self, given: Graph | None, folded: Graph) -> Graph:
-        """Return the graph that shares are of: as it was given, where they are of what its file holds, else folded."""
-        return given if given is not None and self.meter in (BYTES, PARAMS) else folded
+        """Return the graph that shares are of: as it was given, where they are of what its file holds or of the time
+        that it takes, else folded.
+        """
+        return given if given is not None and self.quantity in (BYTES, PARAMS, LATENCY) else folded
 
     def met(self, original: Graph, graph: Graph) -> bool:
         """Whether a target that is counted is met already; one that is measured is left to those who measure."""

@@ -1,6 +1,8 @@
 """Targets: every spelling means what it says, nonsense is refused, and printing parses back."""
 
 import pytest
+from oracle import graph_of
+from zoo.builder import Builder
 
 from optimise_onnx.ir.errors import UsageError
 from optimise_onnx.passes.analysis.costs.target import Target
@@ -78,3 +80,14 @@ def test_hardware_is_a_share_or_a_count() -> None:
     assert (cycles.budget(1e6), share.budget(200)) == (20_000, 100)
     assert (str(cycles), str(share)) == ("hls-latency=20000", "hls-multipliers=0.5x")
     assert cycles.meter is None and share.meter is None
+
+
+def test_shares_are_of_what_counts() -> None:
+    b = Builder("whole")
+    given = graph_of(b.model(b.head(b.conv_relu(b.input("x", [1, 3, 8, 8]), 4))))
+    folded = given.copy()
+    for name in ("params", "bytes", "latency"):  # what a file holds, and the time that it takes
+        assert Target.parse(f"{name}=0.5x").whole(given, folded) is given
+    for name in ("macs", "peak-memory", "hls-latency"):
+        assert Target.parse(f"{name}=0.5x").whole(given, folded) is folded
+    assert Target.parse("latency=0.5x").whole(None, folded) is folded
