@@ -9,6 +9,7 @@ from ..ir.cost import Cost, cost, total, unknown_layers
 from ..ir.graph import Graph
 from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
+from ..ir.stored import stored_nodes
 from ..passes.analysis.channels.groups import Channels, analyse
 from ..passes.analysis.channels.why import Why, explain
 from .compression import baseline
@@ -41,7 +42,7 @@ class Analysis:
         context = self.channels.context
         live = {name for name, labels in context.labels.items() if labels.atoms.any()}
         reading = {end.node for end in context.contractions if end.labels.atoms.any()}
-        stored, nodes = _stored(self.graph), list(self.graph.nodes)
+        stored, nodes = stored_nodes(self.graph), list(self.graph.nodes)
         free = {node.name for node in nodes if node.name in reading or node.outputs[0].name in live}
         for node in reversed(nodes):  # readers come before what makes their weights
             if node.name in stored and any(reader.name in free for reader in node.outputs[0].consumers):
@@ -75,12 +76,3 @@ class Analysis:
             "free": {"macs": self.free.macs, "parameters": self.free.parameters},
             "unknown": list(unknown_layers(self.graph)),
         }
-
-
-def _stored(graph: Graph) -> set[str]:
-    """Name the nodes that read stored values only, such as the DequantizeLinear of a weight."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        if all(t.is_constant or (t.producer is not None and t.producer.name in found) for t in node.inputs if t.name):
-            found.add(node.name)
-    return found

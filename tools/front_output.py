@@ -42,7 +42,11 @@ def finish(out: Terminal, front: Front, model: str, folder: Path, json_file: Pat
 
     Raises TargetNotMetError where no target was met, UsageError.
     """
-    files = {FRONT_JSON: as_json(front.to_json()), FRONT_SVG: drawn(front).encode(), FRONT_HTML: page(front, model).encode()}
+    files = {
+        FRONT_JSON: as_json(front.to_json()),
+        FRONT_SVG: drawn(front).encode(),
+        FRONT_HTML: page(front, model).encode(),
+    }
     more = {json_file: [files[FRONT_JSON]]} if json_file else {}
     write({folder / name: [content] for name, content in files.items()} | more)
     out.say(table(front))

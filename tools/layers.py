@@ -13,6 +13,7 @@ from ..ir.cost import Cost, all_shapes, cost, is_layer
 from ..ir.feeds import Feeds
 from ..ir.graph import Graph, Node
 from ..ir.shapes import Shape
+from ..ir.stored import makers
 from .profile import Profile
 
 _CHANNELS_LAST = {"Gemm", "MatMul", "MatMulInteger", "LSTM", "GRU", "RNN", "Gather"}
@@ -85,17 +86,14 @@ class _Known:
 def _known(graph: Graph) -> dict[str, _Known]:
     shapes = all_shapes(graph)
     costs = cost(graph, shapes)
+    layers = [node for node in graph.nodes if is_layer(node)]
+    made = makers(graph, layers)
     return {
-        node.name: _Known(node.op, width(node, shapes), sum((costs[each] for each in _own(node)), costs[node.name]))
-        for node in graph.nodes
-        if is_layer(node)
+        node.name: _Known(
+            node.op, width(node, shapes), sum((costs[each] for each in made[node.name]), costs[node.name])
+        )
+        for node in layers
     }
-
-
-def _own(node: Node) -> list[str]:
-    """Name what makes a layer's weights of stored codes."""
-    makers = (tensor.producer for tensor in node.inputs)
-    return [made.name for made in makers if made and made.op == "DequantizeLinear" and made.inputs[0].is_constant]
 
 
 def _line(name: str, old: _Known, new: _Known) -> LayerLine:

@@ -8,8 +8,6 @@ from ..settings import Settings
 from ..terminal import Terminal
 from . import options as o
 
-_HELP = "help"
-
 
 @o.command(Settings)
 def compress(
@@ -35,9 +33,6 @@ def compress(
 
     A latency is measured on this machine, both models in turns, or asked of --latency-command.
     """
-    if target == _HELP:
-        _say_targets(out)
-        return
     settings = Settings.parse(target, **wishes)
     call: dict[str, Any] = {"data": data, "samples": samples, "labels": labels, "metric": metric}
     output = o.written(place, output)
@@ -62,15 +57,6 @@ def _carried_out(
     results.save(out, found, output, *reports)
     if found.missed is not None:
         raise found.missed
-
-
-def _say_targets(out: Terminal) -> None:
-    from ...passes.analysis.costs.quantities import quantities
-    from .. import table
-
-    known = quantities().values()
-    out.say(table.plain(("target", "limits"), [(f"{each.name}={each.examples[0]}", each.unit) for each in known]))
-    out.say("a share of the original (0.5x, 50%), or an amount with its unit")
 
 
 def _print_pipeline(out: Terminal, settings: Settings) -> None:

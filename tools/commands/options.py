@@ -76,9 +76,28 @@ Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 Threads = Annotated[int, typer.Option(min=0, metavar="N", help="Threads for onnxruntime; 0 leaves it the choice.")]
 
+
+def _targets(context: typer.Context, target: str | None) -> str | None:
+    """List all targets and end, where help is asked for; a model need not be named then."""
+    if target != "help":
+        return target
+    from ...passes.analysis.costs.quantities import quantities
+    from ..table import plain
+
+    rows = [(f"{each.name}={each.examples[0]}", each.unit) for each in quantities().values()]
+    context.obj.say(plain(("target", "limits"), rows))
+    context.obj.say("a share of the original (0.5x, 50%), or an amount with its unit")
+    raise typer.Exit
+
+
 MaybeTarget = Annotated[
     str | None,
-    typer.Option(metavar="T", help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all."),
+    typer.Option(
+        metavar="T",
+        help="A share or an amount: macs=0.5x, latency=3ms; `--target help` lists all.",
+        callback=_targets,
+        is_eager=True,
+    ),
 ]
 Config = Annotated[
     str | None,

@@ -17,7 +17,10 @@ _ORIGINAL = "original"
 def front_page(
     front: Front, model: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], lost: str
 ) -> str:
-    """Write the front of a ``model`` as HTML; ``rows`` hold a text for each of ``columns``, for each point; ``lost``: at the knee."""
+    """Write the front of a ``model`` as HTML; ``rows`` hold a text for each of ``columns``, for each point.
+
+    ``lost``: at the knee.
+    """
     told = [judged(point.report.fidelity)[2] for point in front.carried if point.report is not None]
     said = f"What each point keeps of the {front.quantity.name}, against what it loses"
     said += "; bars: where that may lie" if any(told) else ""
