@@ -22,7 +22,10 @@ from .result import CompressResult
 from .settings import Settings, allowed
 
 _NEAR = 0.04  # of the cost: as near to the limit as this is not sought any nearer
+_LOWER = (0.95, 0.9, 0.85, 0.8)  # of the least cost found, where what is beyond cannot be told
 _SURE = 1e-9
+
+_Tried = tuple[Target, Carried, Interval]
 
 
 def least_cost(begun: Begun, settings: Settings) -> CompressResult:
@@ -75,31 +78,47 @@ class _Search:
     limit: float
     choosing: Samples
 
-    def best(self) -> tuple[Target, Carried, Interval]:
-        """Halve the range until both ends cost about the same; a target out of reach counts as beyond the limit."""
+    def best(self) -> _Tried:
+        """Halve the range until both ends cost about the same, then look somewhat below; a target out of reach counts
+        as beyond the limit.
+        """
         self._check_enough()
         low, high = 0.0, 1.0
         found = None if self._whole else self._tried(high)
         if not self._whole and (found is None or not found[2].within(self.limit)):
             raise self._unmet(found, f"{self.target} costs more than max_drop allows")
-        nearest = found
+        nearest, sure = found, False
         while high - low > _NEAR * high:
             middle = (low + high) / 2
             tried = self._tried(middle)
             if tried is not None and tried[2].within(self.limit):
                 high, found = middle, tried
             else:
-                low, nearest = middle, tried or nearest
+                low, nearest, sure = middle, tried or nearest, self._surely_beyond(tried)
         if found is None:
             raise self._unmet(nearest, "no smaller model loses as little as max_drop asks for")
+        return found if sure else self._below(high, found)
+
+    def _below(self, high: float, found: _Tried) -> _Tried:
+        """Go on below ``high`` as long as samples do not tell that too much is lost: noise may have ended a search."""
+        parts = iter(_LOWER)
+        while (part := next(parts, None)) is not None:
+            tried = self._tried(part * high)
+            if self._surely_beyond(tried):
+                break
+            if tried is not None and tried[2].within(self.limit):
+                high, found, parts = part * high, tried, iter(_LOWER)
         return found
+
+    def _surely_beyond(self, tried: _Tried | None) -> bool:
+        return tried is None or tried[2].beyond(self.limit)
 
     @property
     def _whole(self) -> bool:
         """Whether the target is all of the original, which loses nothing."""
         return self.target.relative and self.target.amount >= 1 - _SURE
 
-    def _tried(self, factor: float) -> tuple[Target, Carried, Interval] | None:
+    def _tried(self, factor: float) -> _Tried | None:
         target = replace(self.target, amount=factor * self.target.amount)
         ((_, carried),) = self.begun.each([target])
         return None if isinstance(carried, TargetNotMetError) else (target, carried, self._loss(carried))
@@ -126,7 +145,7 @@ class _Search:
         batch = self.choosing.count(next(iter(self.choosing.batches())))
         return 2 * batch * next(n for n in count(2) if reach(n, n * batch) <= self.limit)
 
-    def _unmet(self, tried: tuple[Target, Carried, Interval] | None, said: str) -> TargetNotMetError:
+    def _unmet(self, tried: _Tried | None, said: str) -> TargetNotMetError:
         if tried is None:
             return TargetNotMetError(said, why="no target could be reached", hint="raise --max-drop")
         target, _, loss = tried

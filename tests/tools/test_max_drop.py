@@ -78,7 +78,17 @@ def searched(monkeypatch: pytest.MonkeyPatch, loss: Callable[[float], float], ta
 def test_the_least_cost_within_the_limit_is_found(bend: float, monkeypatch: pytest.MonkeyPatch) -> None:
     (target, _, found), tried = searched(monkeypatch, lambda share: 0.008 + 0.1 * (bend - share))
     assert bend <= target.amount <= 1.04 * bend and found.high <= 0.01
-    assert len(tried) <= 8
+    assert len(tried) <= 8 + len(max_drop._LOWER)
+
+
+def test_a_search_that_noise_has_ended_goes_on_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loss(share: float) -> float:
+        return 0.009 if 0.44 < share < 0.48 else 0.007 if share > 0.35 else 0.5
+
+    (target, _, _), _ = searched(monkeypatch, loss)
+    assert 0.35 < target.amount <= 0.35 / 0.95
+    (target, _, _), tried = searched(monkeypatch, lambda share: 0.007 if share > 0.48 else 0.5)
+    assert target.amount > 0.48 and len(tried) <= 8  # what is surely beyond ends it
 
 
 def test_a_budget_bounds_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
