@@ -22,7 +22,8 @@ Network = Callable[[Array], float]
 """From the units that stay, (units,) bool: how far the outputs of the whole network move."""
 
 EXACTLY = 16  # sets whose compensated loss is computed
-ON_NETWORK = 4  # sets that the network runs with
+ON_NETWORK = 4  # sets that the network runs with, at most
+ALIKE = 1.02  # times the least compensated loss: what such sets differ by is left to the network
 
 
 def in_quarters(
@@ -35,7 +36,7 @@ def in_quarters(
     """Return rounds (width, cells) of units; a quarter goes in the order of block OBS.
 
     Of what a search ends with, and of what greedy elimination would choose, the least compensated loss
-    (methods.md#loss) wins, or with ``network`` the least divergence among the best of these.
+    (methods.md#loss) wins, or with ``network`` the least divergence among those that lose about as little.
     """
     return in_stages(parts, form, partial(_quarter, search, rng, network))
 
@@ -47,10 +48,10 @@ def _quarter(
     greedy = np.isin(np.arange(len(cells)), eliminated(parts, cells, ~free)[: count * (int(cells.max(initial=0)) + 1)])
     found = search(contribution_gram(parts, len(cells)), cell_of, count, rng)[:EXACTLY]
     sets = np.unique(np.concatenate([greedy[None], found]), axis=0)
-    sets = sets[np.argsort(compensated_losses(parts, sets), kind="stable")]
-    if network is not None and len(sets) > 1:
-        sets = sets[np.argsort([network(free & ~gone) for gone in sets[:ON_NETWORK]], kind="stable")]
-    return eliminated(parts, cells, ~sets[0])
+    lost = compensated_losses(parts, sets)
+    best = sets[np.argsort(lost, kind="stable")][: np.count_nonzero(lost <= ALIKE * lost.min())][:ON_NETWORK]
+    place = 0 if network is None or len(best) < 2 else int(np.argmin([network(free & ~gone) for gone in best]))
+    return eliminated(parts, cells, ~best[place])
 
 
 def compensated_losses(parts: Sequence[Part], sets: Array) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from optimise_onnx.passes.select import finalists
 from optimise_onnx.passes.select.conditional import Part, compensated_curve
 from optimise_onnx.passes.select.finalists import ON_NETWORK, compensated_losses, in_quarters
 from optimise_onnx.passes.select.obs_swap import eliminated
@@ -41,8 +42,9 @@ def test_a_search_that_finds_nothing_better_leaves_the_greedy_choice(seed: int) 
     assert compensated_losses(given, first)[0] <= compensated_losses(given, by_greed)[0] * (1 + 1e-9)
 
 
-def test_the_network_has_the_last_word() -> None:
+def test_the_network_has_the_last_word_where_losses_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = list[Array]()
+    monkeypatch.setattr(finalists, "ALIKE", 1e9)
 
     def found(_gram: Array, cell_of: Array, count: int, _rng: np.random.Generator) -> Array:
         free = np.flatnonzero(cell_of >= 0)
@@ -60,3 +62,7 @@ def test_the_network_has_the_last_word() -> None:
     first = [stays for stays in judged if (~stays).sum() == 2]
     assert len(first) == ON_NETWORK
     assert moved(np.isin(np.arange(8), order[:2], invert=True)) == min(map(moved, first))
+    judged.clear()
+    monkeypatch.setattr(finalists, "ALIKE", 1.0)
+    in_quarters(found, parts(0), (1, 8), np.random.default_rng(0), network)
+    assert not judged  # no two sets lose the same
