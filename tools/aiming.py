@@ -124,7 +124,7 @@ def begin(
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)
     if metric is not None and samples.judges:
-        check_metric(graph, runner, samples, metric)
+        check_metric(session, samples, metric)
     shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
     start = started(graph, shared, settings, used, runner, progress, workers)
     candidates = Candidates(settings, start, carriers(settings, workers))

@@ -126,10 +126,10 @@ def accuracy(label: str) -> Metric:
     return accuracy
 
 
-def check_metric(graph: Graph, runner: Runner, samples: Samples, metric: Metric) -> None:
-    """Try a metric on the first samples of the original, before any work. Raises UsageError where it fails."""
+def check_metric(original: Session, samples: Samples, metric: Metric) -> None:
+    """Try a metric on the first samples, before any work. Raises UsageError, CalibrationError where it fails."""
     first = next(iter(samples.batches()))
-    _called(metric, runner.session(graph).run(first), first)
+    _called(metric, original.run(first), first)
 
 
 def _called(metric: Metric, outputs: Mapping[str, Array], batch: Feeds) -> float:

@@ -66,6 +66,8 @@ def compensated_losses(parts: Sequence[Part], sets: Array) -> Array:
         inverse = cho_solve((lower, True), np.eye(len(lower)), check_finite=False)
         for place, gone in enumerate(sets):
             rows = np.flatnonzero(gone[part.unit])
+            if not rows.size:
+                continue
             corner, _ = factor(inverse[np.ix_(rows, rows)], 0.0)
             total[place] += np.square(solve_triangular(corner, part.weight[rows], lower=True)).sum()
     return total

@@ -28,6 +28,16 @@ def test_losses_are_those_of_the_curve() -> None:
     np.testing.assert_allclose(compensated_losses(given, sets), curve[[1, 3, 8]], rtol=1e-9)
 
 
+def test_a_reader_loses_nothing_by_what_it_does_not_read() -> None:
+    first, second = parts(0)
+    early = Part(first.covariance[:12, :12], first.weight[:12], first.unit[:12], first.moves[:12])
+    late = np.array([[False] * 4 + [True] * 4, [True] * 4 + [False] * 4])
+    alone = compensated_losses([second], late)
+    np.testing.assert_allclose(
+        compensated_losses([early, second], late), alone + [0, np.vdot(early.weight, early.covariance @ early.weight)]
+    )
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_search_that_finds_nothing_better_leaves_the_greedy_choice(seed: int) -> None:
     given = parts(seed)
