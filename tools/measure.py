@@ -120,7 +120,11 @@ def accuracy(label: str) -> Metric:
         known = np.isin(truth, np.arange(scores.shape[1]))
         if not known.all():
             why = f"{truth[~known][0]} is among them, and the output has {scores.shape[1]} classes"
-            raise UsageError(f"labels '{label}' are no class numbers", why=why, hint="classes are numbered from 0")
+            raise UsageError(
+                f"labels '{label}' are no class numbers",
+                why=why,
+                hint="classes are numbered from 0; leave samples of none out, or give --metric",
+            )
         return float((scores.argmax(1) == truth).mean())
 
     return accuracy

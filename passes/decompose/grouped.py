@@ -16,7 +16,7 @@ from ..analysis.layers.linear import Linear, is_stored, stored_array
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import output_before, picked, weight_constants
 from .grouped_math import group_outputs, importance, refine, solve_groups
-from .support_search import searched
+from .support_search import BY_SEARCH, searched
 from .supports import choose, losses, solve_on
 from .taps import rows_of
 
@@ -97,7 +97,7 @@ class BlockForm:
     @property
     def text(self) -> str:
         """Say how many groups, and how many maps each reads."""
-        return f"{self.groups} groups of {self.count} maps"
+        return f"{self.groups} groups of {self.count} maps{BY_SEARCH if self.searched else ''}"
 
     def macs(self, layer: Linear, sizes: Sequence[int]) -> int:
         """Count multiply-accumulates for one sample."""

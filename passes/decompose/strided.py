@@ -16,7 +16,7 @@ from ..analysis.layers.forms import Form
 from ..analysis.layers.linear import Linear
 from ..analysis.statistics.moments import Floats, Ints
 from .gathered import conv_attributes, cropped, output_before, picked, set_attributes, weight_constants
-from .support_search import searched
+from .support_search import BY_SEARCH, searched
 from .supports import choose, losses, solve_on
 from .taps import Counts, Taps, best_taps, divide, explicit, placements, rows_of, shapes
 
@@ -99,7 +99,7 @@ class StridedForm:
     def text(self) -> str:
         """Say the numbers of taps and of maps."""
         words = ["x".join(map(str, counts)) + f" of {maps} maps" for counts, maps in self.sets]
-        return f"strided {' + '.join(words)}"
+        return f"strided {' + '.join(words)}{BY_SEARCH if self.searched else ''}"
 
     def macs(self, layer: Linear, sizes: Sequence[int]) -> int:
         """Count multiply-accumulates for one sample."""

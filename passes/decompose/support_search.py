@@ -15,17 +15,20 @@ from ..analysis.subsets.particles import filtered, themselves
 from .supports import CHOICE_RIDGE, Choice, Mask, choose, explained, solve_on
 
 FINALISTS = 16
+WIDEST = 512
+BY_SEARCH = ", by particles"
 _SEED = 0
 
 
 def searched(cov: Floats, cross: Floats, choice: Choice, count: int) -> Mask:
     """Mark the ``count`` units (u,) that take ``first``; arguments and errors as of :func:`supports.choose`.
 
-    Cost beside that: d^3 / 3, and n^3 / 3 for each of 128 particles and some 40 draws, n pieces that go.
+    Cost beside that: d^3 / 3, and n^3 / 3 for each of 128 particles and some 40 draws, n pieces that go; the greedy
+    choice stands where these are more than ``WIDEST``.
     """
     greedy = choose(cov, cross, choice, count)
     units = len(greedy)
-    if not 0 < count < units:
+    if not 0 < count < units or (units if choice.second.size else units - count) > WIDEST:
         return greedy
     rng = np.random.default_rng(_SEED)
     pieces = _both if choice.second.size else themselves

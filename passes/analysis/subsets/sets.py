@@ -13,6 +13,7 @@ from ....ir.graph import Array
 
 MUTATION = 0.5  # probability that a set swaps a unit
 WORK = 2e10  # multiplications that a search may take where that allows the fewest rounds
+_AT_ONCE = 2**24  # entries of matrices that are solved together
 _JITTER = 1e-9
 
 
@@ -32,10 +33,14 @@ def compensating(gram: Array) -> Losses:
 
 
 def losses(inverse: Array, gone: Array) -> Array:
-    """Return what every set of ``gone`` (sets, units) costs, (sets,): ``1^T inv(P_RR) 1``."""
+    """Return what every set of ``gone`` (sets, units) costs, (sets,): ``1^T inv(P_RR) 1``; in bounded memory."""
     rows = np.nonzero(gone)[1].reshape(len(gone), -1)
-    corners = inverse[rows[:, :, None], rows[:, None, :]]
-    return np.asarray(np.linalg.solve(corners, np.ones((*rows.shape, 1))).sum((1, 2)))
+    step = max(1, _AT_ONCE // max(rows.shape[1], 1) ** 2)
+    found = []
+    for some in (rows[at : at + step] for at in range(0, len(rows), step)):
+        corners = inverse[some[:, :, None], some[:, None, :]]
+        found.append(np.linalg.solve(corners, np.ones((*some.shape, 1))).sum((1, 2)))
+    return np.concatenate(found)
 
 
 def ranked(gone: Array, costs: Array) -> Array:

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from optimise_onnx.passes.decompose import support_search
 from optimise_onnx.passes.decompose.support_search import rows_on, searched
 from optimise_onnx.passes.decompose.supports import Choice, choose, explained
 
@@ -50,3 +51,13 @@ def test_all_or_no_units_need_no_search() -> None:
     assert (
         searched(cov, cross, choices(4)["kernels"], 4).all() and not searched(cov, cross, choices(4)["taps"], 0).any()
     )
+
+
+def test_too_many_pieces_are_left_to_the_greedy_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    cov, cross = layer(3, 8, 9)
+    every = choices(8)
+    monkeypatch.setattr(support_search, "WIDEST", 5)  # 5 of 8 kernels go, and 8 of 16 lines
+    monkeypatch.setattr(support_search, "filtered", None)
+    assert (searched(cov, cross, every["lines"], 3) == choose(cov, cross, every["lines"], 3)).all()
+    with pytest.raises(TypeError):
+        searched(cov, cross, every["kernels"], 3)

@@ -5,8 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from optimise_onnx.passes.analysis.subsets import sets
 from optimise_onnx.passes.analysis.subsets.evolution import crossed, evolved
-from optimise_onnx.passes.analysis.subsets.sets import largest, quadratic, swapped
+from optimise_onnx.passes.analysis.subsets.sets import compensating, largest, quadratic, swapped
 
 
 def correlated(rng: np.random.Generator, units: int) -> np.ndarray:
@@ -37,9 +38,9 @@ def test_children_are_as_large_as_their_parents() -> None:
     children = crossed(mothers, fathers, cell_of, 3, rng)
     assert (children >= (mothers & fathers)).all() and (children <= (mothers | fathers)).all()
     mutants = swapped(children, cell_of, rng)
-    for sets in (mothers, children, mutants):
-        assert (sets[:, cell_of == 0].sum(1) == 3).all() and (sets[:, cell_of == 1].sum(1) == 3).all()
-        assert not sets[:, 8].any()
+    for each in (mothers, children, mutants):
+        assert (each[:, cell_of == 0].sum(1) == 3).all() and (each[:, cell_of == 1].sum(1) == 3).all()
+        assert not each[:, 8].any()
     moved = (mutants != children).sum(1)
     assert set(moved.tolist()) == {0, 2}
 
@@ -53,9 +54,17 @@ def test_where_all_goes_or_nothing_contributes_there_is_an_answer() -> None:
 def test_the_quadratic_fitness_is_what_goes_with_nothing_made_up_for() -> None:
     rng, cell_of = np.random.default_rng(3), np.zeros(12, int)
     gram = correlated(rng, 12)
-    sets = np.array([np.isin(np.arange(12), each) for each in combinations(range(12), 4)])
-    costs = quadratic(gram)(sets)
-    np.testing.assert_allclose(costs, [gram[np.ix_(each, each)].sum() for each in sets])
+    every = np.array([np.isin(np.arange(12), each) for each in combinations(range(12), 4)])
+    costs = quadratic(gram)(every)
+    np.testing.assert_allclose(costs, [gram[np.ix_(each, each)].sum() for each in every])
     found = evolved(gram, cell_of, 4, rng, quadratic)
     assert quadratic(gram)(found[:1])[0] == pytest.approx(costs.min())
     assert len(np.unique(found, axis=0)) == len(found) and (np.diff(quadratic(gram)(found)) >= 0).all()
+
+
+def test_sets_are_judged_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    gram, rng = correlated(np.random.default_rng(0), 12), np.random.default_rng(1)
+    gone = largest(rng.random((30, 12)), np.zeros(12, int), 5)
+    whole = compensating(gram)(gone)
+    monkeypatch.setattr(sets, "_AT_ONCE", 100)
+    np.testing.assert_allclose(compensating(gram)(gone), whole)
