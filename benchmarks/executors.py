@@ -148,20 +148,10 @@ def main() -> int:
     options = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        model, data = options.model or paths()[0], options.data or folder / "data.npz"
+        model, data = options.model or paths()[0], (options.data or folder / "data.npz").resolve()
         if options.data is None:
             np.savez(data, image=load_samples().calibration[: options.samples])
-        told = [
-            "--targets",
-            options.targets,
-            "--data",
-            str(data.resolve()),
-            "--align",
-            "1",
-            "--no-guard",
-            "--threads",
-            "1",
-        ]
+        told = ["--targets", options.targets, "--data", str(data), "--align", "1", "--no-guard", "--threads", "1"]
         return int(
             not compared(Sweeps(folder, [str(model.resolve()), *told]), options.workers, not options.only_killed)
         )

@@ -18,6 +18,7 @@ from ..ir.timing import Device
 from ..ir.workers import InProcess, Workers
 from .analysis.channels.groups import Channels
 from .analysis.channels.origins import Origins
+from .analysis.costs.target import Target
 from .analysis.layers.linear import Linear
 from .analysis.statistics.input_moments import LazyMoments, StoredMoments, input_moments
 from .analysis.view import View
@@ -111,6 +112,10 @@ class Context:
         if self.devices is None:
             raise UsageError(f"{quantity} needs a device to measure on", hint="run the pipeline with compress or run")
         return self.devices(quantity)
+
+    def whole(self, target: Target) -> Graph:
+        """Return the graph that shares of a target are of; see :meth:`.Target.whole`."""
+        return target.whole(self.given, self.original)
 
     def moments(self, view: View, rows: int = 0) -> LazyMoments:
         """Return the moments of what every layer of a view reads, measured when first asked for. Needs data.

@@ -44,21 +44,25 @@ class Command(Asked):
         Raises UsageError when it cannot be started, does not end in time or prints no number above zero;
         InvalidModelError with the end of its own text when it fails.
         """
-        models = [graph.copy().to_model().SerializeToString(deterministic=True) for graph in graphs]
-        keys = [hashlib.sha256(model).digest() for model in models]
-        fresh = {key: model for key, model in zip(keys, models, strict=True) if key not in self._known}
+        keys = [hashlib.sha256(_serialised(graph)).digest() for graph in graphs]
+        fresh = {key: graph for key, graph in zip(keys, graphs, strict=True) if key not in self._known}
         names = list(fresh)
         for number, seconds in self.workers.each(asked, (self.command, self.limit), list(fresh.values())):
             self._known[names[number]] = seconds
         return [self._known[key] for key in keys]
 
 
-def asked(command: str, limit: float, model: bytes) -> float:
-    """Run the command on a serialised model; return the seconds it prints. Raises as :meth:`Command.times`."""
+def asked(command: str, limit: float, graph: Graph) -> float:
+    """Run the command on a model; return the seconds it prints. Raises as :meth:`Command.times`."""
     with scratch() as folder:
         path = folder / "model.onnx"
-        path.write_bytes(model)
+        path.write_bytes(_serialised(graph))
         return _read(_printed(command, [word.replace(_PLACE, str(path)) for word in shlex.split(command)], limit))
+
+
+def _serialised(graph: Graph) -> bytes:
+    written: bytes = graph.copy().to_model().SerializeToString(deterministic=True)
+    return written
 
 
 def _printed(command: str, words: list[str], limit: float) -> str:

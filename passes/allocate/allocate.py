@@ -133,7 +133,7 @@ class Allocate:
         """Meet a target that is counted; return nothing where it is met already."""
         meter = target.meter
         assert meter is not None
-        budget = target.budget(meter.of(target.whole(context.given, context.original)))
+        budget = target.budget(meter.of(context.whole(target)))
         if meter.of(graph) <= budget:
             return []
         solved = context.calibration is not None

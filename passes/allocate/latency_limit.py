@@ -40,7 +40,7 @@ class Limit:
     def of(target: Target, context: Context, graph: Graph) -> "Limit | None":
         """Measure the original and the graph as it is; None where that is in time already. Raises UsageError."""
         device = context.device(target.quantity.name)
-        whole = target.whole(context.given, context.original)
+        whole = context.whole(target)
         before, now = device.times([whole, graph])
         share = target.budget(before) / before
         if now <= share * before:

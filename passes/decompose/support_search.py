@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 from ...ir.graph import Array
 from ..analysis.statistics.moments import Floats, Ints, factor
 from ..analysis.subsets.particles import filtered, themselves
+from ..analysis.subsets.sets import contributions
 from .supports import CHOICE_RIDGE, Choice, Mask, choose, explained, solve_on
 
 FINALISTS = 16
@@ -54,9 +55,8 @@ def _gram(cov: Floats, cross: Floats, choice: Choice) -> Floats:
         lower, _ = factor(cov[np.ix_(always, always)], CHOICE_RIDGE)
         across = solve_triangular(lower, cov[np.ix_(always, rows)], lower=True, check_finite=False)
         left = left - across.T @ across
-    products = left * (weight[rows] @ weight[rows].T)
     starts = np.cumsum([0, *(part.shape[1] for part in pieces for _ in part)])[:-1]
-    return np.asarray(np.add.reduceat(np.add.reduceat(products, starts, 0), starts, 1))
+    return contributions(left, weight[rows], starts)
 
 
 def _both(lost: Array) -> Array:

@@ -61,7 +61,7 @@ class MeetTarget:
         if not hasattr(last, "target"):
             raise UsageError(f"meet-target proposes nothing: {last.name} knows no target", hint="let allocate end it")
         target = Target.parse(last.target)
-        whole = target.whole(context.given, context.original)
+        whole = context.whole(target)
         if target.met(whole, graph):
             return Outcome(False, (f"{target} is met already",), plan=context.plan.referred(context.view(graph)))
         base, prepared = graph.copy(), replace(context, _view=None)
@@ -170,7 +170,7 @@ class _Attempts:
 
     def _compared(self, found: Candidate) -> Comparison:
         """Hold a candidate against the original until the whole interval lies on one side of the limit, or too long."""
-        whole = self.target.whole(self.context.given, self.context.original)
+        whole = self.context.whole(self.target)
         seen, end = found.compared(self.device, whole), time.monotonic() + PATIENCE
         while seen.rounds is not None and seen.ratio.undecided(self._limit(seen)) and time.monotonic() < end:
             seen = seen.joined(found.compared(self.device, whole))
@@ -205,7 +205,7 @@ def _share(target: Target, context: Context) -> float:
     if target.relative:
         return target.amount
     meter, name = target.meter, target.quantity.name
-    whole = target.whole(context.given, context.original)
+    whole = context.whole(target)
     before = context.device(name).times([whole])[0] if meter is None else meter.of(whole)
     return target.budget(before) / before
 

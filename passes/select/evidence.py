@@ -17,6 +17,7 @@ from ..analysis.channels.readers import Reader, readers, units_of
 from ..analysis.channels.repaired import editable_layers, without
 from ..analysis.channels.squeeze_excite import gates
 from ..analysis.channels.writers import strengths
+from ..analysis.layers.linear import Linear
 from ..analysis.statistics.activations import BATCH, Activations
 from ..analysis.statistics.fisher import fisher
 from ..analysis.statistics.gate_goals import halved
@@ -115,6 +116,11 @@ class Study:
     def activations(self) -> Activations:
         """The inner tensors on the samples, in bounded memory."""
         return Activations(self.graph, list(self.samples.batches(roomy_batch(self.graph, BATCH))), self.context.runner)
+
+    @cached_property
+    def editable(self) -> dict[str, Linear]:
+        """The layers whose weights may be edited, by node name."""
+        return editable_layers(self.graph, self.channels)
 
     @cached_property
     def judge(self) -> Judge:
@@ -222,8 +228,8 @@ class Evidence:
 
         Raises UsageError without data. Needs ``covariance`` too.
         """
-        study, layers = self.study, editable_layers(self.study.graph, self.study.channels)
-        return study.judge.of(without(study.graph, study.channels, self.group, stays, layers, self.readers))
+        study = self.study
+        return study.judge.of(without(study.graph, study.channels, self.group, stays, study.editable, self.readers))
 
     def gradients(self) -> Iterator[Array]:
         """Yield derivatives of the loss by a factor on every unit, (samples of a batch, units) at a time.

@@ -10,8 +10,11 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
 from ...ir.graph import Array
+from ..analysis.channels.readers import Reader
 from ..analysis.statistics.moments import factor
-from .conditional import Part
+from .activation import activation
+from .conditional import Part, compensated_curve, conditioned
+from .criterion import Ranks
 from .gram import contribution_gram
 from .obs_swap import eliminated, in_stages
 
@@ -24,6 +27,24 @@ Network = Callable[[Array], float]
 EXACTLY = 16  # sets whose compensated loss is computed
 ON_NETWORK = 4  # sets that the network runs with, at most
 ALIKE = 1.02  # times the least compensated loss: what such sets differ by is left to the network
+
+
+def ranked(
+    search: Search,
+    readers: Sequence[Reader],
+    form: tuple[int, int],
+    rng: np.random.Generator,
+    network: Network | None = None,
+) -> Ranks:
+    """Rank by a search for the sets that are missed least; see :func:`in_quarters`.
+
+    The curve is the compensated loss (methods.md#loss). Without covariances: :func:`activation`.
+    """
+    parts = conditioned(readers)
+    if not parts:
+        return activation(readers, form, rng)
+    rounds = in_quarters(search, parts, form, rng, network)
+    return rounds, compensated_curve(parts, rounds)
 
 
 def in_quarters(

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...ir.graph import Array
 from ..analysis.statistics.substitutes import rows_by_taps
+from ..analysis.subsets.sets import contributions
 from .conditional import Part
 
 
@@ -17,10 +18,8 @@ def contribution_gram(parts: Sequence[Part], units: int) -> Array:
     """
     gram = np.zeros((units, units))
     for part in parts:
-        products = part.covariance * (part.weight @ part.weight.T)
         names, starts = np.unique(part.unit, return_index=True)
-        inner = np.add.reduceat(np.add.reduceat(products, starts, 0), starts, 1)
-        gram[np.ix_(names, names)] += inner
+        gram[np.ix_(names, names)] += contributions(part.covariance, part.weight, starts)
     return gram
 
 

@@ -1,9 +1,11 @@
 """A small model with calibration data in a folder, and a way to run commands in it."""
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -16,6 +18,7 @@ from optimise_onnx.tools import outcome
 from optimise_onnx.tools.cli import main
 
 SAMPLES = 24
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "executors.py"
 
 
 def network(batch: int | str = "N") -> onnx.ModelProto:
@@ -73,3 +76,14 @@ def device(folder: Path) -> str:
     script = folder / "device.py"
     script.write_text("import os, sys\nprint('ms:', os.path.getsize(sys.argv[1]) / 1000)\n")
     return f"{sys.executable} -I -S {script} {{model}}"
+
+
+@pytest.fixture
+def clusters() -> ModuleType:
+    """The benchmark that starts Dask clusters on this machine; skips where Dask is not installed."""
+    pytest.importorskip("distributed", reason="dask[distributed] is not installed")
+    spec = importlib.util.spec_from_file_location("executors", BENCHMARK)
+    assert spec is not None and spec.loader is not None
+    sys.modules["executors"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,20 +1,18 @@
 """Boards of a Dask cluster: several models are timed at once, never two on one board, with the same result."""
 
-import importlib.util
 import json
 import sys
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
 from zoo import feeds
 
 import optimise_onnx
 
 from .conftest import network
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "executors.py"
 TIMED = """
 import json, os, sys, time
 from pathlib import Path
@@ -36,19 +34,14 @@ def compressed(command: str, **more: Any) -> bytes:
     return optimise_onnx.load(found.model).to_model().SerializeToString(deterministic=True)
 
 
-def test_models_are_timed_on_all_boards_at_once_and_never_two_on_one(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
-    spec = importlib.util.spec_from_file_location("executors", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    sys.modules["executors"] = benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
+def test_models_are_timed_on_all_boards_at_once_and_never_two_on_one(tmp_path: Path, clusters: Any) -> None:
     (tmp_path / "time.py").write_text(TIMED)
     for name in ("alone", "boards"):
         (tmp_path / name).mkdir()
     command = f"{sys.executable} {tmp_path / 'time.py'} {{model}} {tmp_path}"
     alone = compressed(f"{command}/alone")
-    with benchmark.cluster(3, tmp_path / "dask", boards=2) as cluster:
-        with distributed.Client(cluster.address, set_as_default=False) as client:
+    with clusters.cluster(3, tmp_path / "dask", boards=2) as cluster:
+        with import_module("distributed").Client(cluster.address, set_as_default=False) as client:
             client.wait_for_workers(3, timeout=60)
         assert compressed(f"{command}/boards", scheduler=cluster.address) == alone
         having = {worker.pid for worker in cluster.workers[:2]}

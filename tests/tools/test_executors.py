@@ -1,6 +1,5 @@
 """Targets carried out here, by processes and on a Dask cluster: the same bytes, whoever is lost on the way."""
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from optimise_onnx.tools.working import carriers, working
 
 from .conftest import network
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "executors.py"
 TARGETS = ["macs=0.6x", "macs=0.01x", "macs=0.5x", "macs=0.4x"]
 FIXED = {"align": 1, "guard": False}  # nothing that time decides
 
@@ -52,14 +50,9 @@ def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
     assert models(again) == alone and [point.kept for point in again.points] == [True, False]  # a miss is not kept
 
 
-def test_a_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="dask[distributed] is not installed")
-    spec = importlib.util.spec_from_file_location("executors", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    sys.modules["executors"] = benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
+def test_a_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(tmp_path: Path, clusters: Any) -> None:
     alone = models(swept(tmp_path / "alone"))
-    with benchmark.cluster(2, tmp_path / "dask") as cluster:
+    with clusters.cluster(2, tmp_path / "dask") as cluster:
 
         def progress(text: str, _share: float) -> None:
             if text == "carrying out targets":

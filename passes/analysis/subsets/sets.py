@@ -21,6 +21,15 @@ Losses = Callable[[Array], Array]
 """From sets that go, (sets, units) bool, equally many units in each: what each costs, (sets,)."""
 
 
+def contributions(covariance: Array, weight: Array, starts: Array) -> Array:
+    """Return the Gram matrix of what units contribute to ``x @ weight`` (methods.md#gram), (units, units).
+
+    ``covariance`` (d, d) of ``x``, ``weight`` (d, m); unit i has the rows from ``starts[i]`` on. Cost d^2 m.
+    """
+    products = covariance * (weight @ weight.T)
+    return np.asarray(np.add.reduceat(np.add.reduceat(products, starts, 0), starts, 1))
+
+
 def quadratic(gram: Array) -> Losses:
     """Judge by the Gram matrix itself: nothing makes up for what goes."""
     return lambda gone: np.asarray(np.einsum("su,su->s", gone @ gram, gone))
