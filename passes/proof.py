@@ -16,7 +16,7 @@ from ..ir.errors import InvalidModelError, VerificationError
 from ..ir.feeds import Feeds, batch_size, random_feeds
 from ..ir.graph import Array, Graph
 from .analysis.outputs.parts import Part, parts
-from .analysis.outputs.precision import precision
+from .analysis.outputs.precision import SATURATING, precision, rounding
 from .base import Context
 
 _BATCH = 4
@@ -50,13 +50,26 @@ def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
 
 
 def _judged(before: Graph, after: Graph) -> list[Part]:
-    """Return outputs that nothing decides, and of the others the parts that both graphs have."""
-    left = after.tensors()
-    behind = [part for part in parts(before) if part.decided]
-    found = {part.tensor: part for part in behind if part.tensor in left}
-    decided = {part.output for part in behind}
-    plain = [Part(t.name, t.name, "") for t in before.outputs if t.name not in decided]
-    return [*plain, *found.values()]
+    """Return outputs that nothing decides, and what saturates into them; of the others the parts that both have."""
+    left, every = after.tensors(), parts(before)
+    found = {part.tensor: part for part in every if part.decided and part.tensor in left}
+    decided = {part.output for part in every if part.decided}
+    plain = {}
+    for output in (tensor.name for tensor in before.outputs if tensor.name not in decided):
+        of = [part for part in every if part.output == output]
+        saturates = all(part.op in SATURATING for part in of)
+        plain[output] = Part(output, output, of[0].op if saturates else "")
+        plain |= {made.tensor: made for made in _saturated(before, of) if made.tensor in left}
+    return [*plain.values(), *found.values()]
+
+
+def _saturated(graph: Graph, of: list[Part]) -> Iterator[Part]:
+    """Yield what the parts of an output are squashed from: it tells models apart where all is near 0 or 1."""
+    tensors = graph.tensors()
+    for part in of:
+        node = tensors[part.tensor].producer
+        if node is not None and node.op in SATURATING and not node.inputs[0].is_constant:
+            yield Part(part.output, node.inputs[0].name, "")
 
 
 def _inputs(graph: Graph, context: Context) -> Iterator[Feeds]:
@@ -95,14 +108,16 @@ class Limit:
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         with np.errstate(invalid="ignore"):
             gap, size = np.where(same, 0.0, np.abs(b - a)), np.abs(np.where(np.isfinite(a), a, 0.0))
-        found = _ratio(gap, size, mean=self.rounds)
         limit = max(self.largest, _FLIPPED) if self.rounds else self.largest
+        least = rounding(before.dtype) / limit if part.op in SATURATING else 0.0
+        found = _ratio(gap, size, least, mean=self.rounds)
         if not found <= limit:
             raise _changed(part, f"by {found:.2g} of its size, the limit is {limit:.2g}")
 
 
-def _ratio(gap: Array, size: Array, mean: bool) -> float:
+def _ratio(gap: Array, size: Array, least: float, mean: bool) -> float:
     top, base = (float(np.sqrt(np.mean(v**2)) if mean else v.max()) if v.size else 0.0 for v in (gap, size))
+    base = max(base, least)
     return top / base if base else top
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ...ir.scratch import scratch
 from ...ir.workers import Workers
 from ..cores import stay_on
+from ..memory import keep_freed
 from .pool import Pooled
 from .task import Blob, Stored
 
@@ -81,6 +82,7 @@ def _began(heard: Connection, numbers: Any, count: int) -> None:
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    keep_freed()
     threading.Thread(target=_ends_with, args=(heard,), daemon=True).start()
 
 

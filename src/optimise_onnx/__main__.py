@@ -2,6 +2,7 @@
 
 import sys
 
+from .backends.memory import keep_freed
 from .tools.process import ENDING, INTERRUPTED, own_streams
 
 
@@ -9,6 +10,7 @@ def main() -> int:
     """Run the command line in a process of its own, which ends tidily however it is ended. Return the exit code."""
     ENDING.install()
     own_streams()
+    keep_freed()
     try:
         from .tools.cli import main as commands  # not before the signals are taken over: this takes long
 

@@ -1,6 +1,6 @@
 """Exact passes are held to their word: a planted mistake is found, noise and decisions are no mistakes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,11 +12,12 @@ from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import VerificationError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.passes.analysis.outputs.parts import Part
 from optimise_onnx.passes.base import Context, Outcome
 from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.order import EXACT
-from optimise_onnx.passes.proof import prove
+from optimise_onnx.passes.proof import Limit, prove
 from tests.passes.cleanup.support import build, normal
 
 
@@ -84,3 +85,27 @@ def test_it_says_so_where_nothing_was_compared() -> None:
     assert prove(graph, graph.copy(), Context(OrtRunner(1), graph)) != ()
     samples = Calibration.from_arrays({"x": normal(8, 4), "s": np.array(["a"] * 8)})
     assert prove(graph, graph.copy(), Context(OrtRunner(1), graph, samples)) == ()
+
+
+@pytest.mark.parametrize(("function", "first"), [("Sigmoid", -25), ("Softmax", 25)])
+def test_probabilities_of_almost_nothing_are_held_by_what_they_are_made_of(function: str, first: int) -> None:
+    """They are rounded at the size of one, so that those far below it say little of the network before."""
+    text = f"(float[N, 4] x) => (float[N, 5] y) {{ p = MatMul(x, w) z = Add(p, c) y = {function}(z) }}"
+    graph = build(text, {"w": normal(4, 5), "c": np.float32([first, -25, -24, -25, -24.5])})
+    near, far = graph.copy(), graph.copy()
+    for other, part in ((near, 1e-6), (far, 0.1)):
+        weight = next(tensor for tensor in other.constants() if tensor.array.ndim > 1)
+        other.set_array(weight, weight.array * (1 + part * normal(4, 5)))
+    assert prove(graph, near, Context(OrtRunner(1), graph)) == ()
+    with pytest.raises(VerificationError, match="output 'y', at 'z',"):
+        prove(graph, far, Context(OrtRunner(1), graph))
+
+
+def test_a_probability_whose_logit_is_gone_may_differ_by_its_rounding_alone() -> None:
+    part = Part("y", "y", "Sigmoid")
+    before = np.float32([[1e-7, 2e-7]])
+    Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-7))
+    with pytest.raises(VerificationError):
+        Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-6))
+    with pytest.raises(VerificationError):
+        Limit(1e-3, rounds=False).check(replace(part, op="Relu"), before, before + np.float32(2e-7))
