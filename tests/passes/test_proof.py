@@ -12,12 +12,12 @@ from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.errors import VerificationError
 from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
-from optimise_onnx.passes.analysis.outputs.parts import Part
+from optimise_onnx.passes.analysis.outputs.parts import parts
 from optimise_onnx.passes.base import Context, Outcome
 from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.order import EXACT
-from optimise_onnx.passes.proof import Limit, prove
+from optimise_onnx.passes.proof import Judged, Limit, prove
 from tests.passes.cleanup.support import build, normal
 
 
@@ -102,10 +102,50 @@ def test_probabilities_of_almost_nothing_are_held_by_what_they_are_made_of(funct
 
 
 def test_a_probability_whose_logit_is_gone_may_differ_by_its_rounding_alone() -> None:
-    part = Part("y", "y", "Sigmoid")
+    part = Judged("y", "y", saturated=True)
     before = np.float32([[1e-7, 2e-7]])
     Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-7))
     with pytest.raises(VerificationError):
         Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-6))
     with pytest.raises(VerificationError):
-        Limit(1e-3, rounds=False).check(replace(part, op="Relu"), before, before + np.float32(2e-7))
+        Limit(1e-3, rounds=False).check(replace(part, saturated=False), before, before + np.float32(2e-7))
+
+
+DECODED = """(float[N, 4] x) => (float[steps, N, 5] y) {
+  m = MatMul(x, w)  c = Mul(m, s)  f = Relu(c)  first = MatMul(f, none)
+  last, y = Loop<body = step (int64 i, bool on, float[N, 5] seen) => (bool go, float[N, 5] next, float[N, 5] said) {
+    p = MatMul(seen, e)  q = Add(p, f)  said = Softmax(q)
+    k = ArgMax<axis = 1, keepdims = 0>(said)  next = OneHot(k, five, ends)  go = Identity(on) }>(steps, yes, first) }"""
+
+
+def decoder() -> Graph:
+    """Each step goes on from the likeliest class of the one before."""
+    weights = {"w": normal(4, 5), "s": np.ones(5), "none": np.zeros((5, 5)), "e": 3 * normal(5, 5)}
+    numbers = {"five": np.array(5), "steps": np.array(30), "yes": np.array(True), "ends": np.float32([0, 1])}
+    return build(DECODED, weights | numbers)
+
+
+def test_a_loop_that_decides_is_held_by_what_it_reads_and_by_what_most_samples_give() -> None:
+    graph = decoder()
+    context = Context(OrtRunner(1), graph)
+    assert [(part.tensor, part.decided) for part in parts(graph)] == [("first", "Loop"), ("f", "Loop")]
+    folded = graph.copy()
+    FoldBatchNorm().run(folded, context)
+    assert len(folded.nodes) < len(graph.nodes) and prove(graph, folded, context) == ()
+    for name, scale, said in (("w", 1.01, "output 'y', at 'f'"), ("e", 1.5, "output 'y': by")):
+        other = graph.copy()
+        weight = next(tensor for tensor in other.every_constant() if tensor.name == name)
+        other.set_array(weight, weight.array * np.float32(scale))
+        with pytest.raises(VerificationError, match=said):
+            prove(graph, other, context)
+
+
+def test_a_few_samples_of_a_loop_that_decides_may_end_up_anywhere() -> None:
+    said, limit = np.float32(normal(6, 5, 3)), Limit(1e-3, rounds=False)
+    few, most = said.copy(), said.copy()
+    few[:2], most[:4] = 0, 0
+    limit.check(Judged("y", "y", drifts=True), said, few)
+    limit.check(Judged("y", "y", drifts=True), said, said[:, :4])  # it stopped sooner
+    for drifts, other in ((True, most), (False, few)):
+        with pytest.raises(VerificationError):
+            limit.check(Judged("y", "y", drifts=drifts), said, other)

@@ -24,6 +24,7 @@ DECIDING = frozenset(
 
 MOVING = frozenset({"Concat", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _STEPS = frozenset({"Cast", "Ceil", "Floor", "QuantizeLinear", "Round", "Sign"})
+_SIZES = frozenset({"Shape", "Size"})
 _COMPARES = frozenset({"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "Xor"})
 _JOINING = _COMPARES | {"Concat"}
 
@@ -63,24 +64,30 @@ def parts(graph: Graph, *, behind: bool = False, axes: Axes | None = None) -> tu
 
 def deciding(graph: Graph) -> frozenset[str]:
     """Name the nodes that decide."""
-    return frozenset(node.name for node in graph.nodes if node.op in DECIDING)
+    return frozenset(node.name for node in graph.nodes if decides(node))
+
+
+def decides(node: Node) -> bool:
+    """Whether a node decides, or one inside its body: a Loop may go on from the largest of what it has just given."""
+    return node.op in DECIDING or any(decides(inner) for body in node.bodies() for inner in body)
 
 
 class _Walk:
     """Follows outputs back. ``decided`` names, of every tensor that a decision reaches, the operator that decides.
 
-    Tensors that depend on no input, such as weights that are dequantised, are no parts.
+    Tensors that depend on no input, or on its shape alone, such as weights that are dequantised, are no parts.
     """
 
     def __init__(self, graph: Graph, behind: bool) -> None:
         self._behind, self._outer = behind, set(graph.nodes)
+        self._deciding = {node for node in graph.nodes if decides(node)}
         self.decided: dict[Tensor, str] = {}
         self._moves = set(graph.inputs)
         for node in graph.nodes:
-            if node.op in RANDOM or not self._moves.isdisjoint(_reads(node)):
+            if node.op in RANDOM or (node.op not in _SIZES and not self._moves.isdisjoint(_reads(node))):
                 self._moves.update(node.outputs)
             reads = (self.decided[t] for t in _reads(node) if t in self.decided)
-            by = node.op if node.op in DECIDING else next(reads, "")
+            by = node.op if node in self._deciding else next(reads, "")
             if by:
                 self.decided |= dict.fromkeys(node.outputs, by)
 
@@ -94,25 +101,24 @@ class _Walk:
                 continue
             seen.add((tensor, found))
             ahead = self._ahead(tensor, node)
-            last = not found and self._behind and tensor in self.decided and not _looked_through(node)
+            last = not found and self._behind and tensor in self.decided and not self._looked_through(node)
             if ahead is None or last:
                 yield tensor
             stack += [(each, found or last) for each in reversed(ahead or [])]
 
     def _ahead(self, tensor: Tensor, node: Node) -> list[Tensor] | None:
         """Return what to follow instead of a tensor, or besides one behind a decision; None where it is computed."""
-        if node.op in DECIDING:
-            return node.inputs
-        if _looked_through(node):
+        if node in self._deciding:
+            return list(dict.fromkeys(_reads(node)))
+        if self._looked_through(node):
             return node.inputs if node.op in _JOINING else node.inputs[:1]
         if tensor not in self.decided:
             return None
         return [t for t in _reads(node) if t in self.decided or not self._behind]
 
+    def _looked_through(self, node: Node) -> bool:
+        return node in self._deciding or (not node.domain and node.op in MOVING | _STEPS | _COMPARES)
+
 
 def _reads(node: Node) -> list[Tensor]:
     return [*node.inputs, *node.captures()]
-
-
-def _looked_through(node: Node) -> bool:
-    return node.op in DECIDING or (not node.domain and node.op in MOVING | _STEPS | _COMPARES)

@@ -1,15 +1,12 @@
 """How far two graphs that compute the same may be apart: by the coarsest float type, and the longest sum."""
 
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
 from ....ir.graph import Array, Graph
 
 _STEPS = 4.0
-SATURATING = frozenset({"HardSigmoid", "Sigmoid", "Softmax", "Tanh"})
-"""Operators whose results lie between -1 and 1 and are computed to roundings of 1, however small they are."""
 _SUMS = frozenset({"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
 
 
@@ -19,11 +16,6 @@ def precision(graph: Graph) -> float:
     coarsest = max((float(np.finfo(kind).eps) for kind in kinds), default=float(np.finfo(np.float32).eps))
     products = (t for node in graph.nodes if node.op in _SUMS for t in node.inputs[1:2] if t.is_constant)
     return _STEPS * coarsest * sqrt(max((_length(t.array) for t in products), default=1))
-
-
-def rounding(dtype: np.dtype[Any]) -> float:
-    """Return the difference between numbers about 1 that roundings alone may make."""
-    return _STEPS * float(np.finfo(dtype).eps)
 
 
 def of_half(graph: Graph) -> bool:
