@@ -3,13 +3,16 @@
 import onnx
 
 from ..ir.constants import dense, set_texts_apart, store_constants
+from ..ir.protos import bodies
 from .functions import inlined
 
 _IR_WITH_FREE_WEIGHTS = 4
 
 
 def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """Inline local functions, stop declaring weights as inputs, and store Constant nodes as initializers."""
+    """Inline local functions, free sizes below zero, stop declaring weights as inputs, and store Constant nodes as
+    initializers.
+    """
     changes: list[str] = []
     if model.functions:
         changes.append(f"inlined {len(model.functions)} local functions")
@@ -17,6 +20,7 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     changes += _fill_sparse(copy.graph)
+    changes += _free_sizes(copy.graph)
     changes += _free_weights(copy)
     texts = set_texts_apart(copy.graph)
     changes += [f"{texts} constants of texts became Constant nodes"] if texts else []
@@ -48,6 +52,18 @@ def _fill_sparse(graph: onnx.GraphProto) -> list[str]:
     graph.initializer.extend(map(dense, graph.sparse_initializer))
     del graph.sparse_initializer[:]
     return [f"{count} sparse weights became dense"] if count else []
+
+
+def _free_sizes(graph: onnx.GraphProto) -> list[str]:
+    """Leave open what exporters of PaddlePaddle and others declare as -1, as onnxruntime does."""
+    count = 0
+    for scope in (graph, *bodies(graph)):
+        for value in (*scope.input, *scope.output, *scope.value_info):
+            for size in value.type.tensor_type.shape.dim:
+                if size.dim_value < 0:
+                    size.ClearField("dim_value")
+                    count += 1
+    return [f"{count} sizes below zero became open ones"] if count else []
 
 
 def _free_weights(model: onnx.ModelProto) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.frontends.calibration import calibration
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.errors import BudgetError, InvalidModelError, OptimiseOnnxError
 from optimise_onnx.passes.base import Context
@@ -164,6 +165,20 @@ def test_weights_that_are_no_inputs_before_that_was_allowed() -> None:
     graph, changes = load(made, OrtRunner())
     assert graph.to_model().ir_version == 4 and made.ir_version == 3
     assert changes == ["IR version 3 became 4, the first to allow weights that are no inputs"]
+
+
+def test_sizes_below_zero_are_open() -> None:
+    """PaddlePaddle's exporter declares what is open as -1, and onnxruntime reads it so."""
+    made = model()
+    for value in (*made.graph.input, *made.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = -1
+    graph, changes = load(made, OrtRunner())
+    assert changes == ["2 sizes below zero became open ones"]
+    assert made.graph.input[0].type.tensor_type.shape.dim[0].dim_value == -1
+    samples = calibration({"x": np.zeros((7, 4), np.float32)}, graph)
+    assert samples.samples == 7
+    (x,) = graph.to_model().graph.input
+    assert [size.WhichOneof("value") for size in x.type.tensor_type.shape.dim] == [None, "dim_value"]
 
 
 @pytest.mark.parametrize("stored", [False, True])

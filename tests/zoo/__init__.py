@@ -266,6 +266,7 @@ STRUCTURES: dict[str, Maker] = {
     # layers and samplers that are one operator
     "lstm_stacked": operators.lstm_stacked,
     "gru_last_state": operators.gru_last_state,
+    "lstm_streaming": operators.lstm_streaming,
     "rnn_residual": operators.rnn_residual,
     "attention_operator": operators.attention_operator,
     "attention_rotary": operators.attention_rotary,

@@ -102,14 +102,14 @@ def _macs(node: Node, shapes: dict[str, Shape], opset: int, counter: Counter) ->
     ends = {end.operand: end.labels for end in ctx.contractions if end.node == node.name}
     if node.op in GATES:
         inward, recurrent = (float(np.prod(shapes[t.name])) for t in node.inputs[1:3])
-        hidden = [ends[RECURRENCE]] * (RECURRENCE in ends)
+        hidden = [ends[RECURRENCE]] if RECURRENCE in ends else []
         of_inputs = whole * inward / (inward + recurrent)
-        read = counter.product(of_inputs, hidden + [ends[0]] * (0 in ends))
+        read = counter.product(of_inputs, hidden + ([ends[0]] if 0 in ends else []))
         return [read, counter.product(whole - of_inputs, hidden * 2)]
     made = [ctx.labels[t.name] for t in node.outputs[:1] if t.name in ctx.labels]
     if node.qualified in PAST_KEYS:
         scores, values = mixed(node, shapes)
-        return [counter.product(scores, [ends[0]] * (0 in ends)), counter.product(values, made)]
+        return [counter.product(scores, [ends[0]] if 0 in ends else []), counter.product(values, made)]
     return [counter.product(whole, made + list(ends.values())[:1], node.name)]
 
 

@@ -48,6 +48,17 @@ def gru_last_state() -> onnx.ModelProto:
     return b.model(b.gemm(b.reshape(last, -1, HIDDEN), 5))
 
 
+def lstm_streaming() -> onnx.ModelProto:
+    """A detector that is called chunk by chunk: its states come in and go out, so that their units are fixed."""
+    b = Builder("lstm_streaming")
+    h = b.transpose(_tokens(b), 1, 0, 2)
+    states = [b.input(name, [1, "N", HIDDEN]) for name in ("h", "c")]
+    weights = [b.weight([1, 4 * HIDDEN, size], fan_in=size) for size in (b.size(h, 2), HIDDEN)]
+    bias = b.const(b.uniform([1, 8 * HIDDEN], -0.5, 0.5))
+    _, last, cell = b.nodes("LSTM", [h, *weights, bias, "", *states], 3, hidden_size=HIDDEN)
+    return b.model(b.sigmoid(b.gemm(b.relu(b.reshape(last, -1, HIDDEN)), 5)), last, cell)
+
+
 def rnn_residual() -> onnx.ModelProto:
     """The hidden units of a plain recurrent layer are added to what a product writes."""
     b = Builder("rnn_residual")
