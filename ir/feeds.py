@@ -10,8 +10,8 @@ import numpy as np
 
 from .errors import CalibrationError, InvalidModelError, UsageError
 from .graph import Array, Graph
-from .shapes import input_sizes
-from .sizes import Sizes
+from .shapes import declared, input_sizes
+from .sizes import Sizes, named
 
 Feeds = dict[str, Array]
 Source = Callable[[], Iterable[Mapping[str, Array]]]
@@ -62,7 +62,7 @@ class Calibration:
         for piece in self._pieces():
             key, whole, start = _shapes(piece, self.lie), length(piece, self.lie), 0
             while start < whole:
-                part = _cut(piece, start, start + size - counts.get(key, 0), self.lie)
+                part = cut(piece, start, start + size - counts.get(key, 0), self.lie)
                 start, counts[key] = start + length(part, self.lie), counts.get(key, 0) + length(part, self.lie)
                 held.setdefault(key, []).append(part)
                 full = counts[key] == size
@@ -111,7 +111,7 @@ class Calibration:
             return
         for piece in self.source():
             count = length(piece, self.lie)
-            yield _cut(piece, max(begin - place, 0), min(end - place, count), self.lie)
+            yield cut(piece, max(begin - place, 0), min(end - place, count), self.lie)
             place += count
             if place >= end:
                 return
@@ -161,9 +161,15 @@ def suited(graph: Graph, samples: Calibration | None) -> Graph:
 
 
 def lying(graph: Graph) -> Axes:
-    """Return how samples lie along the inputs of a graph, as :attr:`Calibration.lie`. Scalars are no samples."""
-    sizes, scalars = graph.sizes or Sizes(), (tensor.name for tensor in graph.inputs if tensor.shape == ())
-    return {**sizes.axes, **dict.fromkeys((*sizes.constants, *scalars))}
+    """Return how samples lie along the inputs of a graph, as :attr:`Calibration.lie`.
+
+    Scalars are no samples; nor, where a model takes one sample at a time, is what says nothing of the batch.
+    """
+    sizes, dims = graph.sizes or Sizes(), named(declared(graph))
+    scalars = (tensor.name for tensor in graph.inputs if tensor.shape == ())
+    places = {name: own.index(None) for name, own in dims.items() if None in own[1:] and own[0] is not None}
+    fixed = (name for name, own in dims.items() if sizes.alone and None not in own)
+    return {**places, **dict.fromkeys(fixed), **sizes.axes, **dict.fromkeys((*sizes.constants, *scalars))}
 
 
 def repeated(arrays: Mapping[str, Array], count: int, lie: Axes) -> Feeds:
@@ -175,11 +181,13 @@ def repeated(arrays: Mapping[str, Array], count: int, lie: Axes) -> Feeds:
 
 def first(arrays: Mapping[str, Array], lie: Axes) -> Feeds:
     """Keep one sample."""
-    return _cut(arrays, 0, 1, lie)
+    return cut(arrays, 0, 1, lie)
 
 
 def batch_size(graph: Graph, wanted: int) -> int:
-    """Return how many samples one run takes: ``wanted``, or what the model fixes."""
+    """Return how many samples one run takes: ``wanted``, or what the model fixes, or one where it takes no more."""
+    if graph.sizes is not None and graph.sizes.alone:
+        return 1
     fixed = fixed_batches(graph)
     return fixed.pop() if len(fixed) == 1 else wanted
 
@@ -216,7 +224,7 @@ def _random(name: str, shape: tuple[int, ...], dtype: object, rng: np.random.Gen
     raise InvalidModelError(f"no random values can be drawn for input '{name}' of type {kind}", hint="give --data")
 
 
-def _cut(arrays: Mapping[str, Array], start: int, stop: int, lie: Axes) -> Feeds:
+def cut(arrays: Mapping[str, Array], start: int, stop: int, lie: Axes) -> Feeds:
     found = {}
     for name, array in arrays.items():
         axis = lie.get(name, 0)
@@ -234,5 +242,4 @@ def _end_to_end(parts: list[Feeds], lie: Axes) -> Feeds:
 
 def _shapes(arrays: Mapping[str, Array], lie: Axes) -> Shapes:
     """Return the shapes of samples."""
-    cut = _cut(arrays, 0, 1, lie)
-    return tuple(array.shape for array in cut.values())
+    return tuple(array.shape for array in cut(arrays, 0, 1, lie).values())

@@ -40,7 +40,7 @@ class Sizes:
 
     ``tried`` names those that nobody said: they are a size at which the model works. ``seen``: by tensor name.
     ``axes``: which axis of an input counts samples where that is not the first; ``constants``: inputs that are the same
-    at every run.
+    at every run. ``alone``: the model runs on one sample at a time, though it leaves the batch open.
     """
 
     of: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class Sizes:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     axes: Mapping[str, int] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    alone: bool = False
 
     @property
     def said(self) -> dict[str, int]:

@@ -127,7 +127,7 @@ def check_finite(name: str, values: Array) -> None:
             raise VerificationError(
                 f"output '{name}' holds {said}",
                 why=f"{int(found.sum()):,} of {found.size:,} numbers on the samples it was run on",
-                hint="check the model's weights and the samples",
+                hint="check the model's weights and the samples; without --data they are random numbers",
             )
 
 

@@ -120,6 +120,8 @@ def begin(
     runner = OrtRunner(len(cores()))  # said, so that workers split sums as this process does
     graph = sized(graph, runner, settings.input_shapes, used)
     session = runner.session(graph)
+    if measured is not None and graph.sizes is not None and graph.sizes.alone:
+        measured = evaluation.singly(measured)
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..ir.budget import roomy_batch
 from ..ir.errors import InvalidModelError
-from ..ir.feeds import Axes, Calibration, Feeds, batch_size, fixed_batches, lying, random_feeds, suited
+from ..ir.feeds import Axes, Calibration, Feeds, cut, fixed_batches, lying, random_feeds, suited
 from ..ir.feeds import first as one_of
 from ..ir.graph import Graph
 from ..ir.runner import Session
@@ -39,6 +39,16 @@ class Samples:
         return max((batch[name].shape[axis] for name, axis in axes.items() if batch[name].ndim > axis), default=1)
 
 
+def singly(samples: Samples) -> Samples:
+    """Return the same samples in batches of one."""
+
+    def batches() -> Iterable[Feeds]:
+        for batch in samples.batches():
+            yield from (cut(batch, place, place + 1, samples.lie) for place in range(samples.count(batch)))
+
+    return replace(samples, batches=batches)
+
+
 def from_data(graph: Graph, data: Calibration, origin: str) -> Samples:
     """Take data that no pass sees in batches that the model accepts."""
     size = roomy_batch(suited(graph, data), _BATCH)
@@ -51,10 +61,11 @@ def at_random(graph: Graph, session: Session, seed: int) -> Samples:
 
     def batches() -> Iterable[Feeds]:
         rng = np.random.default_rng(seed)
-        return (random_feeds(graph, rng, _BATCH) for _ in range(_RANDOM_BATCHES))
+        return (random_feeds(graph, rng, size) for _ in range(count))
 
-    count = _RANDOM_BATCHES * batch_size(graph, _BATCH)
-    return Samples(batches, f"{count} random inputs", lie=lying(graph))
+    size = roomy_batch(graph, _BATCH)
+    count = max(_RANDOM_BATCHES, _BATCH // size)
+    return Samples(batches, f"{count * size} random inputs", lie=lying(graph))
 
 
 def first(graph: Graph, samples: Samples) -> Feeds:

@@ -47,8 +47,19 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     copy.sizes = _tried(copy, runner, known)
     check_budget(copy, _BATCH)
     _check_loops(copy, runner)
+    copy.sizes = replace(copy.sizes, alone=_alone(copy, runner, samples))
     copy.sizes = replace(copy.sizes, seen=_shown(copy, runner, samples))
     return copy
+
+
+def _alone(graph: Graph, runner: Runner, samples: Calibration | None) -> bool:
+    """Whether the model leaves the batch open and runs on one sample, but not on two, as with states of fixed shape."""
+    names = [tensor.name for tensor in graph.outputs]
+    if _run(graph, runner, names, samples, 2):
+        return False
+    single = graph.copy()
+    single.sizes = replace(graph.sizes or Sizes(), alone=True)
+    return bool(_run(single, runner, names, samples, 1))
 
 
 def _shown(graph: Graph, runner: Runner, samples: Calibration | None) -> dict[str, Seen]:
@@ -91,9 +102,9 @@ def _between(one: Array, few: Array, count: int) -> Seen:
 
 
 def notes(graph: Graph) -> tuple[str, ...]:
-    """Say of every input whose sizes were tried what they are, and how to give others."""
-    found, dims = [], declared(graph)
-    sizes = graph.sizes or Sizes()
+    """Say of every input whose sizes were tried what they are, and how to give others; and where batches are of one."""
+    dims, sizes = declared(graph), graph.sizes or Sizes()
+    found = ["the model runs on one sample at a time, though it leaves the batch open"] if sizes.alone else []
     for name, own in named(dims).items():
         names = [dim for dim in own if isinstance(dim, str) and dim in sizes.tried]
         if not names:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from optimise_onnx.ir.errors import CalibrationError, InvalidModelError
-from optimise_onnx.ir.feeds import Calibration, Feeds, batch_size, fixed_batches, random_feeds
+from optimise_onnx.ir.feeds import Calibration, Feeds, batch_size, first, fixed_batches, lying, random_feeds
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.sizes import Sizes
 
@@ -20,8 +20,8 @@ def pieces(lengths: list[int]) -> Calibration:
     bounds = np.cumsum([0, *lengths])
 
     def source() -> Iterator[Feeds]:
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
-            yield {"x": np.arange(first, last), "y": np.arange(first, last)[:, None] * 2}
+        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+            yield {"x": np.arange(start, end), "y": np.arange(start, end)[:, None] * 2}
 
     return Calibration(source, int(bounds[-1]))
 
@@ -127,3 +127,17 @@ def test_random_feeds_suit_the_model() -> None:
 def test_no_random_text() -> None:
     with pytest.raises(InvalidModelError, match="no random values"):
         random_feeds(model(("s", onnx.TensorProto.STRING, ["N"])), np.random.default_rng(0), 1)
+
+
+def test_what_fixes_its_shape_beside_an_open_batch_is_the_same_for_samples_taken_alone() -> None:
+    kind = onnx.TensorProto.FLOAT
+    graph = model(("x", kind, ["N", 3]), ("h", kind, [2, "N", 4]), ("c", kind, [4, 1, 8]), ("rate", kind, []))
+    assert lying(graph) == {"h": 1, "rate": None}
+    assert batch_size(graph, 7) == 4
+    graph.sizes = Sizes(alone=True)
+    assert lying(graph) == {"h": 1, "c": None, "rate": None}
+    assert batch_size(graph, 7) == 1
+    feeds = random_feeds(graph, np.random.default_rng(0), 7)
+    wanted = {"x": (7, 3), "h": (2, 7, 4), "c": (4, 1, 8), "rate": ()}
+    assert {name: array.shape for name, array in feeds.items()} == wanted
+    assert first(feeds, lying(graph))["h"].shape == (2, 1, 4)

@@ -14,7 +14,7 @@ import optimise_onnx
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.errors import CalibrationError, UsageError
-from optimise_onnx.ir.feeds import Calibration
+from optimise_onnx.ir.feeds import Calibration, batch_size
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.shapes import input_sizes
 from optimise_onnx.ir.sizes import Sizes
@@ -208,3 +208,24 @@ def test_both_models_of_a_bench_get_the_shape(place: Path) -> None:
     found = bench([place / "in.onnx"] * 2, seconds=0.01, batch=2, input_shapes=["x:1,3,16,16"])
     assert found.notes == () and len(found.latency.p50) == 2
     assert len(bench([place / "in.onnx"] * 2, seconds=0.01).notes) == 1
+
+
+def streaming() -> onnx.ModelProto:
+    """A recurrent network that takes its state, of one sample, and says that its batch is open."""
+    b = Builder("streaming")
+    h = b.transpose(b.relu(b.matmul(b.input("x", ["N", 6, 10]), 16)), 1, 0, 2)
+    weights = [b.weight([1, 24, size], fan_in=size) for size in (16, 8)]
+    _, last = b.nodes("GRU", [h, *weights, b.const(np.zeros((1, 48))), "", b.input("h", [1, 1, 8])], 2, hidden_size=8)
+    return b.model(b.gemm(b.reshape(last, -1, 8), 5))
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_model_that_runs_on_one_sample_only(given: bool) -> None:
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(40, 6, 10)).astype(np.float32), "h": np.zeros((1, 1, 8), np.float32)}
+    graph = graph_of(streaming())
+    copy = sized(graph, OrtRunner(1))
+    assert copy.sizes is not None and copy.sizes.alone and batch_size(copy, 16) == 1
+    found = optimise_onnx.compress(streaming(), target="params=0.8x", data=data if given else None)
+    assert "the model runs on one sample at a time, though it leaves the batch open" in found.report.notes
+    assert not sized(graph_of(open_network()), OrtRunner(1)).sizes.alone
