@@ -236,6 +236,22 @@ def test_a_batch_that_the_model_fixes(place: Path, run: Callable[..., Run]) -> N
     assert report["checks"]["emulator_against_onnxruntime"]["samples"] == 16
 
 
+def rows(joined: bool) -> onnx.ModelProto:
+    """One sample of six rows, without an axis of samples: they meet in a vector, or in their softmax."""
+    b = Builder("rows")
+    h = b.relu(b.matmul(b.input("x", [6, 10]), 8))
+    return b.model(b.gemm(b.reshape(h, 1, 48), 5) if joined else b.softmax(b.matmul(h, 5), 0))
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_first_axis_that_counts_no_samples(joined: bool, place: Path, run: Callable[..., Run]) -> None:
+    onnx.save(rows(joined), place / "in.onnx")
+    np.savez(place / "data.npz", x=np.zeros((240, 10), np.float32), label=np.zeros(240, int))
+    found = run(*BITS, "--no-csim")
+    assert found.code == 6 and "the first axis of the model does not count samples" in found.err
+    assert "export it with one more axis in front" in found.err
+
+
 @needs_hls4ml
 def test_budgets_that_are_missed(place: Path, run: Callable[..., Run]) -> None:
     assert run(*BITS, "--no-csim", "--multipliers", "1").code == 4

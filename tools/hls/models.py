@@ -8,7 +8,7 @@ from pathlib import Path
 from ...backends.hls.budget import spread, within
 from ...backends.hls.calibrate import calibrated
 from ...backends.hls.cost.compare import Comparison, compare
-from ...backends.hls.lowering import lower, quantises
+from ...backends.hls.lowering import check_batch, lower, quantises
 from ...backends.hls.network import Network
 from ...backends.hls.precision import Precision
 from ...backends.ort import OrtRunner
@@ -47,6 +47,7 @@ class Typed:
 
 def lowered(source: api.Source, graph: Graph, runner: OrtRunner) -> Lowered:
     """Lower the graph that was read from ``source``. Raises InvalidModelError, LoweringError."""
+    check_batch(graph, runner)
     exact = graph.copy()
     context = Context(runner, graph)
     PassManager.parse(FIRST).run(exact, context)

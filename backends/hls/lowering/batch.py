@@ -1,13 +1,17 @@
-"""A graph that is fixed to a batch, for one sample."""
+"""A graph that is fixed to a batch, for one sample; and whether that is what its first axis counts."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ....ir import shapes
-from ....ir.feeds import fixed_batches
-from ....ir.graph import Graph
+from ....ir.errors import LoweringError
+from ....ir.feeds import fixed_batches, random_feeds
+from ....ir.graph import Array, Graph
+from ....ir.runner import Runner
 from ..network import Shape
+
+_NEAR = 1e-4  # of the largest number
 
 
 def one_sample(graph: Graph, sizes: dict[str, Shape]) -> tuple[Graph, dict[str, Shape]]:
@@ -28,3 +32,28 @@ def one_sample(graph: Graph, sizes: dict[str, Shape]) -> tuple[Graph, dict[str, 
                 target[0] = 1
                 node.set_input(1, single.constant(node.inputs[1].name, target))
     return single, {name: (1, *shape[1:]) if shape[:1] == (batch,) else shape for name, shape in sizes.items()}
+
+
+def check_batch(graph: Graph, runner: Runner) -> None:
+    """Raise LoweringError where the first axis is fixed to more than one and does not count samples.
+
+    A sample gives what it gives at another place among others; a row of one sample does not.
+    """
+    batch = next(iter(fixed_batches(graph)), 1)
+    if batch == 1:
+        return
+    rng, session = np.random.default_rng(0), runner.session(graph)
+    feeds, others = (random_feeds(graph, rng, batch) for _ in range(2))
+    for name, array in others.items():
+        if array.shape[:1] == (batch,):
+            array[1] = feeds[name][0]
+    wanted, got = session.run(feeds), session.run(others)
+    for name, array in wanted.items():
+        if array.shape[:1] != (batch,) or not np.allclose(array[0], got[name][1], rtol=0, atol=_near(array[0])):
+            why = f"inputs fix their first axis to {batch}, and output '{name}' mixes what lies along it"
+            hint = "export it with one more axis in front, for samples"
+            raise LoweringError("the first axis of the model does not count samples", why=why, hint=hint)
+
+
+def _near(values: Array) -> float:
+    return _NEAR * float(np.abs(values).max(initial=0.0))
