@@ -10,7 +10,6 @@ from ..backends.ort import OrtRunner
 from ..ir.errors import TargetNotMetError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
-from ..ir.runner import Runner
 from ..ir.workers import IN_PROCESS, Workers
 from ..passes.analysis.channels.protected import held_tensors
 from ..passes.analysis.costs.target import Target
@@ -19,6 +18,7 @@ from ..passes.manager import PassManager
 from ..passes.search.meet_target import MeetTarget
 from . import evaluation
 from .agreement import check_finite
+from .answers import Answers
 from .candidates import Candidates, carried_out
 from .compression import Executed, Progress, Started, started
 from .measure import Metric, check_metric
@@ -56,7 +56,7 @@ class Begun:
     used: Calibration | None
     samples: evaluation.Samples
     metric: Metric | None
-    runner: Runner
+    answers: Answers
     started: Started
     progress: Callable[[str, float], None]
     candidates: Candidates
@@ -85,7 +85,7 @@ class Begun:
         if not self.settings.quantise or self.used is None:
             return Carried(executed, executed.graph)
         self.progress("quantising", 0.0)
-        coded, alone = with_codes(self.graph, executed, self.runner, self.used)
+        coded, alone = with_codes(self.graph, executed, self.answers.runner, self.used)
         return Carried(coded, executed.graph, alone)
 
     def measured(self, target: Target, carried: Carried) -> CompressResult:
@@ -93,9 +93,9 @@ class Begun:
         self.progress("measuring", 0.0)
         settings, samples = replace(self.settings, target=target), self.samples
         metric = self.metric if samples.judges else None
-        found = report(self.graph, carried.executed, settings, self.runner, self.used, samples, metric)
+        found = report(self.answers, carried.executed, settings, self.used, samples, metric)
         if carried.quantised is not None:
-            steps = stages(self.graph, carried.pruned, carried.quantised, found, self.runner, samples)
+            steps = stages(self.answers, carried.pruned, carried.quantised, found, samples)
             found = replace(found, stages=steps)
         executed = carried.executed
         return CompressResult(executed.graph, found, executed.records, missed(settings, found), executed.start)
@@ -130,4 +130,4 @@ def begin(
     shared, _ = PassManager.parse(pipeline(settings)).parted(MeetTarget.name)
     start = started(graph, shared, settings, used, runner, progress, workers)
     candidates = Candidates(settings, start, carriers(settings, workers))
-    return Begun(graph, settings, used, samples, metric, runner, start, progress, candidates)
+    return Begun(graph, settings, used, samples, metric, Answers(graph, runner), start, progress, candidates)

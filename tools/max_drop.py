@@ -126,12 +126,12 @@ class _Search:
     def _loss(self, carried: Carried) -> Interval:
         begun = self.begun
         graph = carried.executed.graph
-        return lost(compared(begun.graph, graph, begun.runner, self.choosing, begun.metric))[1]
+        return lost(compared(begun.answers, graph, self.choosing, begun.metric))[1]
 
     def _check_enough(self) -> None:
         """Raise TargetNotMetError, before any work, where even a model that loses nothing could not be told to."""
         begun = self.begun
-        same = lost(compared(begun.graph, begun.graph, begun.runner, self.choosing, begun.metric))[1]
+        same = lost(compared(begun.answers, begun.graph, self.choosing, begun.metric))[1]
         if same.within(self.limit):
             return
         why = f"on {self.choosing.origin} even no difference at all may be a loss of {same.high:.2%}"

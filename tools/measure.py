@@ -12,10 +12,11 @@ from ..frontends.scripts import guarded
 from ..ir.errors import UsageError
 from ..ir.feeds import Feeds
 from ..ir.graph import Array, Graph
-from ..ir.runner import Runner, Session
+from ..ir.runner import Session
 from ..ir.timing import Interval
 from ..passes.analysis.outputs.reading import Reading, readings
 from .agreement import DOUBT, Agreement, check_alike
+from .answers import Answers
 from .evaluation import Samples
 
 Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
@@ -64,16 +65,16 @@ def reach(batches: int, samples: float, squares: float = 0.0) -> float:
     return float(stdtrit(batches - 1, 1 - DOUBT / 2)) * float(np.sqrt(squares + 1)) / samples
 
 
-def compared(original: Graph, graph: Graph, runner: Runner, samples: Samples, metric: Metric | None = None) -> Fidelity:
+def compared(original: Answers, graph: Graph, samples: Samples, metric: Metric | None = None) -> Fidelity:
     """Hold a rewritten graph against the original, output by output and by the parts that outputs are judged by.
 
     Raises what :func:`measure` raises.
     """
-    read, left = readings(original), graph.tensors()
+    read, left = readings(original.graph), graph.tensors()
     inner = {part.tensor for reading in read.values() for part in reading.parts if part.tensor in left}
-    names = list(dict.fromkeys([*(tensor.name for tensor in original.outputs), *sorted(inner)]))
-    before, after = (runner.session(each, outputs=names) for each in (original, graph))
-    return measure(before, after, samples, metric, read)
+    names = list(dict.fromkeys([*(tensor.name for tensor in original.graph.outputs), *sorted(inner)]))
+    after = original.runner.session(graph, outputs=names)
+    return measure(original.to(names), after, samples, metric, read)
 
 
 def measure(

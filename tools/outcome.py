@@ -13,12 +13,12 @@ from ..ir.errors import TargetNotMetError, too_noisy
 from ..ir.feeds import Calibration, random_feeds
 from ..ir.graph import Graph
 from ..ir.quantity import LATENCY
-from ..ir.runner import Runner
 from ..ir.shapes import input_sizes
 from ..ir.timing import PATIENCE, Interval, Latency
 from ..passes.analysis.channels.groups import analyse
 from ..passes.analysis.costs.target import Target
 from . import evaluation, sizing
+from .answers import Answers
 from .caveats import caveats, tuned, unrepaired
 from .compression import Executed
 from .layers import layer_lines
@@ -30,16 +30,16 @@ _SECONDS = 1.0
 
 
 def report(
-    original: Graph,
+    answers: Answers,
     executed: Executed,
     settings: Settings,
-    runner: Runner,
     calibration: Calibration | None,
     samples: evaluation.Samples,
     metric: Metric | None,
 ) -> Report:
     """Measure both models. Raises what :func:`measure` raises."""
-    fidelity = compared(original, executed.graph, runner, samples, metric)
+    original = answers.graph
+    fidelity = compared(answers, executed.graph, samples, metric)
     times = timed(original, executed.graph, settings, samples)
     reference = executed.plan.reference
     channels = reference.channels if reference is not None else analyse(executed.graph)

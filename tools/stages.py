@@ -16,6 +16,7 @@ from ..passes.analysis.outputs.precision import of_half
 from ..passes.base import Context
 from ..passes.manager import PassManager
 from ..passes.pipelines import EXACT
+from .answers import Answers
 from .compression import Executed
 from .evaluation import Samples
 from .measure import compared
@@ -45,10 +46,8 @@ def with_codes(original: Graph, executed: Executed, runner: Runner, used: Calibr
     return replace(executed, graph=result, notes=notes), alone
 
 
-def stages(
-    original: Graph, pruned: Graph, alone: Graph, found: Report, runner: Runner, samples: Samples
-) -> tuple[Stage, ...]:
+def stages(original: Answers, pruned: Graph, alone: Graph, found: Report, samples: Samples) -> tuple[Stage, ...]:
     """Measure what pruning and quantising do alone, beside both, which is what was ``found``."""
     parts = (("prune", pruned), ("quantise", alone))
-    known = [Stage(name, graph.written_bytes(), compared(original, graph, runner, samples)) for name, graph in parts]
+    known = [Stage(name, graph.written_bytes(), compared(original, graph, samples)) for name, graph in parts]
     return *known, Stage("both", found.after.bytes, found.fidelity)
