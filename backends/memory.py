@@ -9,7 +9,7 @@ _OWN = 32 << 20  # bytes: the most that glibc lets come from the heap; larger ar
 
 
 def keep_freed() -> None:
-    """Let glibc keep up to 128 MiB of freed memory; other allocators are left as they are.
+    """Let glibc keep up to 128 MiB of freed memory at the end of its heap; other allocators are left as they are.
 
     For processes of our own only. Arrays of a few MB that come and go otherwise fault their pages in each time.
     """

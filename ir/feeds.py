@@ -185,15 +185,18 @@ def first(arrays: Mapping[str, Array], lie: Axes) -> Feeds:
 
 
 def batch_size(graph: Graph, wanted: int) -> int:
-    """Return how many samples one run takes: ``wanted``, or what the model fixes, or one where it takes no more."""
-    if graph.sizes is not None and graph.sizes.alone:
-        return 1
+    """Return how many samples one run takes: ``wanted``, or what the model fixes."""
     fixed = fixed_batches(graph)
     return fixed.pop() if len(fixed) == 1 else wanted
 
 
 def fixed_batches(graph: Graph) -> set[int]:
-    """Return the leading dimensions that the inputs fix; with several, none of them counts samples."""
+    """Return the leading dimensions that the inputs fix, or 1 where the model runs on one sample at a time.
+
+    With several, none of them counts samples.
+    """
+    if graph.sizes is not None and graph.sizes.alone:
+        return {1}
     lie, found = lying(graph), {t.name: t.shape for t in graph.inputs}
     counts = [shape[0] for name, shape in found.items() if shape and name not in lie]
     return {count for count in counts if isinstance(count, int) and count > 0}

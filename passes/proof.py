@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ir.attributes import LOOPS
 from ..ir.errors import InvalidModelError, VerificationError
 from ..ir.feeds import Feeds, batch_size, random_feeds
 from ..ir.graph import Array, Graph
-from .analysis.outputs.parts import DECIDING, parts
+from .analysis.outputs.parts import parts
 from .analysis.outputs.precision import precision
-from .analysis.outputs.saturated import beyond, saturated, squashed
+from .analysis.outputs.saturated import beyond, rounded, squashed
 from .base import Context
 
 _BATCH = 4
@@ -28,13 +29,16 @@ _ROUNDING = frozenset({"Ceil", "DynamicQuantizeLinear", "Floor", "QuantizeLinear
 
 @dataclass(frozen=True)
 class Judged:
-    """A tensor by which an output is judged; ``saturated``: it rounds at the size of one; ``drifts``: a body that
-    decides has made it, step by step from what it gave before, so that single samples may end up anywhere.
+    """A tensor by which an output is judged, and its name in the graph ``after``, where that is another.
+
+    ``coarse``: it rounds at the size of one. ``drifts``: a loop has made it, each step from what the one before
+    decided, so that single entries may end up anywhere.
     """
 
     output: str
     tensor: str
-    saturated: bool = False
+    after: str = ""
+    coarse: bool = False
     drifts: bool = False
 
 
@@ -47,8 +51,9 @@ def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
     if not judged:
         return ("nothing was compared: what outputs are decided from was rewritten",)
     limit = Limit.of(before)
-    names = [part.tensor for part in judged]
-    sessions = [context.runner.session(graph, outputs=names, exact=True) for graph in (before, after)]
+    names = [part.tensor for part in judged], [part.after or part.tensor for part in judged]
+    pairs = zip((before, after), names, strict=True)
+    sessions = [context.runner.session(graph, outputs=list(dict.fromkeys(own)), exact=True) for graph, own in pairs]
     count = 0
     for feeds in _inputs(before, context):
         try:
@@ -56,25 +61,27 @@ def prove(before: Graph, after: Graph, context: Context) -> tuple[str, ...]:
         except InvalidModelError:
             continue
         got = sessions[1].run(feeds)
-        for part in judged:
-            limit.check(part, wanted[part.tensor], got[part.tensor])
-        count += 1
-    return () if count else ("nothing was compared: the model does not run on random inputs",)
+        count += sum(limit.check(part, wanted[part.tensor], got[part.after or part.tensor]) for part in judged)
+    return () if count else ("nothing was compared: the model does not run on random inputs, or was narrowed inside",)
 
 
 def _judged(before: Graph, after: Graph) -> list[Judged]:
-    """Return outputs that nothing decides, and what saturates into them; of the others the parts that both have, and
-    what bodies give.
+    """Return outputs that nothing decides, and what their saturating functions read; of the others what is decided
+    from, as far as it is left, and what loops make of it.
     """
     left, every = after.tensors(), parts(before)
-    decided = {part.output for part in every if part.decided}
-    plain, rounded = [t.name for t in before.outputs if t.name not in decided], saturated(every)
-    whole = [Judged(name, name, saturated=name in rounded) for name in plain]
-    drifting = dict.fromkeys(part.output for part in every if part.decided and part.decided not in DECIDING)
-    whole += [Judged(name, name, drifts=True) for name in drifting]
-    inner = [*(part for part in every if part.decided), *squashed(before, (p for p in every if not p.decided))]
-    found = {part.tensor: Judged(part.output, part.tensor) for part in inner if part.tensor in left}
-    return [*whole, *found.values()]
+    decided = {part.output: part.decided for part in every if part.decided}
+    coarse = rounded(every)
+    plain = [Judged(t.name, t.name, coarse=t.name in coarse) for t in before.outputs if t.name not in decided]
+    loops = [Judged(name, name, drifts=True) for name, op in decided.items() if op in LOOPS]
+    from_ = [Judged(part.output, part.tensor) for part in every if part.decided and part.tensor in left]
+    outputs, read = {part.tensor: part.output for part in every}, squashed(after, every)
+    logits = [
+        Judged(outputs[made], tensor.name, after=read[made].name)
+        for made, tensor in squashed(before, every).items()
+        if made in read
+    ]
+    return list({part.tensor: part for part in (*logits, *from_, *loops, *plain)}.values())
 
 
 def _inputs(graph: Graph, context: Context) -> Iterator[Feeds]:
@@ -100,24 +107,29 @@ class Limit:
         largest = max(_LEAST, precision(graph))
         return Limit(largest, any(node.op in _ROUNDING for node in graph.nodes))
 
-    def check(self, part: Judged, before: Array, after: Array) -> None:
-        """Raise VerificationError where a tensor changed; of one that drifts, where most samples did by its mean."""
-        if part.drifts and (before.shape != after.shape or before.dtype.kind != "f"):
-            return
-        if before.shape != after.shape:
-            raise _changed(part, f"shape {list(after.shape)} instead of {list(before.shape)}")
+    def check(self, part: Judged, before: Array, after: Array) -> bool:
+        """Whether a tensor could be compared. Raises VerificationError where it changed: of one that drifts, where most
+        entries along its first axis did.
+        """
+        inside = part.tensor != part.output  # where exact passes may drop channels
+        if before.shape != after.shape and (inside or (part.drifts and before.ndim == after.ndim)):
+            return False
+        if before.shape != after.shape or before.dtype != after.dtype:
+            was, now = (f"{array.dtype.name}{list(array.shape)}" for array in (before, after))
+            raise _changed(part, f"it is {now} instead of {was}")
         if before.dtype.kind != "f":
             share = float((before != after).mean()) if before.size else 0.0
-            if share > _FLIPPED:
+            if share > _FLIPPED and not part.drifts:
                 raise _changed(part, f"{share:.0%} of its numbers differ")
-            return
+            return True
         gap, size = _gap(before, after)
-        gap = beyond(gap, before) if part.saturated else gap
+        gap = beyond(gap, before) if part.coarse else gap
         mean = self.rounds or part.drifts
         found = _most(gap, size) if part.drifts else _ratio(gap, size, mean)
         limit = max(self.largest, _FLIPPED) if mean else self.largest
         if not found <= limit:
             raise _changed(part, f"by {found:.2g} of its size, the limit is {limit:.2g}")
+        return True
 
 
 def _gap(before: Array, after: Array) -> tuple[Array, Array]:
@@ -134,7 +146,7 @@ def _ratio(gap: Array, size: Array, mean: bool) -> float:
 
 
 def _most(gap: Array, size: Array) -> float:
-    """Return the median over samples, which lie along the first axis."""
+    """Return the median over what lies along the first axis: steps of a loop, or samples."""
     return float(np.median([_ratio(one, size, mean=True) for one in np.atleast_1d(gap)] or [0.0]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..backends.cores import cores
 from ..backends.ort import OrtRunner
-from ..ir.errors import TargetNotMetError
+from ..ir.errors import TargetNotMetError, UsageError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from ..ir.workers import IN_PROCESS, Workers
@@ -120,8 +120,11 @@ def begin(
     runner = OrtRunner(len(cores()))  # said, so that workers split sums as this process does
     graph = sized(graph, runner, settings.input_shapes, used)
     session = runner.session(graph)
-    if measured is not None and graph.sizes is not None and graph.sizes.alone:
-        measured = evaluation.singly(measured)
+    if graph.sizes is not None and graph.sizes.alone:
+        if settings.batch > 1:
+            why = "the model runs on one sample at a time, though it leaves the batch open"
+            raise UsageError(f"the batch cannot be {settings.batch}", why=why, hint="leave --batch out")
+        measured = measured and evaluation.singly(measured)
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():
         check_finite(name, values)

@@ -12,7 +12,7 @@ from ..ir.attributes import LOOPS
 from ..ir.budget import check_budget
 from ..ir.cost import unknown_layers
 from ..ir.errors import CalibrationError, InvalidModelError, UsageError
-from ..ir.feeds import Calibration, batch_size, random_feeds, suited
+from ..ir.feeds import Calibration, batch_size, length, random_feeds, repeated, suited
 from ..ir.graph import Array, Graph
 from ..ir.runner import Runner, Session
 from ..ir.shapes import concrete, declared, input_sizes, tried
@@ -54,12 +54,9 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
 
 def _alone(graph: Graph, runner: Runner, samples: Calibration | None) -> bool:
     """Whether the model leaves the batch open and runs on one sample, but not on two, as with states of fixed shape."""
-    names = [tensor.name for tensor in graph.outputs]
-    if _run(graph, runner, names, samples, 2):
-        return False
-    single = graph.copy()
-    single.sizes = replace(graph.sizes or Sizes(), alone=True)
-    return bool(_run(single, runner, names, samples, 1))
+    names, several, single = [tensor.name for tensor in graph.outputs], graph.copy(), graph.copy()
+    several.sizes, single.sizes = (replace(graph.sizes or Sizes(), alone=alone) for alone in (False, True))
+    return not _run(several, runner, names, samples, 2) and bool(_run(single, runner, names, samples, 1))
 
 
 def _shown(graph: Graph, runner: Runner, samples: Calibration | None) -> dict[str, Seen]:
@@ -85,7 +82,9 @@ def _run(
         if samples is None:
             feeds = random_feeds(graph, np.random.default_rng(0), count)
         else:
-            feeds = next(iter(samples.batches(batch_size(graph, count))))
+            count = batch_size(graph, count)
+            feeds = next(iter(samples.batches(count)))
+            feeds = feeds if length(feeds, samples.lie) >= count else repeated(feeds, count, samples.lie)
         found = runner.session(graph, outputs=list(names), exact=True).run(feeds)
     except (InvalidModelError, StopIteration):
         return {}

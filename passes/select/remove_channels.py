@@ -17,7 +17,7 @@ from ..analysis.channels.origins import origins
 from ..analysis.channels.removal import keep_mask
 from ..analysis.outputs.parts import parts
 from ..analysis.outputs.precision import of_half
-from ..analysis.outputs.saturated import SATURATING, beyond, saturated, squashed
+from ..analysis.outputs.saturated import SATURATING, beyond, rounded, squashed
 from ..base import Context, Outcome
 
 TOLERANCE = 1e-5
@@ -74,12 +74,12 @@ class RemoveChannels:
         names = _witnesses(graph)
         wanted = context.runner.session(reference, outputs=names, exact=True).run(feeds)
         got = context.runner.session(graph, outputs=names, exact=True).run(feeds)
-        rounded = saturated(parts(graph))
-        worst = _apart(wanted, got, rounded)
+        coarse = rounded(parts(graph))
+        worst = _apart(wanted, got, coarse)
         if worst <= max(self.tolerance, _HALF if of_half(reference) else 0.0):
             return worst
         fused = context.runner.session(reference, outputs=names).run(feeds)
-        if not worst <= _ROUNDINGS * min(_apart(wanted, fused, rounded), _NOISE):
+        if not worst <= _ROUNDINGS * min(_apart(wanted, fused, coarse), _NOISE):
             raise VerificationError(
                 f"the pruned graph differs from the masked one by {worst:.1e}",
                 why="removing these channels is not the same as zeroing them",
@@ -121,15 +121,15 @@ def _witnesses(graph: Graph) -> list[str]:
         names.append(tensor.name)
         if producer is not None and producer.op in _HIDING and not producer.inputs[0].is_constant:
             names.append(producer.inputs[0].name)
-    return list(dict.fromkeys([*names, *(part.tensor for part in squashed(graph, parts(graph)))]))
+    return list(dict.fromkeys([*names, *(tensor.name for tensor in squashed(graph, parts(graph)).values())]))
 
 
-def _apart(wanted: Feeds, got: Feeds, rounded: Container[str]) -> float:
-    """Return the largest difference of a tensor relative to its largest number; those in ``rounded`` round at 1."""
-    return max((_difference(wanted[name], got[name], name in rounded) for name in wanted), default=0.0)
+def _apart(wanted: Feeds, got: Feeds, coarse: Container[str]) -> float:
+    """Return the largest difference of a tensor relative to its largest number; those in ``coarse`` round at 1."""
+    return max((_difference(wanted[name], got[name], name in coarse) for name in wanted), default=0.0)
 
 
-def _difference(wanted: Array, got: Array, rounded: bool) -> float:
+def _difference(wanted: Array, got: Array, coarse: bool) -> float:
     """Return infinity when shapes or the place of NaNs differ."""
     if wanted.shape != got.shape:
         return float("inf")
@@ -139,4 +139,4 @@ def _difference(wanted: Array, got: Array, rounded: bool) -> float:
         return float("inf")
     scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
     gap = np.abs(a[finite] - b[finite])
-    return float((beyond(gap, wanted) if rounded else gap).max(initial=0.0)) / scale
+    return float((beyond(gap, wanted) if coarse else gap).max(initial=0.0)) / scale

@@ -15,6 +15,7 @@ from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.outputs.parts import parts
 from optimise_onnx.passes.base import Context, Outcome
 from optimise_onnx.passes.cleanup.batch_norm import FoldBatchNorm
+from optimise_onnx.passes.cleanup.duplicate import MergeDuplicateChannels
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.order import EXACT
 from optimise_onnx.passes.proof import Judged, Limit, prove
@@ -102,13 +103,13 @@ def test_probabilities_of_almost_nothing_are_held_by_what_they_are_made_of(funct
 
 
 def test_a_probability_whose_logit_is_gone_may_differ_by_its_rounding_alone() -> None:
-    part = Judged("y", "y", saturated=True)
+    part = Judged("y", "y", coarse=True)
     before = np.float32([[1e-7, 2e-7]])
     Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-7))
     with pytest.raises(VerificationError):
         Limit(1e-3, rounds=False).check(part, before, before + np.float32(2e-6))
     with pytest.raises(VerificationError):
-        Limit(1e-3, rounds=False).check(replace(part, saturated=False), before, before + np.float32(2e-7))
+        Limit(1e-3, rounds=False).check(replace(part, coarse=False), before, before + np.float32(2e-7))
 
 
 DECODED = """(float[N, 4] x) => (float[steps, N, 5] y) {
@@ -116,6 +117,11 @@ DECODED = """(float[N, 4] x) => (float[steps, N, 5] y) {
   last, y = Loop<body = step (int64 i, bool on, float[N, 5] seen) => (bool go, float[N, 5] next, float[N, 5] said) {
     p = MatMul(seen, e)  q = Add(p, f)  said = Softmax(q)
     k = ArgMax<axis = 1, keepdims = 0>(said)  next = OneHot(k, five, ends)  go = Identity(on) }>(steps, yes, first) }"""
+
+
+CHOSEN = """s = ReduceSum<keepdims = 0>(x)  c = GreaterOrEqual(s, zero)
+  g = If(c) <then_branch = a () => (float[N, 1] p) { k = ArgMax<axis = 1>(x)  p = Cast<to = 1>(k) },
+             else_branch = b () => (float[N, 1] r) { r = ReduceMax<axes = [1]>(x) }>"""
 
 
 def decoder() -> Graph:
@@ -149,3 +155,55 @@ def test_a_few_samples_of_a_loop_that_decides_may_end_up_anywhere() -> None:
     for drifts, other in ((True, most), (False, few)):
         with pytest.raises(VerificationError):
             limit.check(Judged("y", "y", drifts=drifts), said, other)
+
+
+def test_other_shapes_and_types_of_what_drifts() -> None:
+    said, limit = np.float32(normal(6, 5, 3)), Limit(1e-3, rounds=False)
+    for other in (said.reshape(6, 15), said.astype(np.float64)):
+        with pytest.raises(VerificationError, match="it is float"):
+            limit.check(Judged("y", "y", drifts=True), said, other)
+
+
+def test_what_is_narrowed_beside_a_decision_is_no_mistake() -> None:
+    """Channels that are there twice are merged, before they meet what is decided elsewhere: that is said."""
+    text = """(float[N, 4] x) => (float[N, 5] y) {
+      m = MatMul(x, w)  f = Relu(m)  k = ArgMax<axis = 1>(x)  g = Cast<to = 1>(k)  d = Mul(f, g)  y = MatMul(d, v) }"""
+    once = normal(4, 16)
+    graph = build(text, {"w": np.hstack([once, once]), "v": normal(32, 5)})
+    context, narrow = Context(OrtRunner(1), graph), graph.copy()
+    MergeDuplicateChannels().run(narrow, context)
+    assert narrow.tensors()["w"].array.size < graph.tensors()["w"].array.size
+    assert prove(graph, narrow, context) == (
+        "nothing was compared: the model does not run on random inputs, or was narrowed inside",
+    )
+
+
+def test_an_if_carries_nothing_from_step_to_step() -> None:
+    """It is compared as closely as anything, whatever its branches decide."""
+    graph = build(
+        f"(float[N, 4] x) => (float[N, 5] y) {{ {CHOSEN}  y = MatMul(g, v) }}",
+        {"v": normal(1, 5), "zero": np.float32(0)},
+    )
+    assert [(part.tensor, part.decided) for part in parts(graph)] == [("y", "")]
+
+
+def test_what_a_sigmoid_reads_is_found_by_what_it_makes() -> None:
+    """Folding has taken the name of the logits."""
+    text = "(float[N, 4] x) => (float[N, 5] y) { p = MatMul(x, w)  q = Mul(p, c)  z = Identity(q)  y = Sigmoid(z) }"
+    graph = build(text, {"w": normal(4, 5), "c": np.full(5, 1e-3)})
+    context = Context(OrtRunner(1), graph)
+    folded = graph.copy()
+    FoldBatchNorm().run(folded, context)
+    folded.replace_uses(folded.tensors()["z"], folded.tensors()["q"])
+    folded.clean()
+    assert "z" not in folded.tensors() and prove(graph, folded, context) == ()
+    weight = next(tensor for tensor in folded.constants() if tensor.array.ndim == 2)
+    folded.set_array(weight, weight.array * np.float32(1.1))
+    with pytest.raises(VerificationError, match="output 'y', at 'z',"):  # of the sigmoid itself, 1e-4 are left
+        prove(graph, folded, context)
+
+
+def test_probabilities_of_half_precision_get_no_more_room_than_their_limit() -> None:
+    before = np.full((1, 1000), 1e-3, np.float16)
+    with pytest.raises(VerificationError):
+        Limit(4e-3, rounds=False).check(Judged("y", "y", coarse=True), before, before * np.float16(4))

@@ -211,21 +211,36 @@ def test_both_models_of_a_bench_get_the_shape(place: Path) -> None:
 
 
 def streaming() -> onnx.ModelProto:
-    """A recurrent network that takes its state, of one sample, and says that its batch is open."""
+    """A network of two directions that takes its state, of one sample, and says that its batch is open."""
     b = Builder("streaming")
     h = b.transpose(b.relu(b.matmul(b.input("x", ["N", 6, 10]), 16)), 1, 0, 2)
-    weights = [b.weight([1, 24, size], fan_in=size) for size in (16, 8)]
-    _, last = b.nodes("GRU", [h, *weights, b.const(np.zeros((1, 48))), "", b.input("h", [1, 1, 8])], 2, hidden_size=8)
-    return b.model(b.gemm(b.reshape(last, -1, 8), 5))
+    weights = [b.weight([2, 24, size], fan_in=size) for size in (16, 8)]
+    given = [h, *weights, b.const(np.zeros((2, 48))), "", b.input("h", [2, 1, 8])]
+    _, last = b.nodes("GRU", given, 2, hidden_size=8, direction="bidirectional")
+    return b.model(b.gemm(b.reshape(b.transpose(last, 1, 0, 2), -1, 16), 5))
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_a_model_that_runs_on_one_sample_only(given: bool) -> None:
-    rng = np.random.default_rng(0)
-    data = {"x": rng.normal(size=(40, 6, 10)).astype(np.float32), "h": np.zeros((1, 1, 8), np.float32)}
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_a_model_that_runs_on_one_sample_only(count: int) -> None:
+    x = np.random.default_rng(0).normal(size=(count, 6, 10)).astype(np.float32)
+    data = {"x": x, "h": np.zeros((2, 1, 8), np.float32)} if count else None
     graph = graph_of(streaming())
-    copy = sized(graph, OrtRunner(1))
-    assert copy.sizes is not None and copy.sizes.alone and batch_size(copy, 16) == 1
-    found = optimise_onnx.compress(streaming(), target="params=0.8x", data=data if given else None)
+    once = sized(graph, OrtRunner(1))
+    assert batch_size(graph, 16) != 1
+    for copy in (once, sized(once, OrtRunner(1))):
+        assert copy.sizes is not None and copy.sizes.alone and batch_size(copy, 16) == 1
+    found = optimise_onnx.compress(streaming(), target="params=0.8x", data=data)
     assert "the model runs on one sample at a time, though it leaves the batch open" in found.report.notes
-    assert not sized(graph_of(open_network()), OrtRunner(1)).sizes.alone
+
+
+def test_a_batch_that_a_model_of_one_sample_cannot_take(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the batch cannot be 4"):
+        optimise_onnx.compress(streaming(), target="params=0.8x", batch=4)
+    onnx.save(streaming(), tmp_path / "in.onnx")
+    with pytest.raises(UsageError, match="the batch cannot be 4"):
+        bench([tmp_path / "in.onnx"], batch=4)
+
+
+def test_models_of_any_batch_are_not_taken_for_models_of_one_sample() -> None:
+    sizes = sized(graph_of(open_network()), OrtRunner(1)).sizes
+    assert sizes is not None and not sizes.alone

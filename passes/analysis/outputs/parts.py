@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ....ir.attributes import RANDOM
+from ....ir.attributes import LOOPS, RANDOM
 from ....ir.graph import Graph, Node, Tensor
 from .axes import Axes
 
@@ -68,8 +68,14 @@ def deciding(graph: Graph) -> frozenset[str]:
 
 
 def decides(node: Node) -> bool:
-    """Whether a node decides, or one inside its body: a Loop may go on from the largest of what it has just given."""
-    return node.op in DECIDING or any(decides(inner) for body in node.bodies() for inner in body)
+    """Whether a node decides, or a loop goes on from what is decided inside its body."""
+    return node.op in DECIDING or (
+        node.op in LOOPS and any(_chooses(inner) for body in node.bodies() for inner in body)
+    )
+
+
+def _chooses(node: Node) -> bool:
+    return node.op in DECIDING or any(_chooses(inner) for body in node.bodies() for inner in body)
 
 
 class _Walk:

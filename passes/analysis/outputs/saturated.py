@@ -1,34 +1,46 @@
-"""Outputs of functions that saturate: they round at the size of one, and hide what differs before them."""
+"""Outputs of functions that saturate: some round at the size of one, and all hide what differs before them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import numpy as np
 
-from ....ir.graph import Array, Graph
+from ....ir.graph import Array, Graph, Tensor
 from .parts import Part
 
-SATURATING = frozenset({"HardSigmoid", "Sigmoid", "Softmax", "Tanh"})
-"""Operators whose results lie between -1 and 1, and are computed to roundings of 1 however small they are."""
+ROUNDING = frozenset({"HardSigmoid", "Sigmoid"})
+"""Operators whose results are computed to roundings of 1, however small they are."""
+
+SATURATING = ROUNDING | {"Softmax", "Tanh"}
+"""Operators whose results lie between -1 and 1."""
 
 _STEPS = 4.0
 
 
-def saturated(every: Collection[Part]) -> frozenset[str]:
-    """Name the outputs that are made by saturating functions alone."""
-    others = {part.output for part in every if part.op not in SATURATING}
+def rounded(every: Collection[Part]) -> frozenset[str]:
+    """Name the outputs that are made by rounding functions alone."""
+    others = {part.output for part in every if part.op not in ROUNDING}
     return frozenset(part.output for part in every if part.output not in others)
 
 
-def squashed(graph: Graph, every: Iterable[Part]) -> list[Part]:
-    """Return as parts of the same outputs what their saturating functions read."""
+def squashed(graph: Graph, every: Collection[Part]) -> dict[str, Tensor]:
+    """Return what saturating functions read, by the part that they have made; nothing behind decisions."""
     tensors = graph.tensors()
-    makers = ((part, tensors[part.tensor].producer) for part in every if part.op in SATURATING)
-    read = ((part, node.inputs[0]) for part, node in makers if node is not None and not node.inputs[0].is_constant)
-    return [Part(part.output, tensor.name, tensor.producer.op if tensor.producer else "") for part, tensor in read]
+    found = {}
+    for part in every:
+        node = tensors[part.tensor].producer if part.tensor in tensors and not part.decided else None
+        if node is not None and node.op in SATURATING and not node.inputs[0].is_constant:
+            found[part.tensor] = node.inputs[0]
+    return found
 
 
 def beyond(gap: Array, values: Array) -> Array:
-    """Return what of absolute differences is more than numbers about 1, of the type of ``values``, round by."""
-    return np.maximum(gap - _STEPS * float(np.finfo(values.dtype).eps), 0.0)
+    """Return what of absolute differences is more than numbers about 1 round by, where ``values`` are floats.
+
+    Half precision gets no more than single: its small numbers are as fine as its large ones.
+    """
+    if values.dtype.kind != "f":
+        return gap
+    eps = min(float(np.finfo(values.dtype).eps), float(np.finfo(np.float32).eps))
+    return np.maximum(gap - _STEPS * eps, 0.0)

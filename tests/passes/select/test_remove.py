@@ -1,6 +1,6 @@
 """The removing pass: it does what was decided, proves it, and says when it cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import digits
@@ -120,6 +120,34 @@ def test_a_sigmoid_of_almost_nothing_is_no_failure() -> None:
     b = Builder("map")
     h = b.conv_relu(b.conv_relu(b.input("x", ["N", 3, 8, 8]), 32), 32)
     graph = graph_of(b.model(b.sigmoid(b.add(b.conv(h, 1), b.const(np.float32([[[[-16]]]]))))))
+    shared = Context(OrtRunner(1), graph.copy())
+    apply(SelectChannels(keep=0.5), graph, shared)
+    assert apply(RemoveChannels(), graph, shared).figures["oracle_error"] < 1e-5
+
+
+def _mask(b: Builder) -> str:
+    return b.node("Greater", [b.sigmoid(b.conv(_features(b), 1)), b.const(np.float32(0.5))])
+
+
+def _code(b: Builder) -> str:
+    scale, zero = b.const(np.float32(1 / 255)), b.const(np.uint8(0))
+    return b.node("QuantizeLinear", [b.sigmoid(b.conv(_features(b), 1)), scale, zero])
+
+
+def _gated(b: Builder) -> str:
+    x = b.input("x", ["N", 16])
+    largest = b.node("Cast", [b.node("ArgMax", [x], axis=1, keepdims=1)], to=1)
+    return b.gemm(b.mul(b.node("Tanh", [b.gemm(x, 32)]), largest), 5)
+
+
+def _features(b: Builder) -> str:
+    return b.conv_relu(b.conv_relu(b.input("x", ["N", 3, 8, 8]), 32), 32)
+
+
+@pytest.mark.parametrize("end", [_mask, _code, _gated])
+def test_saturating_functions_before_what_is_no_float_or_is_decided(end: Callable[[Builder], str]) -> None:
+    b = Builder("end")
+    graph = graph_of(b.model(end(b)))
     shared = Context(OrtRunner(1), graph.copy())
     apply(SelectChannels(keep=0.5), graph, shared)
     assert apply(RemoveChannels(), graph, shared).figures["oracle_error"] < 1e-5
