@@ -243,6 +243,7 @@ def rows(joined: bool) -> onnx.ModelProto:
     return b.model(b.gemm(b.reshape(h, 1, 48), 5) if joined else b.softmax(b.matmul(h, 5), 0))
 
 
+@needs_hls4ml
 @pytest.mark.parametrize("joined", [True, False])
 def test_a_first_axis_that_counts_no_samples(joined: bool, place: Path, run: Callable[..., Run]) -> None:
     onnx.save(rows(joined), place / "in.onnx")
