@@ -228,6 +228,7 @@ def _random(name: str, shape: tuple[int, ...], dtype: object, rng: np.random.Gen
 
 
 def cut(arrays: Mapping[str, Array], start: int, stop: int, lie: Axes) -> Feeds:
+    """Keep the samples from ``start`` to before ``stop``."""
     found = {}
     for name, array in arrays.items():
         axis = lie.get(name, 0)

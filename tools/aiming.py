@@ -26,7 +26,7 @@ from .outcome import missed, report
 from .recipes import pipeline
 from .result import CompressResult
 from .settings import Settings
-from .sizing import sized
+from .sizing import ALONE, sized
 from .stages import stages, with_codes
 from .working import carriers
 
@@ -122,8 +122,7 @@ def begin(
     session = runner.session(graph)
     if graph.sizes is not None and graph.sizes.alone:
         if settings.batch > 1:
-            why = "the model runs on one sample at a time, though it leaves the batch open"
-            raise UsageError(f"the batch cannot be {settings.batch}", why=why, hint="leave --batch out")
+            raise UsageError(f"the batch cannot be {settings.batch}", why=ALONE, hint="leave --batch out")
         measured = measured and evaluation.singly(measured)
     samples = measured or replace(evaluation.at_random(graph, session, settings.seed), judges=used is None)
     for name, values in session.run(evaluation.first(graph, samples)).items():

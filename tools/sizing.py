@@ -28,6 +28,8 @@ _SECONDS = 10.0  # that one sample may take
 _FEW = 3
 _NAMED = 4
 
+ALONE = "the model runs on one sample at a time, though it leaves the batch open"
+
 
 def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, samples: Calibration | None = None) -> Graph:
     """Return a copy that carries the size of every open dimension: the one given, that of the samples, the one that
@@ -47,16 +49,21 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     copy.sizes = _tried(copy, runner, known)
     check_budget(copy, _BATCH)
     _check_loops(copy, runner)
-    copy.sizes = replace(copy.sizes, alone=_alone(copy, runner, samples))
+    copy.sizes = _told_alone(copy, runner, samples)
     copy.sizes = replace(copy.sizes, seen=_shown(copy, runner, samples))
     return copy
 
 
-def _alone(graph: Graph, runner: Runner, samples: Calibration | None) -> bool:
-    """Whether the model leaves the batch open and runs on one sample, but not on two, as with states of fixed shape."""
-    names, several, single = [tensor.name for tensor in graph.outputs], graph.copy(), graph.copy()
-    several.sizes, single.sizes = (replace(graph.sizes or Sizes(), alone=alone) for alone in (False, True))
-    return not _run(several, runner, names, samples, 2) and bool(_run(single, runner, names, samples, 1))
+def _told_alone(graph: Graph, runner: Runner, samples: Calibration | None) -> Sizes:
+    """Say of a model that leaves the batch open and runs on one sample, but not on two, as with states of fixed shape,
+    that it takes one at a time.
+    """
+    names = [tensor.name for tensor in graph.outputs]
+    several, single = (replace(graph.sizes or Sizes(), alone=alone) for alone in (False, True))
+    for graph.sizes, count in ((several, 2), (single, 1)):
+        if _run(graph, runner, names, samples, count):
+            return graph.sizes
+    return several
 
 
 def _shown(graph: Graph, runner: Runner, samples: Calibration | None) -> dict[str, Seen]:
@@ -103,7 +110,7 @@ def _between(one: Array, few: Array, count: int) -> Seen:
 def notes(graph: Graph) -> tuple[str, ...]:
     """Say of every input whose sizes were tried what they are, and how to give others; and where batches are of one."""
     dims, sizes = declared(graph), graph.sizes or Sizes()
-    found = ["the model runs on one sample at a time, though it leaves the batch open"] if sizes.alone else []
+    found = [ALONE] if sizes.alone else []
     for name, own in named(dims).items():
         names = [dim for dim in own if isinstance(dim, str) and dim in sizes.tried]
         if not names:
