@@ -1,6 +1,6 @@
 """``remove-channels``: carry out what selection and allocation decided, and prove it with the zero-mask oracle."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from ..analysis.channels.groups import Channels
 from ..analysis.channels.masking import masked
 from ..analysis.channels.origins import origins
 from ..analysis.channels.removal import keep_mask
-from ..analysis.outputs.parts import parts
+from ..analysis.outputs.parts import Part, parts
 from ..analysis.outputs.precision import of_half
 from ..analysis.outputs.saturated import SATURATING, beyond, rounded, squashed
 from ..base import Context, Outcome
@@ -71,10 +71,11 @@ class RemoveChannels:
             feeds = next(iter(context.calibration.batches(batch_size(graph, 2))))
         else:
             feeds = random_feeds(graph, context.rng(), batch_size(graph, 2))
-        names = _witnesses(graph)
+        every = parts(graph)
+        names = _witnesses(graph, every)
         wanted = context.runner.session(reference, outputs=names, exact=True).run(feeds)
         got = context.runner.session(graph, outputs=names, exact=True).run(feeds)
-        coarse = rounded(parts(graph))
+        coarse = rounded(every)
         worst = _apart(wanted, got, coarse)
         if worst <= max(self.tolerance, _HALF if of_half(reference) else 0.0):
             return worst
@@ -113,7 +114,7 @@ def _means(graph: Graph, context: Context, rows: int) -> Mapping[str, Array]:
     return context.remember("means", graph, list(moments.key), lambda: {name: m.mean for name, m in moments.items()})
 
 
-def _witnesses(graph: Graph) -> list[str]:
+def _witnesses(graph: Graph, every: Collection[Part]) -> list[str]:
     """Name the tensors to compare: the outputs, and what a saturating or deciding last operator would hide."""
     names = []
     for tensor in graph.outputs:
@@ -121,7 +122,7 @@ def _witnesses(graph: Graph) -> list[str]:
         names.append(tensor.name)
         if producer is not None and producer.op in _HIDING and not producer.inputs[0].is_constant:
             names.append(producer.inputs[0].name)
-    return list(dict.fromkeys([*names, *(tensor.name for tensor in squashed(graph, parts(graph)).values())]))
+    return list(dict.fromkeys([*names, *(tensor.name for tensor in squashed(graph, every).values())]))
 
 
 def _apart(wanted: Feeds, got: Feeds, coarse: Container[str]) -> float:
