@@ -73,7 +73,7 @@ class Graph:
         base = onnx.ModelProto()
         base.CopyFrom(shell(model))
         graph = Graph(raw, base, on_disk=any(map(is_mapped, model.graph.initializer)))
-        graph._name_nodes()
+        graph.name_nodes()
         graph.metadata = noted(raw.nodes, model.graph.node)
         ends = {id(t) for t in (*raw.inputs, *raw.outputs)}
         types = element_types(model)
@@ -94,7 +94,8 @@ class Graph:
         base = onnx.ModelProto(ir_version=_IR_VERSION, opset_import=[onnx.helper.make_opsetid("", opset)])
         return Graph(raw, base)
 
-    def _name_nodes(self) -> None:
+    def name_nodes(self) -> None:
+        """Give every node a name of its own."""
         taken: set[str] = {node.name for node in self._raw.nodes}
         seen: set[str] = set()
         for index, node in enumerate(self._raw.nodes):

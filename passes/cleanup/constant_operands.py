@@ -6,8 +6,8 @@ import numpy as np
 
 from ...ir.graph import Array, Dim, Graph, Node, Tensor
 from ...ir.shapes import symbolic
+from ..analysis.channels.atoms import squeeze_alike
 from ..analysis.channels.groups import Channels
-from ..analysis.channels.labels import squeeze_alike
 from .constant_channels import ConstantChannels
 
 _NEUTRAL = {"Add": 0.0, "Div": 1.0, "Mul": 1.0, "Sub": 0.0}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...ir.branches import take_branch
 from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
@@ -27,7 +28,8 @@ class FoldConstants:
 
     Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
     Loops that compute a GRU, LSTM or RNN as such (of Keras, for example), recurrent layers without initial states that
-    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings.
+    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings, an If whose
+    condition is known as the branch that it takes.
     Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
     """
 
@@ -44,11 +46,11 @@ class FoldConstants:
         computed = known = loops = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
-            turned, layers = write_reversals(graph), write_recurrences(graph)
-            if not evaluated + shapes + turned + layers:
+            turned, layers, branches = write_reversals(graph), write_recurrences(graph), _take_branches(graph)
+            if not evaluated + shapes + turned + layers + branches:
                 break
             computed, known, loops = computed + evaluated, known + shapes, loops + layers
-            passed += turned + layers + _remove_passing(graph)
+            passed += turned + layers + branches + _remove_passing(graph)
         passed += separate_vectors(graph) + drop_zero_states(graph)
         graph.clean()
         after = _count(graph)
@@ -64,6 +66,14 @@ def _said(opened: int, loops: int) -> Iterator[str]:
         yield f"{opened} operators on codes are written as float ones between roundings (QDQ)"
     if loops:
         yield f"Loops written as the recurrent layers that they compute: {loops}"
+
+
+def _take_branches(graph: Graph) -> int:
+    """Write every If whose condition is stored as the branch that it takes."""
+    known = [node for node in graph.nodes if node.op == "If" and not node.domain and node.inputs[0].is_constant]
+    for node in known:
+        take_branch(graph, node, bool(node.inputs[0].array.item()))
+    return len(known)
 
 
 def _count(graph: Graph) -> tuple[int, int]:

@@ -29,7 +29,8 @@ def evaluate(graph: Graph, runner: Runner) -> int:
     """Store the outputs of every node that reads constants only; return how many nodes went.
 
     Random operators, (de)quantisation, control flow and nodes that make an output of the model stay, and tables that
-    would take more room than :data:`CAP`. One session computes up to 256 MiB of outputs.
+    would take more room than :data:`CAP`, or that another node reads as they are and a layer transposed. One session
+    computes up to 256 MiB of outputs.
     """
     folded = _foldable(graph)
     shapes = symbolic(graph) if folded else {}
@@ -96,7 +97,7 @@ def _foldable(graph: Graph) -> list[Node]:
     known: set[Tensor] = set()
     found = []
     for node in graph.nodes:
-        if node.domain or node.has_subgraphs or node.op in _STAY or _widens(node):
+        if node.domain or node.has_subgraphs or node.op in _STAY or _widens(node) or _turns_shared(node):
             continue
         if not node.outputs or any(graph.is_output(tensor) for tensor in node.outputs):
             continue
@@ -113,6 +114,14 @@ def _widens(node: Node) -> bool:
     stored, wide = np.dtype(node.inputs[0].dtype), np.dtype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
     several = node.inputs[0].array.size > _FEW
     return several and stored.kind in "fV" and wide.kind == "f" and wide.itemsize > stored.itemsize
+
+
+def _turns_shared(node: Node) -> bool:
+    """Whether a layer reads a matrix transposed that another node reads as it is: it would be stored twice."""
+    if node.op != "Transpose" or not node.inputs[0].is_constant or node.inputs[0].array.ndim != 2:
+        return False
+    weighs = all(not reader.domain and reader.op in ("Gemm", "MatMul") for reader in node.outputs[0].consumers)
+    return weighs and any(reader.op != "Transpose" for reader in node.inputs[0].consumers)
 
 
 def _chunks(

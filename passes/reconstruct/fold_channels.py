@@ -9,7 +9,7 @@ import numpy as np
 from ...ir.errors import UsageError
 from ...ir.graph import Array, Graph, Node
 from ..analysis.channels.readers import Reader, readers
-from ..analysis.channels.surgery import Surgery, sliced_constant
+from ..analysis.channels.surgery import Surgery, sliced_value
 from ..analysis.layers.linear import Linear, linear_layers, stored_weight
 from ..analysis.layers.writing import stored_bias, writable, write_bias, write_weight
 from ..analysis.statistics.input_moments import InputMoments
@@ -96,10 +96,7 @@ class _Fold:
     def _sliced(self, matrix: Array, node: Node, layer: Linear) -> Array:
         """Bring (g, d, m) into the stored form and remove what the pruned graph has no longer."""
         full = layer.weight(matrix, stored_weight(self.dense, node, layer).astype(np.float64))
-        tensor = node.inputs[layer.weight_index]
-        while tensor.producer is not None and not tensor.is_constant:
-            tensor = tensor.producer.inputs[0]
-        return sliced_constant(full, self.channels.context.slices.get(tensor.name, []), self.surgery, tensor.name)
+        return sliced_value(self.surgery, node.inputs[layer.weight_index], full)
 
 
 def folded(reading: Sequence[Reader], stays: Array, into: str) -> list[Array]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.graph import Array, Graph, Tensor
+from ...ir.graph import Array, Graph
 from ...ir.mapped import let_go, spilled
 from ..analysis.channels.groups import Channels
 from ..analysis.channels.readers import row_atoms
-from ..analysis.channels.surgery import Surgery, sliced_constant
+from ..analysis.channels.surgery import Surgery, sliced_value
 from ..analysis.layers.linear import Linear, stored_at, stored_weight
-from ..analysis.layers.writing import holds_floats, write_weight
+from ..analysis.layers.writing import holds_floats, read_once, write_weight
 from .kernel import interpolation, linear_kernel, relu_kernel
 
 _RECTIFIERS = ("Celu", "Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu", "Swish")
@@ -48,22 +48,16 @@ def repair(graph: Graph, dense: Graph, channels: Channels, keep: Array, ridge: f
             continue
         weight = nodes[end.node].inputs[layer.weight_index]
         source, stored = stored_at(weight), stored_weight(dense, nodes[end.node], layer)
-        if not _alone(weight, source) or source.name not in tensors:
+        if source.name not in tensors or not (read_once(weight) and holds_floats(weight)):
             continue
         atoms, matrix = row_atoms(end.labels, layer), np.ascontiguousarray(layer.matrix(stored)[0])
         features = matrix.reshape(len(atoms), layer.taps, -1)
         if sum(_fold(features, atoms, mixing) for mixing in mixings):
             full = layer.weight(matrix[None], stored)
-            kept = sliced_constant(full, context.slices.get(source.name, []), surgery, source.name)
-            write_weight(graph, graph.node(end.node), layer, kept)
+            write_weight(graph, graph.node(end.node), layer, sliced_value(surgery, weight, full))
             changed += 1
             let_go([source.array, *(mixing.share for mixing in mixings)])
     return changed
-
-
-def _alone(weight: Tensor, source: Tensor) -> bool:
-    """Whether a weight, and the constant behind it, belong to one layer, and can be written."""
-    return len(weight.consumers) == len(source.consumers) == 1 and holds_floats(weight)
 
 
 def _mixings(

@@ -238,6 +238,7 @@ STRUCTURES: dict[str, Maker] = {
     "qdq_weight_per_tensor": quantized.qdq_weight_per_tensor,
     "qdq_weight_axis_one": quantized.qdq_weight_axis_one,
     "qdq_weight_input_axis": quantized.qdq_weight_input_axis,
+    "transposed_weights": quantized.transposed_weights,
     "qdq_activations": quantized.qdq_activations,
     "qdq_activation_per_axis": quantized.qdq_activation_per_axis,
     # extras: other operator sets

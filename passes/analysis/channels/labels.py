@@ -12,13 +12,16 @@ from math import prod
 import numpy as np
 
 from ....ir.arguments import axis as axis_of
+from ....ir.arguments import permutation
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.qonnx import QUANTISERS
 from ....ir.shapes import Shape
+from .atoms import squeeze_alike
 
 FIXED = 0
 VECTOR = 2**16  # entries of a shared constant that is rather copied than let tie its readers
-SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity", *QUANTISERS)
+SEEN_THROUGH = ("Cast", "DequantizeLinear", "Identity", "Transpose", *QUANTISERS)
+"""What stands between a layer and its stored weight: formats, and the order of axes (a table that others read too)."""
 FLOATS = (np.float32, np.float64, np.float16)
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -240,7 +243,10 @@ class Propagation:
         return list(found.values())
 
     def _through(self, producer: Node, wanted: Sequence[Labels], node: Node) -> None:
-        """Slice what a dequantisation or cast reads: the values, and scales and zero points that lie along one axis."""
+        """Slice what a dequantisation, cast or transposition reads: values, and scales that lie along one axis."""
+        if producer.op == "Transpose":
+            order = permutation(producer, self.graph.opset, len(self.shape(producer.inputs[0])))
+            wanted = [Labels(each.atoms.transpose(np.argsort(order)), order[each.shrink or 0]) for each in wanted]
         self.demand(producer.inputs[0], wanted, node, producer)
         for scale in producer.inputs[1:]:
             if scale.name:
@@ -272,22 +278,6 @@ class Propagation:
                 self.tie(present[axis].atoms, coming[axis].atoms, node, why)
             else:
                 self.pin((present.get(axis) or coming[axis]).atoms, node, why, "give each reader its own copy")
-
-
-def squeeze_alike(atoms: Array) -> Array:
-    """Shrink to size 1 every axis along which the array does not vary."""
-    for axis in range(atoms.ndim):
-        if atoms.shape[axis] > 1:
-            first = np.take(atoms, [0], axis)
-            if (atoms == first).all():
-                atoms = first
-    return atoms
-
-
-def collapses(atoms: Array, axis: int) -> bool:
-    """Whether atoms are alike along one axis but not along all."""
-    small = squeeze_alike(atoms)
-    return small.shape[axis] == 1 and small.size > 1
 
 
 def rows(labels: Labels) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from ....ir.errors import PreconditionError
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import Shape
+from ..layers.linear import axes_of, stored_at
 from .labels import Labels, Propagation
 from .numbers import Entry, entries
 from .vanishing import emptied, leaves
@@ -191,6 +192,13 @@ def _hand_out(graph: Graph, copies: list[tuple[str, Tensor, Array]]) -> None:
             made[key] = graph.constant(f"{reader}_{vector.name}", array)
         node = nodes[reader]
         node.set_inputs([made[key] if tensor == vector else tensor for tensor in node.inputs])
+
+
+def sliced_value(surgery: Surgery, tensor: Tensor, values: Array) -> Array:
+    """Remove from values, laid out as a stored tensor is read, what goes from the constant in which it lies."""
+    source, order = stored_at(tensor), axes_of(tensor, surgery.graph.opset)
+    layers = surgery.ctx.slices.get(source.name, [])
+    return sliced_constant(values.transpose(np.argsort(order)), layers, surgery, source.name).transpose(order)
 
 
 def sliced_constant(array: Array, layers: list[Labels], surgery: Surgery, name: str) -> Array:

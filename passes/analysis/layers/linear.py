@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....ir.arguments import axis
+from ....ir.arguments import axis, permutation
 from ....ir.geometry import Geometry, geometry
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.qonnx import QUANTISERS, stored_codes
@@ -120,7 +120,7 @@ def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | Non
     if known[0] == known[1] or (known[0] and not operator.either_side):
         return None
     index = int(known[1])
-    x, weight = operands[1 - index].name, stored_at(operands[index]).array.shape
+    x, weight = operands[1 - index].name, _stored_shape(operands[index], opset)
     if x not in shapes or node.outputs[0].name not in shapes:
         return None
     return operator.layout(node, opset, (node.name, x, node.outputs[0].name, index), weight, len(shapes[x]))
@@ -175,7 +175,7 @@ OPERATORS: Mapping[str, Operator] = {
 
 
 def is_stored(tensor: Tensor) -> bool:
-    """Whether the value lies in the model, maybe seen through a cast or a dequantisation along at most one axis."""
+    """Whether the value lies in the model, maybe seen through casts, transpositions, dequantisation along one axis."""
     producer = tensor.producer
     if tensor.is_constant or producer is None or producer.qualified not in SEEN_THROUGH:
         return tensor.is_constant
@@ -191,12 +191,28 @@ def stored_at(tensor: Tensor) -> Tensor:
     return tensor if tensor.is_constant or producer is None else stored_at(producer.inputs[0])
 
 
+def axes_of(tensor: Tensor, opset: int) -> list[int]:
+    """Return which axis of the constant of :func:`stored_at` every axis of a tensor is."""
+    producer = tensor.producer
+    if tensor.is_constant or producer is None:
+        return list(range(tensor.array.ndim))
+    inner = axes_of(producer.inputs[0], opset)
+    return [inner[place] for place in permutation(producer, opset, len(inner))] if producer.op == "Transpose" else inner
+
+
+def _stored_shape(tensor: Tensor, opset: int) -> Shape:
+    extent = stored_at(tensor).array.shape
+    return tuple(extent[place] for place in axes_of(tensor, opset))
+
+
 def stored_array(tensor: Tensor, opset: int) -> Array:
     """Return the value of a tensor of which :func:`is_stored` holds."""
     node = tensor.producer
     if tensor.is_constant or node is None:
         return tensor.array
     values = stored_array(node.inputs[0], opset)
+    if node.op == "Transpose":
+        return values.transpose(permutation(node, opset, values.ndim))
     if node.qualified in QUANTISERS:
         codes, scale = stored_codes(node.qualified, node.attributes, values, *(t.array for t in node.inputs[1:]))
         return np.asarray(codes * scale, np.float32)

@@ -3,10 +3,11 @@
 import numpy as np
 
 from ....ir.arguments import axis as axis_of
+from ....ir.arguments import permutation
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import concrete, input_sizes
 from .codes import centre, coded, fitted_scale, is_codes, limits
-from .linear import Linear, is_stored, linear_layers, stored_array, stored_at, stored_weight, takes_bias
+from .linear import Linear, is_stored, linear_layers, stored_array, stored_weight, takes_bias
 from .rounding import sum_scale
 
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
@@ -14,15 +15,21 @@ _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that ar
 
 def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None:
     """Store a float weight where the layer reads it, in its own format; a quantised one gets new symmetric scales."""
-    tensor = node.inputs[layer.weight_index]
+    _write_values(graph, node, layer.weight_index, weight)
+
+
+def _write_values(graph: Graph, node: Node, index: int, values: Array) -> None:
+    tensor = node.inputs[index]
     producer = tensor.producer
     if tensor.is_constant or producer is None:
-        _replace(graph, node, layer.weight_index, weight.astype(tensor.dtype))
-        return
-    if producer.op == "Cast":
-        _replace(graph, producer, 0, weight.astype(producer.inputs[0].dtype))
-        return
-    _write_codes(graph, producer, weight)
+        _replace(graph, node, index, np.ascontiguousarray(values, tensor.dtype))
+    elif producer.op == "Transpose":
+        order = permutation(producer, graph.opset, values.ndim)
+        _write_values(graph, producer, 0, values.transpose(np.argsort(order)))
+    elif producer.op == "Cast":
+        _write_values(graph, producer, 0, values)
+    else:
+        _write_codes(graph, producer, values)
 
 
 def _write_codes(graph: Graph, producer: Node, values: Array) -> None:
@@ -42,12 +49,19 @@ def _write_codes(graph: Graph, producer: Node, values: Array) -> None:
 def writable(graph: Graph, node: Node, layer: Linear) -> bool:
     """Whether the weight belongs to this layer alone, as floats or codes, and the bias is stored or missing.
 
-    Floats may lie behind a Cast.
+    Floats may lie behind a Cast or a Transpose.
     """
     if takes_bias(node) and _has_third(node) and bias_place(graph, node, layer) is None:
         return False
     tensor = node.inputs[layer.weight_index]
-    return holds_floats(tensor) and len(tensor.consumers) == len(stored_at(tensor).consumers) == 1
+    return holds_floats(tensor) and read_once(tensor)
+
+
+def read_once(tensor: Tensor) -> bool:
+    """Whether one node alone reads a stored tensor, and all that it is seen through."""
+    producer = tensor.producer
+    inner = tensor.is_constant or producer is None or read_once(producer.inputs[0])
+    return inner and len(tensor.consumers) == 1
 
 
 def holds_floats(tensor: Tensor) -> bool:
@@ -55,6 +69,8 @@ def holds_floats(tensor: Tensor) -> bool:
     producer = tensor.producer
     if tensor.is_constant:
         return bool(np.dtype(tensor.dtype).kind == "f")
+    if producer is not None and producer.op == "Transpose":
+        return holds_floats(producer.inputs[0])
     if producer is None or not producer.inputs[0].is_constant:
         return False
     if producer.op == "Cast":

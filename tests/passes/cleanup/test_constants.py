@@ -44,6 +44,19 @@ def test_random_quantised_and_output_nodes_stay(body: str) -> None:
     assert ops(result) == ops(graph)
 
 
+def test_a_table_that_others_read_is_not_stored_again_transposed() -> None:
+    body = "t = Transpose (w) h = Gather (w, i) y = MatMul (h, t)"
+    arrays = {"w": normal(5, 4)}
+    tied = build(f"(int64[N] i) => (float[N, 5] y) {{ {body} }}", arrays)
+    graph = checked(tied, FOLD, {"i": np.arange(5)}, changes=False)
+    assert (sorted(ops(graph)), [t.array.shape for t in graph.constants()]) == (
+        ["Gather", "MatMul", "Transpose"],
+        [(5, 4)],
+    )
+    alone = build("(float[N, 4] x) => (float[N, 5] y) { t = Transpose (w) y = MatMul (x, t) }", arrays)
+    assert ops(checked(alone, FOLD, {"x": normal(3, 4)})) == ["MatMul"]
+
+
 def test_identities_and_dropouts_go_and_outputs_keep_their_names() -> None:
     graph = build(
         """(float[N, 4] x) => (float[N, 4] y, float[N, 4] z) {

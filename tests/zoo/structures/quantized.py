@@ -68,6 +68,15 @@ def qdq_weight_input_axis() -> onnx.ModelProto:
     return b.model(b.head(h, 5))
 
 
+def transposed_weights() -> onnx.ModelProto:
+    """MatMul reads weights transposed by a node: int8 with a scale per output channel, and half precision."""
+    b = Builder("transposed_weights")
+    h = b.relu(b.node("MatMul", [b.input("x", ["N", 12]), b.transpose(_weight(b, [20, 12], 12, 0), 1, 0)]))
+    half = b.node("Cast", [b.const(he(b.rng, [16, 20], 20).astype(np.float16))], to=onnx.TensorProto.FLOAT)
+    h = b.relu(b.node("MatMul", [h, b.transpose(half, 1, 0)]))
+    return b.model(b.node("MatMul", [h, b.transpose(_weight(b, [5, 16], 16, None), 1, 0)]))
+
+
 def qdq_activations() -> onnx.ModelProto:
     """A quantised residual block as exported: per-tensor activations, per-axis weights, int32 biases."""
     b = Builder("qdq_activations")

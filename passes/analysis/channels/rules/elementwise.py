@@ -61,7 +61,7 @@ def aligned(values: Array, rank: int) -> Array:
 
 
 def static(tensor: Tensor) -> bool:
-    """Whether a tensor is stored, or a stored one seen through a dequantisation or cast."""
+    """Whether a tensor is stored, or a stored one seen through a dequantisation, cast or transposition."""
     producer = tensor.producer
     if tensor.is_constant or producer is None:
         return tensor.is_constant

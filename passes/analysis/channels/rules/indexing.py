@@ -8,7 +8,8 @@ from .....ir.arguments import axis as axis_of
 from .....ir.arguments import spans as spans_of
 from .....ir.graph import Array, Node, Tensor
 from .....ir.shapes import Shape
-from ..labels import Labels, Propagation, collapses
+from ..atoms import collapses
+from ..labels import Labels, Propagation
 from ..numbers import Read, counts, entries
 from ..surgery import Surgery
 from .elementwise import static

@@ -4,7 +4,8 @@ import numpy as np
 
 from .....ir.arguments import axis as axis_of
 from .....ir.graph import Array, Node
-from ..labels import Labels, Propagation, collapses
+from ..atoms import collapses
+from ..labels import Labels, Propagation
 from ..surgery import Surgery
 from .elementwise import static
 

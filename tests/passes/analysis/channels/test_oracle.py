@@ -6,17 +6,13 @@ import pytest
 from oracle import Kept, distance, graph_of, half, known, oracle_error, removed, run, some
 from zoo import ARCHITECTURES, ZOO, feeds
 
-from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.cost import cost, total
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
 from optimise_onnx.passes.analysis.channels.masking import masked
-from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.cleanup.constants import FoldConstants
 
 TOLERANCE = 1e-5
 WITHOUT_A_RULE = {"attention_fused", "fused_conv", "if_branches", "loop_body"}
-COMPUTED = {"weight_transposed"}  # until constants are folded
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -27,24 +23,12 @@ def test_removing_equals_masking(name: str) -> None:
     for seed in range(2):
         kept = some(channels, np.random.default_rng(seed))
         assert oracle_error(graph, channels, kept, inputs) < TOLERANCE
-    if name not in WITHOUT_A_RULE | COMPUTED:
+    if name not in WITHOUT_A_RULE:
         kept = half(channels, np.random.default_rng(0))
         assert distance(graph, masked(graph, channels, kept), inputs) > 1e3 * TOLERANCE
 
 
-@pytest.mark.parametrize("name", sorted(COMPUTED))
-def test_removing_equals_masking_after_folding(name: str) -> None:
-    model = ZOO[name]()
-    graph, inputs = graph_of(model), feeds(model, seed=0)
-    FoldConstants().run(graph, Context(OrtRunner(), graph))
-    channels = analyse(graph)
-    assert any(group.width > 1 for group in channels.groups)
-    for seed in range(3):
-        kept = some(channels, np.random.default_rng(seed))
-        assert oracle_error(graph, channels, kept, inputs) < TOLERANCE
-
-
-@pytest.mark.parametrize("name", sorted(WITHOUT_A_RULE | COMPUTED))
+@pytest.mark.parametrize("name", sorted(WITHOUT_A_RULE))
 def test_nothing_is_free_where_nothing_is_known(name: str) -> None:
     assert all(group.width == 1 for group in known(name)[2].groups)
 
