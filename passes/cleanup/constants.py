@@ -28,9 +28,9 @@ class FoldConstants:
 
     Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
     Loops that compute a GRU, LSTM or RNN as such (of Keras, for example), recurrent layers without initial states that
-    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings, an If whose
-    condition is known as the branch that it takes.
-    Quantised weights keep their stored format. A symbolic batch stays symbolic, and outputs keep their names.
+    are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings, an If
+    of known condition as the branch that it takes. Quantised weights keep their stored format. A symbolic batch stays
+    symbolic, and outputs keep their names.
     """
 
     name: ClassVar[str] = "fold-constants"
