@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
-from .graph import Graph, Node
+from .graph import Array, Graph, Node
 from .names import fresh
 
+_KINDS = {"value_float": np.float32, "value_int": np.int64}
 _BRANCHES = "else_branch", "then_branch"
 
 
@@ -28,6 +30,21 @@ def take_branch(graph: Graph, node: Node, taken: bool) -> None:
     joins = [gs.Node("Identity", inputs=[end], outputs=[result]) for end, result in pairs if result.name]
     nodes[place:place] = [*body.nodes, *joins]
     graph.name_nodes()
+    for inner in map(Node, list(body.nodes)):
+        array = _stored(inner)
+        if array is not None:
+            result = inner.outputs[0]
+            graph.remove(inner)
+            graph.make_constant(result, array)
+
+
+def _stored(node: Node) -> Array | None:
+    """Return what a Constant node holds; None for texts, and for other operators."""
+    if node.qualified != "Constant":
+        return None
+    ((kind, value),) = node.attributes.items()
+    array = np.asarray(value, _KINDS.get(kind.removesuffix("s")))
+    return array if array.dtype.kind not in "OSU" else None
 
 
 def _rename(outer: gs.Graph, body: gs.Graph) -> None:

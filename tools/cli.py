@@ -19,6 +19,7 @@ from .commands.demo import demo
 from .commands.diff import diff
 from .commands.examples import shown
 from .commands.explain import explain
+from .commands.fix import fix
 from .commands.hls import hls
 from .commands.init import init
 from .commands.passes import passes
@@ -57,7 +58,7 @@ def about(
 
 
 for _panel, _commands in {
-    "Make a model smaller": (init, compress, sweep, replay, run),
+    "Make a model smaller": (init, compress, sweep, replay, fix, run),
     "Look at models": (analyse, explain, diff, verify, bench),
     "Hardware": (hls,),
     "About the program": (demo, recipes, passes, cache),

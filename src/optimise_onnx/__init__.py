@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .tools.api import analyse as analyse
     from .tools.api import compress as compress
     from .tools.api import load as load
+    from .tools.fixing import fix as fix
     from .tools.front import Front as Front
     from .tools.hls.handover import HlsResult as HlsResult
     from .tools.hls.handover import hls as hls
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Target": "passes.analysis.costs.target",
     "analyse": "tools.api",
     "compress": "tools.api",
+    "fix": "tools.fixing",
     "hls": "tools.hls.handover",
     "load": "tools.api",
     "sweep": "tools.sweep",

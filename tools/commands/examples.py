@@ -15,6 +15,7 @@ EXAMPLES = {
     ),
     "sweep": (("A model for each of three targets", "sweep model.onnx --targets 0.9x,0.7x,0.5x -o front"),),
     "replay": (("The model of a report again, byte for byte", "replay smaller.json -o again.onnx"),),
+    "fix": (("A model for one sampling rate, of one that takes two", "fix vad.onnx -o vad16.onnx --set sr=16000"),),
     "run": (
         ("Only the passes that change no output", "run in.onnx -o out.onnx --passes fold-constants,fold-batch-norm"),
     ),

@@ -15,6 +15,7 @@ _REASONS = {
 
 
 _HINT = "keep these channels, or rewrite the operator with basic ones"
+_HINT_IF = "where an input decides which branch: optimise-onnx fix --set INPUT=VALUE"
 _HINT_CODES = "quantise the float model as QDQ (onnxruntime's QuantFormat.QDQ), or compress it with --quantise int8"
 _BEGINS = "DynamicQuantize", "MatMulNBits", "QAttention", "QGemm", "QLinear"
 _ENDS = "Integer", "IntegerToFloat"
@@ -23,7 +24,13 @@ _ENDS = "Integer", "IntegerToFloat"
 def whole(ctx: Propagation, node: Node, cause: str = "") -> None:
     """Pin every labelled operand, also those that subgraphs read from outside, and name a layer that stays itself."""
     why = cause or _REASONS.get(node.op, "this operator has no rule, so nothing is assumed about it")
-    hint = _HINT_CODES if node.op.startswith(_BEGINS) or node.op.endswith(_ENDS) else _HINT
+    hint = (
+        _HINT_IF
+        if node.op == "If"
+        else _HINT_CODES
+        if node.op.startswith(_BEGINS) or node.op.endswith(_ENDS)
+        else _HINT
+    )
     for tensor in (*node.inputs, *node.captures()):
         if tensor.name in ctx.shapes:
             ctx.pin(ctx.of(tensor).atoms, node, why, hint)
