@@ -19,6 +19,7 @@ from ..observers import Record
 from .candidates import Candidate, Evaluator
 
 _ATTEMPTS = 3
+_BLOCK = 16  # channels that kernels take at once, at most
 _LEAST_STEP = 0.001
 _UNSURE = 1.03  # as much less is asked for where it cannot be told whether the target is met
 
@@ -31,7 +32,7 @@ class MeetTarget:
     best. A quantity that a device measures is measured again in the end, until the whole interval lies on one side of
     the target: where it is missed, or that cannot be told, ``allocate`` is asked for as much less, twice at most. With
     ``guard`` a model that is slower than the original gives way to one whose widths are multiples of what pays on the
-    device, or of half or a quarter of that.
+    device, or of half or a quarter of that; of 16, 8 or 4 where any width seemed to.
 
     With a ``step`` the way there goes over targets that lie this share of the original apart, each proposed and
     finished on what the one before has left: so all that is known of channels is estimated anew as they go.
@@ -142,20 +143,24 @@ class _Attempts:
         seen = found.compared(self.device, self.before)
         if not _slower(seen):
             return found, ()
+        tried = []
         for align, snapped in self._snapped():
+            tried.append(str(align))
             if not _slower(snapped.compared(self.device, self.before)):
                 return snapped, (f"slower than the original at other widths, so these are multiples of {align}",)
         if self.allocate.allow_partial:
             return found, ("slower than the original",)
         low, middle, high = seen.ratio
+        others = f", and is slower at multiples of {' and '.join(tried)} too" if tried else ""
         raise TargetNotMetError(
             "the smaller model is not faster",
-            why=f"it takes {middle:.3f} of the original's time here ({low:.3f} to {high:.3f}), at other widths too",
+            why=f"it takes {middle:.3f} of the original's time here ({low:.3f} to {high:.3f}){others}",
             hint="--target latency=0.8x spends accuracy on time; --no-guard writes it all the same",
         )
 
     def _snapped(self) -> Iterator[tuple[int, Candidate]]:
         multiple = self.device.multiple()
+        multiple = multiple if multiple > 1 else _BLOCK  # what is slower was not to be had at any width
         for align in sorted({multiple, multiple // 2, multiple // 4} - {0, 1, self.allocate.align}, reverse=True):
             try:
                 yield align, self._carried_out(replace(self.allocate, align=align))

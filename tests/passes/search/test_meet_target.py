@@ -157,6 +157,15 @@ def test_halves_of_what_pays_are_tried_where_multiples_of_it_are_slower_too() ->
     assert record.notes[0].endswith("multiples of 2")
 
 
+def test_blocks_of_kernels_are_tried_where_the_device_took_any_width_to_pay() -> None:
+    device = Moody(tread=1, moods=[3.0, 3.0])
+    graph, _, record, _ = met(device, "macs=0.6x")
+    assert all(width % 4 == 0 for width in widths(graph)) and record.notes[0].endswith(("of 8", "of 4"))
+    with pytest.raises(TargetNotMetError, match="not faster") as caught:
+        met(Moody(tread=1, moods=[9.0] * 9), "macs=0.6x,align=4")
+    assert "multiples of 16 and 8 too" in str(caught.value.why)
+
+
 def test_aligned_widths_that_miss_the_target_are_passed_over() -> None:
     device = Moody(tread=64, moods=[3.0])
     graph, _, record, _ = met(device, "macs=0.6x")
