@@ -70,9 +70,9 @@ def test_every_command_runs(block: Sequence[str], tmp_path: Path) -> None:
 def given(folder: Path, text: str) -> None:
     """Write what commands name: models, samples, images, and a board that says how long a model takes."""
     samples = load_samples()
+    labelled = {"image": samples.test_image, "label": samples.test_label}
     images = np.concatenate([samples.calibration, samples.test_image])
-    labels = np.concatenate([np.full(len(samples.calibration), -1), samples.test_label])
-    np.savez(folder / "samples.npz", image=images, **({"label": labels} if "--labels label" in text else {}))
+    np.savez(folder / "samples.npz", **labelled if "--labels label" in text else {"image": images})
     for name in ("digits.onnx", "in.onnx", "model.onnx", "smaller.onnx"):
         (folder / name).write_bytes(paths()[0].read_bytes())
     if "-c door.yaml" in text:

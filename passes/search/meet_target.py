@@ -20,6 +20,7 @@ from .candidates import Candidate, Evaluator
 
 _ATTEMPTS = 3
 _BLOCK = 16  # channels that kernels take at once, at most
+_FARTHEST = 1.5  # times as much less is asked for at once: figures beyond are rather of a machine that is not quiet
 _LEAST_STEP = 0.001
 _UNSURE = 1.03  # as much less is asked for where it cannot be told whether the target is met
 
@@ -188,9 +189,9 @@ class _Attempts:
         return seen.ratio.within(self._limit(seen))
 
     def _excess(self, seen: Comparison) -> float:
-        """Return how many times too long it takes; where that cannot be told, a little."""
+        """Return how many times too long it takes, as far as that is believed; where it cannot be told, a little."""
         limit = self._limit(seen)
-        return seen.ratio.middle / limit if seen.ratio.beyond(limit) else min(seen.ratio.high / limit, _UNSURE)
+        return min(seen.ratio.middle / limit, _FARTHEST) if seen.ratio.beyond(limit) else _UNSURE
 
     def _unmet(self, seen: Comparison) -> TargetNotMetError:
         limit = self._limit(seen)

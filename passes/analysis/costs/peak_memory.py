@@ -22,6 +22,7 @@ from ....ir.shapes import Shape, concrete, input_sizes
 from ..channels.groups import Channels
 from ..channels.labels import Labels
 from ..channels.rules.table import UNARY
+from ..layers.linear import is_stored, stored_at
 from .meters import Counted
 from .products import Counter, Product, bias_products
 from .steps import Steps, spread
@@ -42,13 +43,9 @@ class PeakMemory(Counted):
 
     def products(self, graph: Graph, channels: Channels) -> Steps:
         """Write every step's bytes over group widths; exact but for the lists of indices that rewriting adds."""
-        counter, context = Counter.of(channels), channels.context
+        counter, tensors = Counter.of(channels), graph.tensors()
         blocks, steps = _blocks(graph)
-        found = []
-        for block in blocks:
-            own = context.labels.get(block.tensor)
-            axes: list[Labels] = context.slices.get(block.tensor, [])[:2] if block.stored else [own] if own else []
-            found.append(counter.product(block.size, axes))
+        found = [counter.product(block.size, _axes(channels, tensors[block.tensor])) for block in blocks]
         first, last = (np.array([getattr(block, end) for block in blocks], np.int64) for end in ("first", "last"))
         return Steps(tuple(found), first, last, steps)
 
@@ -66,13 +63,20 @@ PEAK_MEMORY = PeakMemory("peak-memory", "bytes", BYTES, examples=("0.5x", "256Ki
 
 @dataclass
 class _Block:
-    """Memory of ``size`` bytes that is held from step ``first`` to ``last``, for a tensor, ``stored`` or made."""
+    """Memory of ``size`` bytes that is held from step ``first`` to ``last``, for a tensor."""
 
     tensor: str
     size: int
     first: int
     last: int
-    stored: bool = False
+
+
+def _axes(channels: Channels, tensor: Tensor) -> list[Labels]:
+    """Return the labels by which a tensor shrinks: those of the constant behind it where it is stored, two at most."""
+    if is_stored(tensor):
+        return channels.context.slices.get(stored_at(tensor).name, [])[:2]
+    own = channels.context.labels.get(tensor.name)
+    return [own] if own else []
 
 
 def _blocks(graph: Graph) -> tuple[list[_Block], int]:
@@ -90,7 +94,7 @@ def _blocks(graph: Graph) -> tuple[list[_Block], int]:
             if name in live:
                 live[name].last = step
             elif tensor.is_constant and (seen is None or tensor.name != seen.name):
-                weights.append(_Block(name, tensor.array.nbytes, step, step, True))
+                weights.append(_Block(name, tensor.array.nbytes, step, step))
         for tensor in node.outputs:
             root = None if seen is None else roots.get(seen.name, seen)
             if root is not None and (root.name in live or root.is_constant):
@@ -114,6 +118,8 @@ def _looked_at(graph: Graph, node: Node) -> Tensor | None:
         case "DequantizeLinear":
             inside = made.consumers and not graph.is_output(made) and all(map(_on_codes, made.consumers))
             return read if inside else None
+        case "Transpose":  # of a weight: done once, when the model is read
+            return read if is_stored(read) else None
         case "QuantizeLinear":
             return None if _coded(graph, read) is None else read
     return read if node.op in _VIEWS else None

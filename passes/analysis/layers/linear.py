@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx.helper
 
 from ....ir.arguments import axis, permutation
 from ....ir.geometry import Geometry, geometry
@@ -216,6 +217,8 @@ def stored_array(tensor: Tensor, opset: int) -> Array:
     if node.qualified in QUANTISERS:
         codes, scale = stored_codes(node.qualified, node.attributes, values, *(t.array for t in node.inputs[1:]))
         return np.asarray(codes * scale, np.float32)
+    if node.op == "Cast":
+        return values.astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
     if node.op != "DequantizeLinear":
         return values
     place = axis(node, opset, values.ndim)

@@ -64,6 +64,16 @@ def asked(inner: Sequence[Record]) -> list[str]:
     return [record.text for record in inner if record.name == "allocate"]
 
 
+def test_what_takes_very_long_does_not_ruin_the_model() -> None:
+    """A machine that stalls for once is not believed; one that stalls for good ends in a target that is not met."""
+    device = Moody(moods=[9.0])
+    graph, shared, _, inner = met(device, "latency=0.5x")
+    assert float(asked(inner)[-1].split("latency=")[1].split("x")[0]) == pytest.approx(0.5 / 1.5)
+    assert share(device, graph, shared.original) > 0.2
+    with pytest.raises(TargetNotMetError, match="was not met"):
+        met(Moody(moods=[9.0] * 3), "latency=0.5x")
+
+
 def test_what_meets_the_target_is_measured_once() -> None:
     device = Moody()
     graph, shared, record, inner = met(device, "latency=0.5x")
