@@ -1,8 +1,8 @@
-"""The branch of an If that is known to be taken, written where the If stood."""
+"""The branches of Ifs that are known to be taken, written where the Ifs stood."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -14,56 +14,81 @@ _KINDS = {"value_float": np.float32, "value_int": np.int64}
 _BRANCHES = "else_branch", "then_branch"
 
 
-def take_branch(graph: Graph, node: Node, taken: bool) -> None:
-    """Put the nodes of an If's branch in its place, and an Identity at each of its outputs; the other branch goes.
+def take_branches(graph: Graph, taken: Mapping[Node, bool]) -> None:
+    """Put the nodes of a branch in the place of each If, and an Identity at each of its outputs; the other one goes.
 
-    Tensors and nodes of the branch get new names where others, in whichever scope, are called so. Time: linear in the
-    tensors of the model.
+    What Constant nodes of the branch hold is stored. Tensors and nodes of the branch get new names where others, in
+    whichever scope, are called so. Time: linear in the tensors of the model.
     """
-    raw, nodes = node._raw, graph._raw.nodes
-    body, results = raw.attrs.pop(_BRANCHES[taken]), list(raw.outputs)
-    place = next(i for i, each in enumerate(nodes) if each is raw)
-    node.unlink()
-    del nodes[place]
-    _rename(graph._raw, body)
-    pairs = zip(body.outputs, results, strict=True)
-    joins = [gs.Node("Identity", inputs=[end], outputs=[result]) for end, result in pairs if result.name]
-    nodes[place:place] = [*body.nodes, *joins]
+    bodies = {id(node._raw): node._raw.attrs.pop(_BRANCHES[then]) for node, then in taken.items()}
+    results = {id(node._raw): list(node._raw.outputs) for node in taken}
+    nodes: list[gs.Node] = graph._raw.nodes
+    old, place = list(nodes), {id(node): node for node in nodes}
+    for key in bodies:
+        Node(place[key]).unlink()
+    kept = [node for node in old if id(node) not in bodies]
+    names = _Names(graph._raw, kept, bodies.values())
+    written: list[gs.Node] = []
+    for node in old:
+        if id(node) not in bodies:
+            written.append(node)
+            continue
+        body = bodies[id(node)]
+        names.settle(body)
+        written += [inner for inner in body.nodes if not _store(graph, inner)]
+        pairs = zip(body.outputs, results[id(node)], strict=True)
+        written += [gs.Node("Identity", inputs=[end], outputs=[made]) for end, made in pairs if made.name]
+    nodes[:] = written
     graph.name_nodes()
-    for inner in map(Node, list(body.nodes)):
-        array = _stored(inner)
-        if array is not None:
-            result = inner.outputs[0]
-            graph.remove(inner)
-            graph.make_constant(result, array)
 
 
-def _stored(node: Node) -> Array | None:
-    """Return what a Constant node holds; None for texts, and for other operators."""
+def _store(graph: Graph, raw: gs.Node) -> bool:
+    """Store what a Constant node holds in its place, unless it is text; say whether that was one."""
+    node = Node(raw)
     if node.qualified != "Constant":
-        return None
+        return False
     ((kind, value),) = node.attributes.items()
-    array = np.asarray(value, _KINDS.get(kind.removesuffix("s")))
-    return array if array.dtype.kind not in "OSU" else None
+    array: Array = np.asarray(value, _KINDS.get(kind.removesuffix("s")))
+    if array.dtype.kind in "OSU":
+        return False
+    graph.make_constant(node.outputs[0], array)
+    return True
 
 
-def _rename(outer: gs.Graph, body: gs.Graph) -> None:
-    """Give what ``body`` alone has names that nothing in ``outer`` and its subgraphs has."""
-    there = {id(tensor) for tensor in outer.inputs} | {id(tensor) for tensor in outer.outputs}
-    names, called = {tensor.name for tensor in (*outer.inputs, *outer.outputs)}, set[str]()
-    for node in _every(outer.nodes):
-        called.add(node.name)
-        there.update(map(id, (*node.inputs, *node.outputs)))
-        names.update(tensor.name for tensor in (*node.inputs, *node.outputs))
-    inner = {id(t): t for node in _every(body.nodes) for t in (*node.inputs, *node.outputs)}
-    taken = names | {tensor.name for tensor in inner.values()}
-    for key, tensor in inner.items():
-        if key not in there and tensor.name and tensor.name in names:
-            tensor.name = fresh(tensor.name, taken)
-            taken.add(tensor.name)
-    for node in body.nodes:
-        node.name = fresh(node.name, called) if node.name else ""
-        called.add(node.name)
+class _Names:
+    """What is called how, in all scopes: ``outer`` keeps its names, what lies in ``bodies`` alone gives way."""
+
+    def __init__(self, outer: gs.Graph, kept: Iterable[gs.Node], bodies: Iterable[gs.Graph]) -> None:
+        tensors = [*outer.inputs, *outer.outputs, *_tensors(kept)]
+        self._outer = {id(tensor) for tensor in tensors}
+        self._nodes = {node.name for node in _every(kept)}
+        self._called: dict[str, set[int]] = {}
+        for tensor in (*tensors, *(inner for body in bodies for inner in _within(body))):
+            self._called.setdefault(tensor.name, set()).add(id(tensor))
+
+    def settle(self, body: gs.Graph) -> None:
+        """Give new names to what ``body`` alone has and others are called too; it is a part of what is outside then."""
+        for tensor in _within(body):
+            if id(tensor) not in self._outer and tensor.name and len(self._called[tensor.name]) > 1:
+                self._called[tensor.name].remove(id(tensor))
+                tensor.name = fresh(tensor.name, self._called)
+                self._called[tensor.name] = {id(tensor)}
+            self._outer.add(id(tensor))
+        for node in body.nodes:
+            node.name = fresh(node.name, self._nodes) if node.name else ""
+            self._nodes.add(node.name)
+
+
+def _within(body: gs.Graph) -> Iterator[gs.Tensor]:
+    yield from (*body.inputs, *body.outputs, *_tensors(body.nodes))
+
+
+def _tensors(nodes: Iterable[gs.Node]) -> Iterator[gs.Tensor]:
+    """Yield what nodes and their subgraphs read, write and hand out."""
+    for node in _every(nodes):
+        yield from (*node.inputs, *node.outputs)
+        for body in node.subgraphs():
+            yield from (*body.inputs, *body.outputs)
 
 
 def _every(nodes: Iterable[gs.Node]) -> Iterator[gs.Node]:

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from .graph import Array, Dim, Graph
+from .graph import Array, Graph, Tensor
+from .sizes import UNNAMED
 
 
 def hold_values(graph: Graph, values: Mapping[str, Array]) -> None:
-    """Store the values of inputs, by name, in their place; these inputs go."""
+    """Store the values of inputs, by name, in their place; these inputs go. An output of the same name stays."""
     tensors = graph.tensors()
     for name, array in values.items():
-        graph.make_constant(tensors[name], array)
+        tensor = tensors[name]
+        if graph.is_output(tensor):
+            stored = graph.constant(f"{name}_held", array)
+            graph.replace_uses(tensor, stored)
+            graph.insert("Identity", [stored], [tensor])
+        else:
+            graph.make_constant(tensor, array)
     graph.set_inputs([tensor for tensor in graph.inputs if tensor.name not in values])
 
 
-def hold_sizes(graph: Graph, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Declare inputs, by name, to have these shapes, and sizes that are called as one of theirs is to be that.
-
-    Shapes fit what is declared, as :func:`.sizes.check` tells.
+def open_names(graph: Graph) -> dict[str, tuple[int | str, ...]]:
+    """Return the dimensions of every input of known rank: fixed ones as numbers, others by symbol, or ``input[axis]``
+    where they have none; the batch is one of them.
     """
-    declared = {
-        each.name: each.type.tensor_type.shape for each in (*graph._base.graph.input, *graph._base.graph.output)
-    }
-    pairs = ((tensor.shape or (), shapes[tensor.name]) for tensor in graph.inputs if tensor.name in shapes)
-    known = {dim: size for dims, shape in pairs for dim, size in zip(dims, shape, strict=True) if isinstance(dim, str)}
+    return {each.name: _names(each) for each in graph.inputs if each.shape is not None}
+
+
+def _names(tensor: Tensor) -> tuple[int | str, ...]:
+    dims = enumerate(tensor.shape or ())
+    return tuple(dim if dim and dim != UNNAMED else f"{tensor.name}[{axis}]" for axis, dim in dims)
+
+
+def hold_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
+    """Declare dimensions of inputs, by the names of :func:`open_names`, to be of one size, and those of outputs."""
     for tensor in (*graph.inputs, *graph.outputs):
-        dims: Sequence[Dim] = shapes.get(tensor.name) or [_size(dim, known) for dim in tensor.shape or ()]
-        if tensor.shape is None or tensor.name not in declared:
+        if tensor.shape is None:
             continue
-        tensor._raw.shape = list(dims)
-        for written, dim in zip(declared[tensor.name].dim, dims, strict=True):
-            if isinstance(dim, int) and dim > 0:
-                written.dim_value = dim
-
-
-def _size(dim: Dim, known: Mapping[str, int]) -> Dim:
-    return known.get(dim, dim) if isinstance(dim, str) else dim
+        names = zip(tensor.shape, _names(tensor), strict=True)
+        dims = [sizes.get(name, own) if isinstance(name, str) else own for own, name in names]
+        tensor._raw.shape = dims
+        for value in (*graph._base.graph.input, *graph._base.graph.output):
+            if value.name == tensor.name:
+                for written, dim in zip(value.type.tensor_type.shape.dim, dims, strict=True):
+                    if isinstance(dim, int) and dim > 0:
+                        written.dim_value = dim

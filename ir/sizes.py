@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -106,8 +106,11 @@ def batch_of(declared: Declared, shapes: Mapping[str, Shape]) -> int:
     return next(found, 1)
 
 
-def check(declared: Declared, said: Statement) -> None:
-    """Raise UsageError for a statement on no input, of another rank, or against a dimension that the model fixes."""
+def check(declared: Declared, said: Statement, any_batch: bool = False) -> None:
+    """Raise UsageError for a statement on no input, of another rank, or against a dimension that the model fixes.
+
+    It is of one sample, or with ``any_batch`` of any number.
+    """
     if said.name not in declared:
         known = ", ".join(f"'{name}'" for name in declared)
         raise UsageError(f"{said.text} is of no input", hint=f"the model's inputs are {known}")
@@ -120,13 +123,18 @@ def check(declared: Declared, said: Statement) -> None:
     )
     if not fits:
         raise UsageError(f"{said.text} does not fit", why=why)
-    if any(dim is None and size != 1 for dim, size in zip(wanted, said.shape, strict=True)):
+    if not any_batch and any(dim is None and size != 1 for dim, size in zip(wanted, said.shape, strict=True)):
         raise UsageError(f"{said.text} is not of one sample", why=why, hint="give 1 for the batch")
 
 
-def agreed(declared: Declared, said: Iterable[Statement], error: type[OptimiseOnnxError]) -> dict[str, int]:
-    """Gather what statements, which fit, say about open dimensions. Raises ``error`` where two of them differ."""
-    dims, first = named(declared), dict[str, tuple[int, Statement]]()
+def agreed(
+    dims: Mapping[str, Sequence[int | str | None]], said: Iterable[Statement], error: type[OptimiseOnnxError]
+) -> dict[str, int]:
+    """Gather what statements, which fit, say about dimensions that have names, as those of :func:`named`.
+
+    Raises ``error`` where two of them differ.
+    """
+    first: dict[str, tuple[int, Statement]] = {}
     for one in said:
         for dim, size in zip(dims[one.name], one.shape, strict=True):
             if not isinstance(dim, str):

@@ -44,8 +44,8 @@ def sized(graph: Graph, runner: Runner, given: InputShapes | None = None, sample
     for statement in said:
         check(dims, statement)
     seen = [] if samples is None else _seen(copy, samples)
-    agreed(dims, seen, CalibrationError)
-    known = {**(graph.sizes or Sizes()).said, **agreed(dims, [*said, *seen], UsageError)}
+    agreed(named(dims), seen, CalibrationError)
+    known = {**(graph.sizes or Sizes()).said, **agreed(named(dims), [*said, *seen], UsageError)}
     copy.sizes = _tried(copy, runner, known)
     check_budget(copy, _BATCH)
     _check_loops(copy, runner)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...ir.branches import take_branch
+from ...ir.branches import take_branches
 from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
@@ -69,10 +69,10 @@ def _said(opened: int, loops: int) -> Iterator[str]:
 
 
 def _take_branches(graph: Graph) -> int:
-    """Write every If whose condition is stored as the branch that it takes."""
+    """Write every If outside other bodies whose condition is stored as the branch that it takes."""
     known = [node for node in graph.nodes if node.op == "If" and not node.domain and node.inputs[0].is_constant]
-    for node in known:
-        take_branch(graph, node, bool(node.inputs[0].array.item()))
+    if known:
+        take_branches(graph, {node: bool(node.inputs[0].array.item()) for node in known})
     return len(known)
 
 

@@ -191,7 +191,8 @@ class _Attempts:
     def _excess(self, seen: Comparison) -> float:
         """Return how many times too long it takes, as far as that is believed; where it cannot be told, a little."""
         limit = self._limit(seen)
-        return min(seen.ratio.middle / limit, _FARTHEST) if seen.ratio.beyond(limit) else _UNSURE
+        beyond = seen.ratio.beyond(limit)
+        return min(seen.ratio.middle / limit, _FARTHEST) if beyond else min(seen.ratio.high / limit, _UNSURE)
 
     def _unmet(self, seen: Comparison) -> TargetNotMetError:
         limit = self._limit(seen)

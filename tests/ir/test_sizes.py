@@ -52,16 +52,16 @@ def test_statements_that_do_not_fit_the_model(statement: Statement, message: str
 
 def test_statements_agree() -> None:
     check(PICTURE, said("x", 1, 3, 64, 48))
-    assert agreed(PICTURE, [said("x", 1, 3, 64, 48)] * 2, UsageError) == {"H": 64, "W": 48}
+    assert agreed(named(PICTURE), [said("x", 1, 3, 64, 48)] * 2, UsageError) == {"H": 64, "W": 48}
     shared = {**PICTURE, "y": ("N", "H")}
-    assert agreed(shared, [said("y", 1, 64)], UsageError) == {"H": 64}
+    assert agreed(named(shared), [said("y", 1, 64)], UsageError) == {"H": 64}
     with pytest.raises(UsageError, match="of 'x' contradicts shape of 'y': H is 64 in one place and 32 in another"):
-        agreed(shared, [said("x", 1, 3, 64, 48), said("y", 1, 32)], UsageError)
+        agreed(named(shared), [said("x", 1, 3, 64, 48), said("y", 1, 32)], UsageError)
     with pytest.raises(CalibrationError, match="of 'x' contradicts itself: S is 2 in one place and 3 in another"):
-        agreed({"x": ("N", "S", "S")}, [said("x", 1, 2, 3)], CalibrationError)
+        agreed(named({"x": ("N", "S", "S")}), [said("x", 1, 2, 3)], CalibrationError)
 
 
 def test_question_marks_are_dimensions_of_their_own() -> None:
     declared: dict[str, tuple[int | str | None, ...]] = {"x": ("?", 3, "?", "?")}
     assert open_dims(declared) == ["x[2]", "x[3]"]
-    assert agreed(declared, [said("x", 1, 3, 48, 192)], CalibrationError) == {"x[2]": 48, "x[3]": 192}
+    assert agreed(named(declared), [said("x", 1, 3, 48, 192)], CalibrationError) == {"x[2]": 48, "x[3]": 192}

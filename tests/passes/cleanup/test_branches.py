@@ -1,8 +1,11 @@
 """An If whose condition is known is written as the branch that it takes, whatever its tensors are called."""
 
+import time
+
 import numpy as np
 import pytest
 
+from optimise_onnx.ir.branches import take_branches
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 from tests.passes.cleanup.support import build, checked, normal, ops
 from tests.zoo import ZOO
@@ -67,3 +70,31 @@ def test_a_condition_that_is_an_input_decides_later() -> None:
     assert "If" in [node.op_type for node in model.graph.node]
     graph = build(f"(float[N, 4] x, bool c) => (float[N, 4] y) {{ h = Neg (x) y = If (c) {BOTH} }}", WEIGHTS)
     assert ops(checked(graph, FOLD, {"x": normal(3, 4), "c": np.array(True)}, changes=False)) == ["Neg", "If"]
+
+
+def test_what_a_branch_hands_out_as_it_is_stored_gives_way_to_others_of_its_name() -> None:
+    """Two branches store a tensor of one name and hand it out; one that is undecided has another of that name."""
+    no = "else_branch = no () => (float[4] l) { l = Abs (o) }"
+    stored = f"<then_branch = yes () => (float[4] k) <float[4] k = {{1, 2, 3, 4}}> {{ }}, {no}>"
+    undecided = f"<then_branch = yes () => (float[4] k) {{ k = Neg (o) }}, {no}>"
+    graph = build(
+        f"(float[4] x, bool f) => (float[4] y) {{ o = Neg (x) p = If (c) {stored} q = If (c) {stored}"
+        f" r = If (f) {undecided} s = Add (p, q) y = Add (s, r) }}",
+        {"c": np.array(True)},
+    )
+    found = checked(graph, FOLD, {"x": normal(4), "f": np.array(True)})
+    assert sorted(ops(found)) == ["Add", "If", "Neg"]
+
+
+def test_many_branches_take_no_longer_each() -> None:
+    def seconds(count: int) -> float:
+        names = [f"t{number}" for number in range(count + 1)]
+        pairs = zip(names, names[1:], strict=False)
+        ifs = " ".join(f"{b} = If (c) {BOTH.replace('h, ', f'{a}, ')}" for a, b in pairs)
+        text = f"(float[N, 4] x) => (float[N, 4] y) {{ t0 = Neg (x) {ifs} y = Neg ({names[-1]}) }}"
+        graph = build(text, {**WEIGHTS, "c": np.array(True)})
+        begin = time.process_time()
+        take_branches(graph, {node: True for node in graph.nodes if node.op == "If"})
+        return time.process_time() - begin
+
+    assert seconds(400) < 12 * max(seconds(100), 0.01)
