@@ -11,6 +11,7 @@ from ...ir.errors import InvalidModelError
 from ...ir.graph import Dim, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import symbolic
+from ..analysis.channels.labels import SEEN_THROUGH
 
 _STAY = {"Constant", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear", *RANDOM}
 """Operators whose values are not stored; a Constant that is still a node holds texts."""
@@ -117,11 +118,18 @@ def _widens(node: Node) -> bool:
 
 
 def _turns_shared(node: Node) -> bool:
-    """Whether a layer reads a matrix transposed that another node reads as it is: it would be stored twice."""
+    """Whether layers alone read a matrix transposed that another node reads as it is: it would be stored twice."""
     if node.op != "Transpose" or not node.inputs[0].is_constant or node.inputs[0].array.ndim != 2:
         return False
-    weighs = all(not reader.domain and reader.op in ("Gemm", "MatMul") for reader in node.outputs[0].consumers)
-    return weighs and any(reader.op != "Transpose" for reader in node.inputs[0].consumers)
+    return _weighs(node) and any(reader.op != "Transpose" for reader in node.inputs[0].consumers)
+
+
+def _weighs(node: Node) -> bool:
+    """Whether what a node makes is the weight of products and nothing else, maybe after other nodes that hand it on."""
+    readers = node.outputs[0].consumers
+    handed_on = [reader for reader in readers if reader.qualified in SEEN_THROUGH]
+    products = [reader for reader in readers if not reader.domain and reader.op in ("Gemm", "MatMul")]
+    return len(handed_on) + len(products) == len(readers) and all(map(_weighs, handed_on))
 
 
 def _chunks(

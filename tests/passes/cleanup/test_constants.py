@@ -53,6 +53,10 @@ def test_a_table_that_others_read_is_not_stored_again_transposed() -> None:
         ["Gather", "MatMul", "Transpose"],
         [(5, 4)],
     )
+    half = {"w": normal(5, 4).astype(np.float16)}
+    body = "t = Transpose (w) f = Cast <to = 1> (t) g = Gather (w, i) h = Cast <to = 1> (g) y = MatMul (h, f)"
+    tied = build(f"(int64[N] i) => (float[N, 5] y) {{ {body} }}", half)
+    assert [t.array.shape for t in checked(tied, FOLD, {"i": np.arange(5)}, changes=False).constants()] == [(5, 4)]
     alone = build("(float[N, 4] x) => (float[N, 5] y) { t = Transpose (w) y = MatMul (x, t) }", arrays)
     assert ops(checked(alone, FOLD, {"x": normal(3, 4)})) == ["MatMul"]
 

@@ -4,6 +4,7 @@ import pytest
 from zoo import ZOO
 
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
+from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.timing import Comparison
 from optimise_onnx.passes.manager import PassManager
 from tests.passes.allocate.devices import ranked
