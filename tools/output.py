@@ -13,8 +13,9 @@ from .files import write
 from .report import Report, notes
 from .report_files import as_json, report_files
 from .result import CompressResult
-from .terminal import VERBOSE, Terminal
+from .terminal import NORMAL, VERBOSE, Terminal
 
+_DECIDES = ("meet-target", "search")  # passes whose notes say how the result came to be
 Figures = Mapping[Path | None, dict[str, Any]] | None
 
 
@@ -32,8 +33,9 @@ def show(out: Terminal, report: Report) -> None:
         out.say(f"agreement measured on {report.fidelity.samples.origin}")
     for line in report.notes:
         out.say(line)
-    for line in notes(report.records):
-        out.say(line, VERBOSE)
+    for record in report.records:
+        for line in notes([record]):
+            out.say(line, NORMAL if record.name in _DECIDES else VERBOSE)
     if report.pins and out.verbosity >= VERBOSE:
         out.say(table.pins(report.pins))
     elif report.pins:
