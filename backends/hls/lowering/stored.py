@@ -9,11 +9,11 @@ from ....ir.qonnx import QUANTISERS, stored_codes
 
 
 def is_stored(tensor: Tensor) -> bool:
-    """Whether a tensor is a constant, or one behind DequantizeLinear or a quantiser of QONNX."""
+    """Whether a tensor is a constant, or one behind DequantizeLinear, a quantiser of QONNX or a Transpose."""
     node = tensor.producer
     return tensor.is_constant or (
         node is not None
-        and node.qualified in ("DequantizeLinear", *QUANTISERS)
+        and node.qualified in ("DequantizeLinear", "Transpose", *QUANTISERS)
         and all(is_stored(one) for one in node.inputs if one.name)
     )
 
@@ -27,6 +27,8 @@ def numbers(tensor: Tensor) -> Array:
     if node.qualified in QUANTISERS:
         codes, scale = quantised(node)
         return codes * scale
+    if node.op == "Transpose":
+        return np.transpose(numbers(node.inputs[0]), node.attributes.get("perm"))
     codes, scale, *rest = [numbers(one) for one in node.inputs if one.name]
     form = [1] * codes.ndim
     if scale.size > 1:

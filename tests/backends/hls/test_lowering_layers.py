@@ -112,6 +112,19 @@ def test_gemm_with_factors(trans: int) -> None:
     assert kinds(check(b.model(y))) == ["Dense"]
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_weights_that_a_node_transposes(shared: bool) -> None:
+    """Encoder and decoder of one matrix, which stays stored once, and codes behind a dequantisation."""
+    b = Builder("tied")
+    x, weight = b.input("x", ["N", 5]), b.weight([5, 4])
+    h = b.relu(b.node("MatMul", [x, weight]))
+    if not shared:
+        codes = b.const(b.rng.integers(-100, 100, [5, 4]).astype(np.int8))
+        weight = b.node("DequantizeLinear", [codes, b.const(b.uniform([5], 0.01, 0.1))], axis=0)
+    network = check(b.model(b.node("MatMul", [h, b.transpose(weight, 1, 0)])))
+    assert kinds(network)[-1] == "Dense"
+
+
 def test_scales_are_folded_into_what_they_alone_read() -> None:
     b, x = picture()
     y = b.bn(b.depthwise(b.bn(b.conv(x, 4))))
