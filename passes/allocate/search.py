@@ -119,7 +119,7 @@ class _Profiles:
         error = evolution.judged(best)[0]
         figures = self.seed.figures | {"error_predicted": error, "error_before_search": before[0]}
         note = f"a search of {len(evolution.known)} profiles took the divergence from {before[0]:.3g} to {error:.3g}"
-        note += "; plan 1 is what it found, plan 2 where it began"
+        note += "; plan 1 is what it found, the others are the allocator's"
         return Decided(self.task, self._choice(best), figures, self.seed.curves, note)
 
     def _seeds(self) -> Ints:
