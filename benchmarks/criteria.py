@@ -4,7 +4,7 @@
         [--targets 1.5x,2x,3x]
 
 A criterion may be followed by what a greedy allocation divides its scores by, and by a step after which these are
-estimated anew: fisher/macs, fisher/activations/0.1. Seed s calibrates with 512 training images of its own. A cell is
+estimated anew: fisher/macs, fisher/activations/0.1; fisher/latency measures on one thread. Seed s calibrates with 512 training images of its own. A cell is
 the mean top-1 drop in points over the seeds, and its standard deviation. SHARED is as in ``networks.py``. Validation
 images are only measured on. The table is printed anew whenever a job is done, all criteria of one seed before the next.
 """
@@ -19,6 +19,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from networks import CIFAR, Array, images, outputs
 
+from optimise_onnx.backends.devices import LOCAL, device
+from optimise_onnx.backends.latency.execution import Execution
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.frontends.load import load
 from optimise_onnx.ir.feeds import Calibration
@@ -70,7 +72,9 @@ def drops(job: Job) -> dict[tuple[str, str], float]:
 def _drops(
     job: Job, graph: Graph, feeds: dict[str, Array], test: tuple[dict[str, Array], Array], cache: DiskCache
 ) -> dict[tuple[str, str], float]:
+    local = device(LOCAL, Execution())
     context = Context(OrtRunner(1), graph, Calibration.from_arrays(feeds), job.seed, verify=False, cache=cache)
+    context.devices = lambda _quantity: local
     PassManager.parse(f"{FIRST},{EXACT}").run(graph, context)
     context.original = graph.copy()
     before = accuracy(graph, *test)
