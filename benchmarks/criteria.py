@@ -4,9 +4,10 @@
         [--targets 1.5x,2x,3x]
 
 A criterion may be followed by what a greedy allocation divides its scores by, and by a step after which these are
-estimated anew: fisher/macs, fisher/activations/0.1; fisher/latency measures on one thread. Seed s calibrates with 512 training images of its own. A cell is
-the mean top-1 drop in points over the seeds, and its standard deviation. SHARED is as in ``networks.py``. Validation
-images are only measured on. The table is printed anew whenever a job is done, all criteria of one seed before the next.
+estimated anew: fisher/macs, fisher/activations/0.1; fisher/latency measures on one thread. Seed s calibrates with 512
+training images of its own. A cell is the mean top-1 drop in points over the seeds, and its standard deviation. SHARED
+is as in ``networks.py``. Validation images are only measured on. The table is printed anew whenever a job is done, all
+criteria of one seed before the next.
 """
 
 import argparse
