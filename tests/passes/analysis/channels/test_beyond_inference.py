@@ -31,7 +31,7 @@ def choice(b: Builder, bodies: dict[str, list[onnx.NodeProto]], weights: dict[st
         inner = [tensor for key, tensor in stored.items() if key in used]
         value = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)
         graphs.append(helper.make_graph(nodes, name, [], [value], inner))
-    return b.node("If", [b.const(np.array(True), "flag")], then_branch=graphs[0], else_branch=graphs[1])
+    return b.node("If", [b.input("flag", [], np.bool_)], then_branch=graphs[0], else_branch=graphs[1])
 
 
 def scaled_by_branch() -> Graph:
@@ -56,7 +56,7 @@ def test_layers_behind_a_branch_can_be_counted_and_pruned() -> None:
     assert [group.width for group in channels.groups] == [12, 12]
     kept = half(channels, np.random.default_rng(0))
     small = removed(graph, channels, kept)
-    inputs = {"x": np.random.default_rng(1).standard_normal((4, 3, 8, 8)).astype(np.float32)}
+    inputs = {"x": np.random.default_rng(1).standard_normal((4, 3, 8, 8)).astype(np.float32), "flag": np.array(True)}
     assert distance(masked(graph, channels, kept), small, inputs) < 1e-5
     assert total(cost(small)).macs == 64 * 9 * (3 * 6 + 6 * 6 + 6 * 5)
 
