@@ -18,6 +18,7 @@ from ..ir.errors import CalibrationError
 from ..ir.feeds import Calibration
 from ..ir.graph import Graph
 from . import api
+from .deciding import advice
 from .doubts import told
 
 PROGRAM = "optimise-onnx"
@@ -65,9 +66,11 @@ def propose(source: Path, data: str | None = None, trust: bool = False) -> Propo
     """
     graph = api.load(source, trust=trust)
     found = api.analyse(graph)
-    whole, free = total(found.costs).macs, found.free.macs
+    whole, free, branches = total(found.costs).macs, found.free.macs, advice(found.graph, source)
     if not free:
-        return Proposal("analyse", source, notes=("no channel of a layer that multiplies can go; analyse says why",))
+        return Proposal(
+            "analyse", source, notes=("no channel of a layer that multiplies can go; analyse says why", *branches)
+        )
     samples = _Samples.found(source, graph) if data is None else _Samples.read(data, graph)
     told_of, notes = ((), _without(found.notes)) if samples is None else (tuple(samples.options(graph)), samples.notes)
     output = source.with_name(f"{source.stem}-smaller.onnx").name
@@ -78,7 +81,7 @@ def propose(source: Path, data: str | None = None, trust: bool = False) -> Propo
         *([Option(("--trust",), "as you gave it here")] if trust else []),
         Option(("--report", f"{Path(output).stem}.html"), "a page that shows what was done and what it cost"),
     )
-    return Proposal("compress", source, options, notes)
+    return Proposal("compress", source, options, (*notes, *branches))
 
 
 def _target(free: float, data: bool) -> Option:

@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from oracle import graph_of
 from PIL import Image
+from zoo import ZOO
 from zoo.builder import Builder
 
+from optimise_onnx.tools.deciding import deciding
+
 from .conftest import SAMPLES, Run
+from .test_fix import by_size
 
 
 def proposed(found: Run) -> list[str]:
@@ -105,3 +110,12 @@ def test_a_model_that_can_lose_nothing_is_sent_to_analyse(folder: Path, run: Cal
     onnx.save(b.model(b.gemm(b.input("x", ["N", 4]), 3)), folder / "bare.onnx")
     found = run("init", "bare.onnx")
     assert proposed(found) == ["analyse", "bare.onnx"] and run("analyse", "bare.onnx").code == 0
+
+
+def test_inputs_that_decide_between_branches_with_layers_are_named(folder: Path, run: Callable[..., Run]) -> None:
+    onnx.save(ZOO["if_branches"](), folder / "if.onnx")
+    found = run("init", "if.onnx")
+    assert found.code == 0 and "optimise-onnx fix if.onnx -o if-fixed.onnx --set flag=VALUE" in found.out
+    assert "fix" not in run("init", "in.onnx").out
+    graph = graph_of(by_size())
+    assert deciding(graph) == ([], ["x"])
