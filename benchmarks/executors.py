@@ -33,14 +33,15 @@ class Cluster:
     folder: Path
     stack: ExitStack
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    scheduler: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """Where the scheduler listens, once it does."""
         end = time.monotonic() + LIMIT
         while not (self.folder / "scheduler.json").exists():
-            if time.monotonic() > end:
-                raise TimeoutError("the scheduler did not start")
+            if time.monotonic() > end or (self.scheduler is not None and self.scheduler.poll() is not None):
+                raise RuntimeError("the scheduler did not start: " + (self.folder / "scheduler-0.log").read_text())
             time.sleep(WAIT)
         found: str = json.loads((self.folder / "scheduler.json").read_text())["address"]
         return found
@@ -63,7 +64,7 @@ def cluster(count: int, folder: Path, boards: int = 0) -> Iterator[Cluster]:
     folder.mkdir()
     with ExitStack() as stack:
         found, file = Cluster(folder, stack), str(folder / "scheduler.json")
-        found.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
+        found.scheduler = found.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
         address = found.address
         for number in range(count):
             place = str(folder / f"worker-{number}")
