@@ -23,20 +23,19 @@ def take_branches(graph: Graph, taken: Mapping[Node, bool]) -> None:
     bodies = {id(node._raw): node._raw.attrs.pop(_BRANCHES[then]) for node, then in taken.items()}
     results = {id(node._raw): list(node._raw.outputs) for node in taken}
     nodes: list[gs.Node] = graph._raw.nodes
-    old, place = list(nodes), {id(node): node for node in nodes}
-    for key in bodies:
-        Node(place[key]).unlink()
-    kept = [node for node in old if id(node) not in bodies]
+    for node in taken:
+        node.unlink()
+    kept = [raw for raw in nodes if id(raw) not in bodies]
     names = _Names(graph._raw, kept, bodies.values())
     written: list[gs.Node] = []
-    for node in old:
-        if id(node) not in bodies:
-            written.append(node)
+    for raw in nodes:
+        if id(raw) not in bodies:
+            written.append(raw)
             continue
-        body = bodies[id(node)]
+        body = bodies[id(raw)]
         names.settle(body)
         written += [inner for inner in body.nodes if not _store(graph, inner)]
-        pairs = zip(body.outputs, results[id(node)], strict=True)
+        pairs = zip(body.outputs, results[id(raw)], strict=True)
         written += [gs.Node("Identity", inputs=[end], outputs=[made]) for end, made in pairs if made.name]
     nodes[:] = written
     graph.name_nodes()

@@ -27,14 +27,14 @@ def deciding(graph: Graph) -> tuple[list[str], list[str]]:
     values, sizes = dict[str, None](), dict[str, None]()
     for node in graph.nodes:
         if node.op == "If" and not node.domain and inner_layers(node):
-            _follow(node.inputs[0], values, sizes, set())
+            _follow(node.inputs[0], values, sizes)
     inputs = [tensor.name for tensor in graph.inputs]
     return [name for name in inputs if name in values], [name for name in inputs if name in sizes]
 
 
-def _follow(tensor: Tensor, values: dict[str, None], sizes: dict[str, None], seen: set[Tensor]) -> None:
+def _follow(tensor: Tensor, values: dict[str, None], sizes: dict[str, None]) -> None:
     """Go back to the inputs that a tensor is made of; behind a Shape it is their sizes that count."""
-    waiting = [(tensor, values)]
+    waiting, seen = [(tensor, values)], set[Tensor]()
     while waiting:
         each, found = waiting.pop()
         node = each.producer
