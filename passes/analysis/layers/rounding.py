@@ -73,6 +73,29 @@ def straight_through(graph: Graph) -> None:
     graph.clean()
 
 
+def unrounded(graph: Graph) -> Graph | None:
+    """Return a copy that hands on values where it rounded computed ones, on a stored scale or one of their own range.
+
+    None where nothing is so. Codes that something else reads too, or that are an output, stay.
+    """
+    copy, found = graph.copy(), False
+    for node in copy.nodes:
+        made = node.inputs[0].producer if not node.domain and node.op == DEQUANTISE else None
+        if made is not None and _rounds(made, node) and not copy.is_output(node.outputs[0]):
+            copy.replace_uses(node.outputs[0], made.inputs[0])
+            found = True
+    if found:
+        copy.clean()
+    return copy if found else None
+
+
+def _rounds(made: Node, back: Node) -> bool:
+    """Whether codes are turned back into what they stand for."""
+    if made.domain or made.op != QUANTISE:
+        return made.op == "DynamicQuantizeLinear" and made.outputs[1:] == back.inputs[1:]
+    return scale_of(made) is not None and scale_of(made) == scale_of(back)
+
+
 def sum_scale(node: Node, layer: Linear, opset: int) -> Array | None:
     """Return the scale on which a quantised layer adds up, that of its input times that of its weight: () or (g * m,).
 

@@ -108,6 +108,27 @@ def test_what_rounding_does_to_the_masked_graph_too_is_no_failure() -> None:
             assert apply(RemoveChannels(), copy, shared).figures["oracle_error"] > 1e-5
 
 
+def test_codes_that_flip_are_no_failure() -> None:
+    """A sum in another order changes a range by a millionth, so the scale, and some code by one."""
+    b = Builder("flips")
+    h = b.relu(b.matmul(b.input("x", ["N", 2000, 16]), 32))
+    codes = b.const(b.rng.integers(-99, 99, [32, 32]).astype(np.int8))
+    for _ in range(4):
+        made = b.nodes("DynamicQuantizeLinear", [h], 3)
+        weight = b.node("DequantizeLinear", [codes, b.const(np.float32(0.004))])
+        h = b.relu(b.node("MatMul", [b.node("DequantizeLinear", made), weight]))
+    graph = graph_of(b.model(b.matmul(h, 10)))
+    for scale, fails in ((1 + 6e-6, False), (1.01, True)):
+        copy, shared = graph.copy(), Context(Biased(scale), graph)
+        apply(SelectChannels(keep=0.5), copy, shared)
+        if fails:
+            with pytest.raises(VerificationError, match="differs from the masked one"):
+                apply(RemoveChannels(), copy, shared)
+        else:
+            outcome = apply(RemoveChannels(), copy, shared)
+            assert outcome.figures["oracle_error"] < 1e-5 and "not rounded" in outcome.notes[-1]
+
+
 def test_the_oracle_can_be_left_out() -> None:
     shared = digits.context(0)
     shared.verify = False

@@ -8,7 +8,7 @@ from zoo.builder import Builder
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.analysis.layers.linear import linear_layers
-from optimise_onnx.passes.analysis.layers.rounding import past_rounding, reach, straight_through, sum_scale
+from optimise_onnx.passes.analysis.layers.rounding import past_rounding, reach, straight_through, sum_scale, unrounded
 
 
 def rounded(b: Builder, x: str, scale: float = 0.05, back: float | None = None) -> str:
@@ -44,6 +44,21 @@ def test_straight_through_is_the_same_but_for_rounding() -> None:
     given = feeds(model, 0, 16)
     (before,), (after,) = (OrtRunner(1).session(each).run(given).values() for each in (graph, smooth))
     assert 0 < np.abs(before - after).max() < 0.05
+
+
+def test_what_only_rounds_is_left_out() -> None:
+    b = Builder("unrounded")
+    x = b.input("x", ["N", 4])
+    own = b.nodes("DynamicQuantizeLinear", [b.matmul(x, 4, bias=False)], 3)
+    one = b.relu(b.node("DequantizeLinear", own))
+    other = b.node("DequantizeLinear", [own[0], b.const(np.float32(0.5)), own[2]])
+    graph = graph_of(b.model(one, b.relu(rounded(b, x)), other, b.relu(rounded(b, x, back=0.1)), rounded(b, x)))
+    found = unrounded(graph)
+    assert found is not None
+    assert sum(node.op == "DequantizeLinear" for node in found.nodes) == 3  # on another scale twice, and an output
+    assert [found.outputs[k].producer.inputs[0].name for k in (0, 1)] == [graph.nodes[0].outputs[0].name, "x"]
+    plain = Builder("plain")
+    assert unrounded(graph_of(plain.model(plain.relu(plain.input("x", ["N", 4]))))) is None
 
 
 def test_layers_add_up_on_the_product_of_two_scales() -> None:
