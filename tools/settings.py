@@ -255,6 +255,7 @@ class Settings(Running):
             "keep_nodes": "|".join(f"(?:{pattern})" for pattern in self.keep_nodes),
             "keep_types": "|".join(self.keep_types),
             "forms": tuple(self.forms),
+            "multiple": self.align if self.target.meter is not None or self.target.quantity == LATENCY else 1,
             "only_faster": self.target.quantity == LATENCY and self.here,
             **self._tuning(),
         }

@@ -1,14 +1,16 @@
 """Which of the classes that may go can go together: equal counts in every block, something left everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import numpy as np
 
 from ...ir.graph import Array
 from ..analysis.channels.groups import Channels
+from ..base import Context
 
 
-def choose(channels: Channels, sets: Array, needed: bool) -> Array:
+def choose(channels: Channels, sets: Array, needed: bool, multiple: Callable[[], int] = lambda: 1) -> Array:
     """Return which classes go: as many as the constraints of every group allow.
 
     Parameters
@@ -16,6 +18,7 @@ def choose(channels: Channels, sets: Array, needed: bool) -> Array:
     channels : the analysis.
     sets : int (class ids,), the set each class belongs to; -1 for classes that must stay.
     needed : whether one class of every set must stay.
+    multiple : what is left of a group is a multiple of it, or all of the group; asked where something goes.
 
     Returns
     -------
@@ -40,9 +43,28 @@ def choose(channels: Channels, sets: Array, needed: bool) -> Array:
         blocks = [block for block in channels.context.equal_counts if owner[block.flat[0]] == number]
         keep_one = [one for one, owners in concerned if number in owners and (gone[one] | (owner[one] == number)).all()]
         floors = [np.isin(members, one) for one in keep_one]
-        for cell, count in _counts(members, sets[members], blocks, floors):
+        for cell, count in _going(partial(_counts, members, sets[members], blocks, floors), len(members), multiple):
             gone[cell[:count]] = True
     return gone
+
+
+_Counts = list[tuple[Array, int]]
+"""Cells of interchangeable members, and how many of each go."""
+
+
+def _going(counts: Callable[[int], _Counts], width: int, multiple: Callable[[], int]) -> _Counts:
+    """Let as many go as can, of which so many stay that the rest of the width is a multiple, or whole."""
+    found = counts(width)
+    left = width - sum(count for _, count in found)
+    if left == width:
+        return found
+    wanted = min(-(-left // multiple()) * multiple(), width)
+    return found if wanted == left else counts(width - wanted)
+
+
+def paying(multiple: int, context: Context) -> Callable[[], int]:
+    """Return what says the multiple of channels that is meant: the machine, asked once, where it is 0."""
+    return cache(lambda: multiple or context.device("latency").multiple())
 
 
 def kept(channels: Channels, gone: Array) -> dict[str, Array]:
@@ -51,8 +73,8 @@ def kept(channels: Channels, gone: Array) -> dict[str, Array]:
     return {group.name: group.cells[~gone[group.cells]] for group in touched}
 
 
-def _counts(members: Array, sets: Array, blocks: Sequence[Array], floors: Sequence[Array]) -> list[tuple[Array, int]]:
-    """Return cells of interchangeable members, and how many of each go. ``floors``: bool masks, one of each stays."""
+def _counts(members: Array, sets: Array, blocks: Sequence[Array], floors: Sequence[Array], most: int) -> _Counts:
+    """Let as many go as can, ``most`` of all together. ``floors``: bool masks, one of each stays."""
     may = np.flatnonzero(sets >= 0)
     counts = [_multiplicity(block, members) for block in blocks]
     table = np.concatenate([sets[None], *counts, *(floor[None] for floor in floors)])[:, may]
@@ -60,6 +82,7 @@ def _counts(members: Array, sets: Array, blocks: Sequence[Array], floors: Sequen
     cells = [may[cell_of.ravel() == number] for number in range(int(cell_of.max()) + 1)]
     first = [int(cell[0]) for cell in cells]
     limits = [(floor[first].astype(np.float64), int(floor.sum()) - 1) for floor in floors]
+    limits.append((np.ones(len(cells)), most))
     equal = [(rows[:, first], block.shape[1] - 1) for rows, block in zip(counts, blocks, strict=True)]
     solution = _solve(np.asarray([len(cell) for cell in cells]), limits, equal)
     return [(members[cell], count) for cell, count in zip(cells, solution, strict=True)]

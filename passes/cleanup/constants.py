@@ -15,6 +15,7 @@ from .separate import separate_vectors
 from .sequences import unroll_sequences
 from .shape_targets import fold_shapes
 from .to_qdq import to_qdq
+from .unblock import unblock
 from .unfuse import unfuse
 from .unfuse_transformer import unfuse_transformer
 from .zero_states import drop_zero_states
@@ -26,7 +27,8 @@ _WRITTEN_OUT = (unfuse, unfuse_transformer, unroll_sequences)
 class FoldConstants:
     """Evaluate constant nodes and known shapes; remove Identity, inference Dropout, dead nodes and unused weights.
 
-    Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused as they were before,
+    Sequences of known elements are written as Split and Concat, layers that onnxruntime has fused or laid out in
+    blocks of channels as they were before,
     Loops that compute a GRU, LSTM or RNN as such (of Keras, for example), recurrent layers without initial states that
     are zero, reversals of whole sequences as Slice, operators on integer codes as float ones between roundings, an If
     of known condition as the branch that it takes. Quantised weights keep their stored format. A symbolic batch stays
@@ -40,9 +42,9 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        opened = to_qdq(graph)
+        opened, unblocked = to_qdq(graph), unblock(graph, context.runner)
         before = _count(graph) if opened else before
-        passed = opened + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
+        passed = opened + unblocked + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
         computed = known = loops = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)
@@ -57,13 +59,15 @@ class FoldConstants:
         changed = bool(passed or computed or known) or after != before
         if not changed:
             return Outcome(False)
-        notes = (f"{before[0] - after[0]} of {before[0]} nodes went", *_said(opened, loops))
+        notes = (f"{before[0] - after[0]} of {before[0]} nodes went", *_said(opened, unblocked, loops))
         return Outcome(True, notes, {"evaluated": computed, "shapes": known, "identities": passed, "nodes": after[0]})
 
 
-def _said(opened: int, loops: int) -> Iterator[str]:
+def _said(opened: int, unblocked: int, loops: int) -> Iterator[str]:
     if opened:
         yield f"{opened} operators on codes are written as float ones between roundings (QDQ)"
+    if unblocked:
+        yield f"{unblocked} operators on blocks of channels (nchwc) are written as standard ones"
     if loops:
         yield f"Loops written as the recurrent layers that they compute: {loops}"
 

@@ -17,7 +17,7 @@ from ..analysis.channels.origins import Origins, composed, removed
 from ..analysis.channels.vanishing import may_vanish
 from ..base import Context, Outcome
 from ..order import EXACT
-from .choice import choose, kept
+from .choice import choose, kept, paying
 from .constant_channels import ConstantChannels, constant_rows
 from .constant_operands import store_operands
 from .ends import End, ends, no_classes
@@ -27,11 +27,15 @@ from .ends import End, ends, no_classes
 class RemoveDeadChannels:
     """Remove channels whose readers all have zero weights for them, or that have one value for every input.
 
+    ``multiple``: as many stay as make a width a multiple of it, or as it was; 0 stands for the multiple of channels
+    that pays on the machine, for a layer of 31 channels can take longer than one of 32.
+
     A channel with a constant other than 0 goes only if every layer that reads it can take it into its bias: it adds no
     zero padding, and its weight and bias are stored as floats. Operands that are the same for every input are stored
     where they are small, and a part of a concatenation goes whole. Exact up to rounding.
     """
 
+    multiple: int = 1
     name: ClassVar[str] = "remove-dead-channels"
     preserves: ClassVar[frozenset[str]] = EXACT
 
@@ -46,14 +50,14 @@ class RemoveDeadChannels:
                 context.changed()
                 continue
             states = _states(graph, channels)
-            gone = _choose(channels, states)
+            gone = self._choose(channels, states, context)
             if not gone.any():
                 break
             context.changed()
             folded = sum(_absorb(state, gone) for state in states)
             if folded:
                 channels = analyse(graph)
-                gone = _choose(channels, _states(graph, channels))
+                gone = self._choose(channels, _states(graph, channels), context)
             left = composed(left, removed(graph, channels, kept(channels, gone)))
             context.changed()
             count, absorbed = count + int(gone.sum()), absorbed + folded
@@ -64,11 +68,10 @@ class RemoveDeadChannels:
             notes.append(f"{operands} operands are the same for every input")
         return Outcome(True, tuple(notes), {"channels": count, "absorbed": absorbed, "operands": operands}, left=left)
 
-
-def _choose(channels: Channels, states: list[_State]) -> Array:
-    dead = _dead(channels, states)
-    floors = tuple(floor for floor in channels.floors if (dead[floor] < 0).any() or not may_vanish(channels, floor))
-    return choose(replace(channels, floors=floors), dead, needed=False)
+    def _choose(self, channels: Channels, states: list[_State], context: Context) -> Array:
+        dead = _dead(channels, states)
+        floors = tuple(floor for floor in channels.floors if (dead[floor] < 0).any() or not may_vanish(channels, floor))
+        return choose(replace(channels, floors=floors), dead, False, paying(self.multiple, context))
 
 
 @dataclass(frozen=True)

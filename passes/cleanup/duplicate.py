@@ -14,7 +14,7 @@ from ..analysis.channels.groups import Channels, analyse
 from ..analysis.channels.origins import Origins, composed, removed
 from ..base import Context, Outcome
 from ..order import EXACT
-from .choice import choose, kept
+from .choice import choose, kept, paying
 from .ends import End, ends, no_classes
 from .numbering import Numbering
 
@@ -25,9 +25,10 @@ class MergeDuplicateChannels:
 
     What is a duplicate is read off value numbers (see :mod:`.numbering`), where channels are read: whatever lies
     between their producers and there, residual sums and concatenations too, is covered. Rows that become equal when the
-    channels they read are merged are found in the next round.
+    channels they read are merged are found in the next round. ``multiple``: as for ``remove-dead-channels``.
     """
 
+    multiple: int = 1
     name: ClassVar[str] = "merge-duplicate-channels"
     preserves: ClassVar[frozenset[str]] = EXACT
 
@@ -35,28 +36,27 @@ class MergeDuplicateChannels:
         """Rewrite ``graph`` until nothing changes. Time: linear in the weights, a round."""
         channels, count = context.view(graph).channels, 0
         left: Origins = {}
-        while merged := _merge(graph, channels):
+        while merged := self._merge(graph, channels, context):
             count, left = count + merged[0], composed(left, merged[1])
             channels = analyse(graph)
         if not count:
             return Outcome(False)
         return Outcome(True, (f"merged {count} duplicate channels",), {"channels": count}, left=left)
 
-
-def _merge(graph: Graph, channels: Channels) -> tuple[int, Origins] | None:
-    numbering = Numbering(channels.context)
-    places = [_Place.of(end, numbering) for end in ends(graph, channels)]
-    sets = _duplicates(channels, places)
-    gone = choose(channels, sets, needed=True)
-    if not gone.any():
-        return None
-    model = np.arange(len(gone))
-    for one in np.unique(sets[gone]):
-        members = np.flatnonzero(sets == one)
-        model[members[gone[members]]] = members[~gone[members]][0]
-    for place in places:
-        _fold(channels, place, model)
-    return int(gone.sum()), removed(graph, channels, kept(channels, gone))
+    def _merge(self, graph: Graph, channels: Channels, context: Context) -> tuple[int, Origins] | None:
+        numbering = Numbering(channels.context)
+        places = [_Place.of(end, numbering) for end in ends(graph, channels)]
+        sets = _duplicates(channels, places)
+        gone = choose(channels, sets, True, paying(self.multiple, context))
+        if not gone.any():
+            return None
+        model = np.arange(len(gone))
+        for one in np.unique(sets[gone]):
+            members = np.flatnonzero(sets == one)
+            model[members[gone[members]]] = members[~gone[members]][0]
+        for place in places:
+            _fold(channels, place, model)
+        return int(gone.sum()), removed(graph, channels, kept(channels, gone))
 
 
 @dataclass(frozen=True)

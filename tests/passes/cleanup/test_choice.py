@@ -39,6 +39,17 @@ def test_unequal_cells_lose_what_equal_counts_allow() -> None:
     assert choose(channels, sets, needed=False)[group.cells].sum(1).tolist() == [2] * len(group.cells)
 
 
+def test_what_is_left_is_a_multiple_with_equal_counts_too() -> None:
+    graph = graph_of(ZOO["grouped_conv"]())
+    channels = analyse(graph)
+    group = next(group for group in channels.groups if len(group.cells) > 1)
+    sets = np.full(channels.context.registry_size(), -1)
+    sets[group.cells[:, :3]] = 0
+    blocks, width = group.cells.shape
+    for multiple, gone in ((1, 3), (blocks, 3), (2 * blocks, 3 - (width - 3) % 2), (blocks * width, 0)):
+        assert choose(channels, sets, False, lambda m=multiple: m)[group.cells].sum(1).tolist() == [gone] * blocks
+
+
 def test_one_class_of_every_tensor_stays() -> None:
     graph = graph_of(ZOO["split_unequal"]())
     channels = analyse(graph)

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from optimise_onnx.backends.ort import OrtRunner
+from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.dead import RemoveDeadChannels
+from tests.passes.allocate.devices import Staircase
 from tests.passes.cleanup.support import build, checked, normal, ops, shape
 
 DEAD = RemoveDeadChannels()
@@ -30,6 +33,22 @@ def test_channels_that_nothing_reads_go() -> None:
     text, weights = two_convolutions("Conv(a, v, d)", v=zeroed(normal(5, 8, 1, 1), [1, 4], 1))
     result = checked(build(text, weights), DEAD, X)
     assert shape(result, "w") == (6, 3, 3, 3) and shape(result, "v") == (5, 6, 1, 1)
+
+
+@pytest.mark.parametrize(("multiple", "left"), [(1, 5), (2, 6), (4, 8), (5, 5), (16, 8)])
+def test_widths_stay_multiples_where_that_is_asked(multiple: int, left: int) -> None:
+    text, weights = two_convolutions("Conv(a, v, d)", v=zeroed(normal(5, 8, 1, 1), [1, 4, 5], 1))
+    result = checked(build(text, weights), RemoveDeadChannels(multiple), X, changes=left < 8)
+    assert shape(result, "w") == (left, 3, 3, 3) and shape(result, "v") == (5, left, 1, 1)
+
+
+def test_the_machine_says_which_multiple_pays_where_something_may_go() -> None:
+    text, weights = two_convolutions("Conv(a, v, d)", v=zeroed(normal(5, 8, 1, 1), [1, 4, 5], 1))
+    graph = build(text, weights)
+    context = Context(OrtRunner(1), graph.copy(), devices=lambda _: Staircase(tread=2))
+    assert RemoveDeadChannels(0).run(graph, context).changed and shape(graph, "w") == (6, 3, 3, 3)
+    whole = build(*two_convolutions("Conv(a, v, d)", v=normal(5, 8, 1, 1)))
+    assert not RemoveDeadChannels(0).run(whole, Context(OrtRunner(1), whole.copy())).changed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""Layers whose channels onnxruntime has laid out in blocks, as it saves a model optimised for one machine.
+
+At the level ORT_ENABLE_ALL it writes convolutions and pools of its own domain, whose tensors hold blocks of 8 or 16
+channels side by side, filled up with zeros, and whose weights lie in that order. Here they are written as standard ones
+of plain channels; it makes blocks again when it loads the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ...ir.errors import InvalidModelError
+from ...ir.graph import Array, Graph, Node, Tensor
+from ...ir.runner import Runner
+
+_DOMAIN = "com.microsoft.nchwc"
+_LARGEST = 16
+_PADDED = 11  # the operator set since which Pad takes its sizes as an input, and Resize says how places map
+_RANK = 4
+
+
+def unblock(graph: Graph, runner: Runner) -> int:
+    """Write what is known of that domain; return how many nodes. Nothing changes where this machine has no blocks."""
+    found = [node for node in graph.nodes if node.domain == _DOMAIN]
+    if not found or graph.opset < _PADDED or any(node.op not in _KNOWN for node in found):
+        return 0
+    block = _block(runner)
+    if block is None or not all(_whole(node, block) for node in found):
+        return 0
+    for node in found:
+        _KNOWN[node.op](graph, node, block)
+        graph.remove(node)
+    return len(found)
+
+
+def _block(runner: Runner) -> int | None:
+    """Return how many channels lie side by side on this machine: a tensor of known numbers is laid out to see it."""
+    graph = Graph.empty(_PADDED)
+    x, y = graph.variable("x", np.float32), graph.variable("y", np.float32)
+    graph.set_inputs([x])
+    graph.insert("ReorderInput", [x], [y], {"channels_last": 0}, domain=_DOMAIN)
+    graph.set_outputs([y])
+    numbers = np.arange(2 * _LARGEST, dtype=np.float32).reshape(1, _LARGEST, 1, 2)
+    try:
+        laid = runner.session(graph).run({"x": numbers})["y"].ravel()
+    except InvalidModelError:
+        return None
+    return next((size for size in (8, _LARGEST) if np.array_equal(laid, _laid_out(numbers, size))), None)
+
+
+def _laid_out(values: Array, block: int) -> Array:
+    return values.reshape(-1, block, values[0, 0].size).transpose(0, 2, 1).ravel()
+
+
+def _whole(node: Node, block: int) -> bool:
+    """Whether a convolution has stored weights of whole blocks."""
+    if node.op != "Conv":
+        return True
+    weight = node.inputs[1]
+    return weight.is_constant and weight.array.ndim == _RANK and weight.array.shape[0] % block == 0
+
+
+def _convolution(graph: Graph, node: Node, block: int) -> None:
+    """Give weights their plain order; what is fused with it stays so, for ``unfuse``."""
+    weight = node.inputs[1]
+    plain = graph.constant(f"{weight.name}_plain", _plain(weight.array, node.attributes.get("group", 1), block))
+    inputs = [node.inputs[0], plain, *node.inputs[2:]]
+    fused = len(inputs) > 3 or "activation" in node.attributes
+    op, domain = ("FusedConv", "com.microsoft") if fused else ("Conv", "")
+    graph.insert(op, inputs, node.outputs, dict(node.attributes), before=node, domain=domain)
+
+
+def _plain(weight: Array, group: int, block: int) -> Array:
+    """Bring (m, c, h, w) from blocks of outputs, and of inputs where these come in blocks, into plain order."""
+    outputs, inputs, *kernel = weight.shape
+    depthwise, first = group > 1 and inputs == 1, group == 1 and inputs < block
+    if depthwise or first:
+        laid = weight.reshape(outputs // block, inputs, *kernel, block)
+        return np.ascontiguousarray(laid.transpose(0, 4, 1, 2, 3).reshape(weight.shape))
+    laid = weight.reshape(outputs // block, inputs // block, *kernel, block, block)
+    return np.ascontiguousarray(laid.transpose(0, 5, 1, 4, 2, 3).reshape(weight.shape))
+
+
+def _pool(graph: Graph, node: Node, _block: int) -> None:
+    graph.insert(node.op, node.inputs, node.outputs, dict(node.attributes), before=node)
+
+
+def _in(graph: Graph, node: Node, block: int) -> None:
+    """Into blocks: channels first, and zeros behind them."""
+    read = node.inputs[0]
+    if node.attributes.get("channels_last", 0):
+        read = _turned(graph, node, read, (0, 3, 1, 2))
+    last = 3 if node.attributes.get("channels_last", 0) else 1
+    channels = (node.inputs[0].shape or [None] * _RANK)[last]
+    missing = -channels % block if isinstance(channels, int) else 0
+    if not missing:
+        graph.insert("Identity", [read], node.outputs, before=node)
+        return
+    pads = graph.constant(f"{node.name}_zeros", np.array([0] * 5 + [missing, 0, 0], np.int64))
+    graph.insert("Pad", [read, pads], node.outputs, before=node)
+
+
+def _out(graph: Graph, node: Node, block: int) -> None:
+    """Out of blocks: without the zeros, and with channels last where that is asked for."""
+    read, channels = node.inputs[0], int(node.attributes["channels"])
+    if channels % block:
+        limits = [graph.constant(f"{node.name}_{name}", np.array([value])) for name, value in _limits(channels)]
+        cut = graph.variable(f"{node.name}_cut", np.float32)
+        graph.insert("Slice", [read, *limits], [cut], before=node)
+        read = cut
+    if node.attributes.get("channels_last", 0):
+        read = _turned(graph, node, read, (0, 2, 3, 1))
+    graph.insert("Identity", [read], node.outputs, before=node)
+
+
+def _limits(channels: int) -> tuple[tuple[str, int], ...]:
+    return ("from", 0), ("to", channels), ("axis", 1)
+
+
+def _turned(graph: Graph, node: Node, tensor: Tensor, order: tuple[int, ...]) -> Tensor:
+    turned = graph.variable(f"{node.name}_turned", np.float32)
+    graph.insert("Transpose", [tensor], [turned], {"perm": list(order)}, before=node)
+    return turned
+
+
+def _enlarged(graph: Graph, node: Node, _block: int) -> None:
+    """An Upsample of its own, as a Resize."""
+    given = node.attributes
+    scales = graph.constant(f"{node.name}_scales", np.array(given["scales"], np.float32))
+    kept = {"mode": given.get("mode", "nearest"), "nearest_mode": "floor"}
+    kept["coordinate_transformation_mode"] = given.get("coordinate_transformation_mode", "asymmetric")
+    graph.insert("Resize", [node.inputs[0], Tensor.absent(), scales], node.outputs, kept, before=node)
+
+
+_KNOWN: Mapping[str, Callable[[Graph, Node, int], None]] = {
+    "AveragePool": _pool,
+    "Conv": _convolution,
+    "GlobalAveragePool": _pool,
+    "GlobalMaxPool": _pool,
+    "MaxPool": _pool,
+    "ReorderInput": _in,
+    "ReorderOutput": _out,
+    "Upsample": _enlarged,
+}
