@@ -14,6 +14,8 @@ import numpy as np
 from ...ir.errors import InvalidModelError
 from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.runner import Runner
+from ...ir.shapes import symbolic
+from .unfuse import unfuse
 
 _DOMAIN = "com.microsoft.nchwc"
 _LARGEST = 16
@@ -22,16 +24,18 @@ _RANK = 4
 
 
 def unblock(graph: Graph, runner: Runner) -> int:
-    """Write what is known of that domain; return how many nodes. Nothing changes where this machine has no blocks."""
-    found = [node for node in graph.nodes if node.domain == _DOMAIN]
-    if not found or graph.opset < _PADDED or any(node.op not in _KNOWN for node in found):
+    """Write that domain's nodes, all or none: return how many. None where this machine has no such blocks."""
+    if graph.opset < _PADDED or not any(node.domain == _DOMAIN for node in graph.nodes):
         return 0
-    block = _block(runner)
-    if block is None or not all(_whole(node, block) for node in found):
+    copy, block = graph.copy(), _block(runner)
+    found = [node for node in copy.nodes if node.domain == _DOMAIN]
+    if block is None:
         return 0
     for node in found:
-        _KNOWN[node.op](graph, node, block)
-        graph.remove(node)
+        if node.op not in _KNOWN or not _KNOWN[node.op](copy, node, block):
+            return 0
+        copy.remove(node)
+    graph.become(copy)
     return len(found)
 
 
@@ -54,22 +58,17 @@ def _laid_out(values: Array, block: int) -> Array:
     return values.reshape(-1, block, values[0, 0].size).transpose(0, 2, 1).ravel()
 
 
-def _whole(node: Node, block: int) -> bool:
-    """Whether a convolution has stored weights of whole blocks."""
-    if node.op != "Conv":
-        return True
+def _convolution(graph: Graph, node: Node, block: int) -> bool:
+    """Give stored weights of whole blocks their plain order; what is fused with them stays so, for ``unfuse``."""
     weight = node.inputs[1]
-    return weight.is_constant and weight.array.ndim == _RANK and weight.array.shape[0] % block == 0
-
-
-def _convolution(graph: Graph, node: Node, block: int) -> None:
-    """Give weights their plain order; what is fused with it stays so, for ``unfuse``."""
-    weight = node.inputs[1]
+    if not weight.is_constant or weight.array.ndim != _RANK or weight.array.shape[0] % block:
+        return False
     plain = graph.constant(f"{weight.name}_plain", _plain(weight.array, node.attributes.get("group", 1), block))
     inputs = [node.inputs[0], plain, *node.inputs[2:]]
     fused = len(inputs) > 3 or "activation" in node.attributes
     op, domain = ("FusedConv", "com.microsoft") if fused else ("Conv", "")
     graph.insert(op, inputs, node.outputs, dict(node.attributes), before=node, domain=domain)
+    return True
 
 
 def _plain(weight: Array, group: int, block: int) -> Array:
@@ -83,26 +82,29 @@ def _plain(weight: Array, group: int, block: int) -> Array:
     return np.ascontiguousarray(laid.transpose(0, 5, 1, 4, 2, 3).reshape(weight.shape))
 
 
-def _pool(graph: Graph, node: Node, _block: int) -> None:
+def _pool(graph: Graph, node: Node, _block: int) -> bool:
     graph.insert(node.op, node.inputs, node.outputs, dict(node.attributes), before=node)
+    return True
 
 
-def _in(graph: Graph, node: Node, block: int) -> None:
-    """Into blocks: channels first, and zeros behind them."""
-    read = node.inputs[0]
-    if node.attributes.get("channels_last", 0):
+def _in(graph: Graph, node: Node, block: int) -> bool:
+    """Into blocks: channels first, and zeros behind them, where it is known how many there are."""
+    read, last = node.inputs[0], bool(node.attributes.get("channels_last", 0))
+    unfuse(graph)  # whose result has no shape
+    channels = symbolic(graph).get(read.name, [None] * _RANK)[-1 if last else 1]
+    if not isinstance(channels, int):
+        return False
+    if last:
         read = _turned(graph, node, read, (0, 3, 1, 2))
-    last = 3 if node.attributes.get("channels_last", 0) else 1
-    channels = (node.inputs[0].shape or [None] * _RANK)[last]
-    missing = -channels % block if isinstance(channels, int) else 0
-    if not missing:
+    if channels % block:
+        zeros = graph.constant(f"{node.name}_zeros", np.array([0] * 5 + [-channels % block, 0, 0], np.int64))
+        graph.insert("Pad", [read, zeros], node.outputs, before=node)
+    else:
         graph.insert("Identity", [read], node.outputs, before=node)
-        return
-    pads = graph.constant(f"{node.name}_zeros", np.array([0] * 5 + [missing, 0, 0], np.int64))
-    graph.insert("Pad", [read, pads], node.outputs, before=node)
+    return True
 
 
-def _out(graph: Graph, node: Node, block: int) -> None:
+def _out(graph: Graph, node: Node, block: int) -> bool:
     """Out of blocks: without the zeros, and with channels last where that is asked for."""
     read, channels = node.inputs[0], int(node.attributes["channels"])
     if channels % block:
@@ -113,6 +115,7 @@ def _out(graph: Graph, node: Node, block: int) -> None:
     if node.attributes.get("channels_last", 0):
         read = _turned(graph, node, read, (0, 2, 3, 1))
     graph.insert("Identity", [read], node.outputs, before=node)
+    return True
 
 
 def _limits(channels: int) -> tuple[tuple[str, int], ...]:
@@ -125,16 +128,17 @@ def _turned(graph: Graph, node: Node, tensor: Tensor, order: tuple[int, ...]) ->
     return turned
 
 
-def _enlarged(graph: Graph, node: Node, _block: int) -> None:
+def _enlarged(graph: Graph, node: Node, _block: int) -> bool:
     """An Upsample of its own, as a Resize."""
     given = node.attributes
     scales = graph.constant(f"{node.name}_scales", np.array(given["scales"], np.float32))
     kept = {"mode": given.get("mode", "nearest"), "nearest_mode": "floor"}
     kept["coordinate_transformation_mode"] = given.get("coordinate_transformation_mode", "asymmetric")
     graph.insert("Resize", [node.inputs[0], Tensor.absent(), scales], node.outputs, kept, before=node)
+    return True
 
 
-_KNOWN: Mapping[str, Callable[[Graph, Node, int], None]] = {
+_KNOWN: Mapping[str, Callable[[Graph, Node, int], bool]] = {
     "AveragePool": _pool,
     "Conv": _convolution,
     "GlobalAveragePool": _pool,

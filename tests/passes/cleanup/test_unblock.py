@@ -46,9 +46,10 @@ def pooled(b: Builder, x: str) -> str:
 
 
 def channels_last(b: Builder, x: str) -> str:
-    """Convolutions between transposes, as TensorFlow's exporters write them."""
-    rows = b.transpose(b.conv_relu(x, 32), 0, 2, 3, 1)
-    return b.conv_relu(b.transpose(b.node("Identity", [b.node("Abs", [rows])]), 0, 3, 1, 2), 20)
+    """Convolutions with a product over the last axis between them, of whole blocks and of others."""
+    rows = b.transpose(b.conv_relu(x, 24), 0, 2, 3, 1)
+    h = b.conv_relu(b.transpose(b.matmul(rows, 24), 0, 3, 1, 2), 32)
+    return b.conv_relu(b.transpose(b.matmul(b.transpose(h, 0, 2, 3, 1), 32), 0, 3, 1, 2), 20)
 
 
 def saved(model: onnx.ModelProto, folder: Path) -> Graph:
