@@ -24,7 +24,9 @@ from .base import Context
 _BATCH = 4
 _LEAST = 1e-3
 _FLIPPED = 0.05
-_ROUNDING = frozenset({"Ceil", "DynamicQuantizeLinear", "Floor", "QuantizeLinear", "Round", "Sign"})
+_ROUNDING = frozenset(
+    {"Ceil", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "Floor", "QuantizeLinear", "Round", "Sign"}
+)
 
 
 @dataclass(frozen=True)

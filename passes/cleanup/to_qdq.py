@@ -183,6 +183,61 @@ def _dynamic(op: str, axis: int) -> Callable[[_Writer, Node], bool]:
     return rewrite
 
 
+def _rounded(writer: _Writer, node: Node) -> bool:
+    """A product that rounds what it reads, as onnxruntime fuses it: codes of a range of their own, then the product."""
+    read, codes, scale, zero, bias = [*node.inputs, *[Tensor.absent()] * 2][:5]
+    parts = [("codes", np.uint8), ("scale", np.float32), ("zero", np.uint8)]
+    made = _Codes(*(writer.graph.variable(f"{node.name}_{name}", kind) for name, kind in parts))
+    weight = _weight(writer, _Codes(codes, scale, zero))
+    if weight is None:
+        return False
+    writer.graph.insert("DynamicQuantizeLinear", [read], made, before=node)
+    return _summed(writer, node, made, weight, bias)
+
+
+def _of_codes(writer: _Writer, node: Node) -> bool:
+    """A product of codes that gives floats, as onnxruntime fuses it."""
+    one, other, one_scale, scale, one_zero, zero, bias = [*node.inputs, *[Tensor.absent()] * 3][:7]
+    weight = _weight(writer, _Codes(other, scale, zero))
+    if weight is None or (one_scale.is_constant and one_scale.array.size > 1):
+        return False
+    return _summed(writer, node, _Codes(one, one_scale, one_zero), weight, bias)
+
+
+def _weight(writer: _Writer, given: _Codes) -> tuple[_Codes, int] | None:
+    """Return stored codes with scales of the last axis, or one; None where these are not known, or not so."""
+    codes, scale, zero = given
+    if not codes.is_constant or not scale.is_constant or (zero.name and not zero.is_constant):
+        return None
+    columns = codes.array.shape[-1]
+    if scale.array.size == 1:
+        return given, -1
+    return (given, codes.array.ndim - 1) if scale.array.size == columns and writer.graph.opset >= _PER_AXIS else None
+
+
+def _summed(writer: _Writer, node: Node, read: _Codes, weight: tuple[_Codes, int], bias: Tensor) -> bool:
+    operands = [writer.floats(node, read), writer.floats(node, *weight)]
+    if bias.name:
+        result = node.outputs[0]
+        product = writer.graph.variable(f"{result.name}_product", np.float32)
+        writer.graph.insert("MatMul", operands, [product], before=node)
+        return writer.replace(node, "Add", [product, bias], {}, [])
+    return writer.replace(node, "MatMul", operands, {}, [])
+
+
+def _attention(writer: _Writer, node: Node) -> bool:
+    """Attention with a product of codes inside."""
+    read, codes, bias, read_scale, scale, mask, read_zero, zero, past = [*node.inputs, *[Tensor.absent()] * 5][:9]
+    weight = _weight(writer, _Codes(codes, scale, zero))
+    if weight is None or past.name:
+        return False
+    operands = [writer.floats(node, _Codes(read, read_scale, read_zero)), writer.floats(node, *weight), bias]
+    masked = [mask] if mask.name else []
+    writer.graph.insert("Attention", [*operands, *masked], node.outputs, _kept(node), before=node, domain=_DOMAIN)
+    writer.graph.remove(node)
+    return True
+
+
 def _scaled(node: Node, made: Node) -> tuple[Node, Tensor] | None:
     """Return the Mul that turns integer sums into floats, and the scale of the weight."""
     cast = _only_reader(node, "Cast")
@@ -206,6 +261,9 @@ _KNOWN: Mapping[str, Callable[[_Writer, Node], bool]] = {
     "MatMulInteger": _dynamic("MatMul", -1),
     "QLinearConv": _convolution,
     "QLinearMatMul": _product,
+    f"{_DOMAIN}.DynamicQuantizeMatMul": _rounded,
+    f"{_DOMAIN}.MatMulIntegerToFloat": _of_codes,
+    f"{_DOMAIN}.QAttention": _attention,
     f"{_DOMAIN}.QGemm": _gemm,
     f"{_DOMAIN}.QLinearAdd": _merging("Add"),
     f"{_DOMAIN}.QLinearAveragePool": _unary("AveragePool"),

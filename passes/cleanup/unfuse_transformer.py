@@ -22,15 +22,15 @@ def _attention(graph: Graph, node: Node) -> bool:
     """The product with all three weights, then MultiHeadAttention; one with a cache, or another mask, stays."""
     inputs, outputs = node.inputs, node.outputs
     given = [tensor.name for tensor in inputs]
-    weight = inputs[1]
-    if any(given[4:]) or not weight.is_constant or graph.opset < _SPLIT:
+    width = _columns(inputs[1])
+    if any(given[4:]) or width is None or graph.opset < _SPLIT:
         return False
     if any(tensor.name for tensor in outputs[1:]) or node.attribute("do_rotary", graph.opset, 0):
         return False
     mask = inputs[3] if len(given) > 3 and given[3] else None
     if mask is not None and not _understood(mask, graph):
         return False
-    sizes = list(node.attribute("qkv_hidden_sizes", graph.opset, None) or [weight.array.shape[1] // 3] * 3)
+    sizes = list(node.attribute("qkv_hidden_sizes", graph.opset, None) or [width // 3] * 3)
     packed = graph.variable(f"{node.name}_product", node.outputs[0].dtype)
     graph.insert("MatMul", inputs[:2], [packed], before=node)
     if any(given[2:3]):
@@ -44,6 +44,13 @@ def _attention(graph: Graph, node: Node) -> bool:
     graph.insert("MultiHeadAttention", [*parts, *masked], outputs[:1], kept, before=node, domain=_DOMAIN)
     graph.remove(node)
     return True
+
+
+def _columns(weight: Tensor) -> int | None:
+    """Return how many columns a stored weight has, of floats or of codes."""
+    made = weight.producer
+    stored = made.inputs[0] if made is not None and made.op == "DequantizeLinear" and not made.domain else weight
+    return int(stored.array.shape[1]) if stored.is_constant and stored.array.ndim > 1 else None
 
 
 def _understood(mask: Tensor, graph: Graph) -> bool:
