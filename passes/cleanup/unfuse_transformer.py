@@ -1,11 +1,16 @@
 """Operators that onnxruntime's transformer optimiser writes, in simpler ones that compute the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
 from ...ir.graph import Graph, Node, Tensor
+from ...ir.handles import Dim
+from ...ir.shapes import symbolic
 
+_Dims = Callable[[], Mapping[str, tuple[Dim, ...]]]
+"""The dimensions of tensors, inferred when first asked for."""
 _DOMAIN = "com.microsoft"
 _NORM = 17  # the operator set that LayerNormalization came with
 _SPLIT = 13  # since when Split takes its sizes as an input
@@ -15,10 +20,11 @@ _EPSILON = 1e-12
 def unfuse_transformer(graph: Graph) -> int:
     """Take apart what has weights inside: return how many."""
     found = [(node, _APART[node.qualified]) for node in graph.nodes if node.qualified in _APART]
-    return sum(apart(graph, node) for node, apart in found)
+    dims = cache(lambda: symbolic(graph))
+    return sum(apart(graph, node, dims) for node, apart in found)
 
 
-def _attention(graph: Graph, node: Node) -> bool:
+def _attention(graph: Graph, node: Node, dims: _Dims) -> bool:
     """The product with all three weights, then MultiHeadAttention; one with a cache, or another mask, stays."""
     inputs, outputs = node.inputs, node.outputs
     given = [tensor.name for tensor in inputs]
@@ -28,7 +34,7 @@ def _attention(graph: Graph, node: Node) -> bool:
     if any(tensor.name for tensor in outputs[1:]) or node.attribute("do_rotary", graph.opset, 0):
         return False
     mask = inputs[3] if len(given) > 3 and given[3] else None
-    if mask is not None and not _understood(mask, graph):
+    if mask is not None and not _understood(mask, graph, dims):
         return False
     sizes = list(node.attribute("qkv_hidden_sizes", graph.opset, None) or [width // 3] * 3)
     packed = graph.variable(f"{node.name}_product", node.outputs[0].dtype)
@@ -53,14 +59,14 @@ def _columns(weight: Tensor) -> int | None:
     return int(stored.array.shape[1]) if stored.is_constant and stored.array.ndim > 1 else None
 
 
-def _understood(mask: Tensor, graph: Graph) -> bool:
+def _understood(mask: Tensor, graph: Graph, dims: _Dims) -> bool:
     """Whether MultiHeadAttention reads a mask alike: one of two axes, or surely one length a sample, not two."""
-    form = mask.shape or ()
+    form = mask.shape or dims().get(mask.name, ())
     batches = {tensor.shape[0] for tensor in graph.inputs if tensor.shape and tensor != mask}
     return len(form) == 2 or (len(form) == 1 and form[0] is not None and form[0] in batches)
 
 
-def _group_query(graph: Graph, node: Node) -> bool:
+def _group_query(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """Queries, keys and values that lie side by side are split."""
     packed, *others = node.inputs
     width = _width(packed)
@@ -84,7 +90,7 @@ def _width(tensor: Tensor) -> int | None:
     return int(stored[0][-1]) if stored else None
 
 
-def _embedding(graph: Graph, node: Node) -> bool:
+def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """Rows of up to three tables, their sum, which may be an output too, and its norm; a count of the mask stays."""
     inputs, outputs = [*node.inputs, *[Tensor.absent()] * 9][:9], [*node.outputs, *[Tensor.absent()] * 3][:3]
     tokens, segments, words, places, kinds, scale, shift, _, given = inputs
@@ -119,7 +125,7 @@ def _counted(graph: Graph, node: Node, tokens: Tensor) -> Tensor:
 _KEPT = ("num_heads", "scale", "mask_filter_value", "unidirectional")
 
 
-def _skip_norm(graph: Graph, node: Node) -> bool:
+def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """A sum of two or three, which may be an output too, and its norm."""
     inputs, outputs = node.inputs, node.outputs
     if graph.opset < _NORM or any(tensor.name for tensor in outputs[1:3]) or not _normed(inputs):
@@ -145,7 +151,7 @@ def _normed(inputs: list[Tensor]) -> bool:
     return all(tensor.is_constant for tensor in inputs[2:4] if tensor.name)
 
 
-def _bias_gelu(graph: Graph, node: Node) -> bool:
+def _bias_gelu(graph: Graph, node: Node, _dims: _Dims) -> bool:
     summed = graph.variable(f"{node.name}_sum", node.outputs[0].dtype)
     graph.insert("Add", node.inputs, [summed], before=node)
     graph.insert("Gelu", [summed], node.outputs, before=node, domain=_DOMAIN)
@@ -153,7 +159,7 @@ def _bias_gelu(graph: Graph, node: Node) -> bool:
     return True
 
 
-_APART: dict[str, Callable[[Graph, Node], bool]] = {
+_APART: dict[str, Callable[[Graph, Node, _Dims], bool]] = {
     f"{_DOMAIN}.Attention": _attention,
     f"{_DOMAIN}.BiasGelu": _bias_gelu,
     f"{_DOMAIN}.EmbedLayerNormalization": _embedding,

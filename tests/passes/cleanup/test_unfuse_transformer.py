@@ -146,3 +146,19 @@ def test_a_mask_of_ends_and_starts_stays_fused(lengths: list[int | str], apart_t
     x_values = np.random.default_rng(0).standard_normal((2, 6, 24)).astype(np.float32)
     inputs = {"x": x_values, "lengths": np.full([2, 6][: len(lengths)], 1, np.int32) * 4}
     assert distance(graph_of(model), graph, inputs) < 1e-5
+
+
+def test_lengths_that_the_graph_counts_itself_are_understood() -> None:
+    """As the optimiser leaves it: sums of the mask that is given, whose form is declared nowhere."""
+    b = Builder("counted")
+    given = b.input("mask", ["N", 6], np.int32)
+    lengths = b.node("ReduceSum", [given, b.const(np.array([1]))], keepdims=0)
+    x = b.matmul(b.input("x", ["N", 6, 10]), 24)
+    inputs = [x, b.weight([24, 72], fan_in=24), b.vector(72), lengths]
+    mixed = b.declare(b.node("Attention", inputs, domain=MICROSOFT, num_heads=4), ["N", 6, 24])
+    model = b.model(b.matmul(mixed, 5))
+    del model.graph.value_info[:]
+    graph = apart(model)
+    assert any(node.op == "MultiHeadAttention" for node in graph.nodes) and len(analyse(graph).groups) == 3
+    mask = np.array([[1] * 6, [1] * 4 + [0] * 2], np.int32)
+    assert distance(graph_of(model), graph, {**feeds(model, 0, 2), "mask": mask}) < 1e-5
