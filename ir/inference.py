@@ -49,14 +49,30 @@ def as_mixture(node: onnx.NodeProto) -> onnx.NodeProto:
     return onnx.helper.make_node("Einsum", inputs, node.output[:1], node.name, equation="bsq,btv->bsv")
 
 
+def as_product(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Stand in for a product that may turn the last two axes of its operands first, or their first ones."""
+    turned = {a.name: a.i for a in node.attribute if a.name.startswith("trans")}
+    one, other = ("ji" if turned.get("transA") else "ij"), ("kj" if turned.get("transB") else "jk")
+    left = f"{one[0]}...{one[1]}" if turned.get("transBatchA") else f"...{one}"
+    right = f"{other[0]}...{other[1]}" if turned.get("transBatchB") else f"...{other}"
+    equation = f"{left},{right}->...ik"
+    return onnx.helper.make_node("Einsum", node.input[:2], node.output[:1], node.name, equation=equation)
+
+
 _STAND_INS: dict[str, StandIn] = {
     "GroupNormalization": as_input,
     "MeanVarianceNormalization": as_input,
     "ai.onnx.ml.Normalizer": as_floats,
     "ai.onnx.ml.Scaler": as_floats,
+    "com.microsoft.BiasGelu": as_input,
+    "com.microsoft.QLinearAdd": as_input,
+    "com.microsoft.QLinearMul": as_input,
+    "com.microsoft.FastGelu": as_input,
+    "com.microsoft.FusedMatMul": as_product,
     "com.microsoft.Gelu": as_input,
     "com.microsoft.GroupQueryAttention": as_queries,
     "com.microsoft.MultiHeadAttention": as_mixture,
+    "com.microsoft.QuickGelu": as_input,
     **dict.fromkeys(QUANTISERS, as_input),
 }
 STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)

@@ -8,6 +8,7 @@ from ...ir.branches import take_branches
 from ...ir.graph import Graph, Node
 from ..base import Context, Outcome
 from ..order import EXACT
+from .channels_first import channels_first
 from .evaluate import evaluate
 from .loops.recurrences import write_recurrences
 from .reversals import write_reversals
@@ -42,9 +43,12 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
+        turned = channels_first(graph)
         opened, unblocked = to_qdq(graph), unblock(graph, context.runner)
         before = _count(graph) if opened else before
-        passed = opened + unblocked + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
+        passed = turned + opened + unblocked + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
+        if passed:
+            graph.infer_types()
         computed = known = loops = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)

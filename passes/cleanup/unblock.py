@@ -19,13 +19,15 @@ from .unfuse import unfuse
 
 _DOMAIN = "com.microsoft.nchwc"
 _LARGEST = 16
-_PADDED = 11  # the operator set since which Pad takes its sizes as an input, and Resize says how places map
+_SLICED = 10  # the operator set since which Slice takes its limits as inputs, and Upsample is Resize
+_PADDED = 11  # that since which Pad takes its sizes as an input, and Resize says how places map
+_SCALED = 9  # that since which Upsample takes its scales as an input
 _RANK = 4
 
 
 def unblock(graph: Graph, runner: Runner) -> int:
     """Write that domain's nodes, all or none: return how many. None where this machine has no such blocks."""
-    if graph.opset < _PADDED or not any(node.domain == _DOMAIN for node in graph.nodes):
+    if not any(node.domain == _DOMAIN for node in graph.nodes):
         return 0
     copy, block = graph.copy(), _block(runner)
     found = [node for node in copy.nodes if node.domain == _DOMAIN]
@@ -96,11 +98,14 @@ def _in(graph: Graph, node: Node, block: int) -> bool:
         return False
     if last:
         read = _turned(graph, node, read, (0, 3, 1, 2))
-    if channels % block:
-        zeros = graph.constant(f"{node.name}_zeros", np.array([0] * 5 + [-channels % block, 0, 0], np.int64))
-        graph.insert("Pad", [read, zeros], node.outputs, before=node)
-    else:
+    zeros = [0] * 5 + [-channels % block, 0, 0]
+    if not any(zeros):
         graph.insert("Identity", [read], node.outputs, before=node)
+    elif graph.opset < _PADDED:
+        graph.insert("Pad", [read], node.outputs, {"pads": zeros}, before=node)
+    else:
+        sizes = graph.constant(f"{node.name}_zeros", np.array(zeros, np.int64))
+        graph.insert("Pad", [read, sizes], node.outputs, before=node)
     return True
 
 
@@ -108,18 +113,21 @@ def _out(graph: Graph, node: Node, block: int) -> bool:
     """Out of blocks: without the zeros, and with channels last where that is asked for."""
     read, channels = node.inputs[0], int(node.attributes["channels"])
     if channels % block:
-        limits = [graph.constant(f"{node.name}_{name}", np.array([value])) for name, value in _limits(channels)]
-        cut = graph.variable(f"{node.name}_cut", np.float32)
-        graph.insert("Slice", [read, *limits], [cut], before=node)
-        read = cut
+        read = _cut(graph, node, channels)
     if node.attributes.get("channels_last", 0):
         read = _turned(graph, node, read, (0, 2, 3, 1))
     graph.insert("Identity", [read], node.outputs, before=node)
     return True
 
 
-def _limits(channels: int) -> tuple[tuple[str, int], ...]:
-    return ("from", 0), ("to", channels), ("axis", 1)
+def _cut(graph: Graph, node: Node, channels: int) -> Tensor:
+    limits, cut = {"starts": [0], "ends": [channels], "axes": [1]}, graph.variable(f"{node.name}_cut", np.float32)
+    if graph.opset < _SLICED:
+        graph.insert("Slice", node.inputs[:1], [cut], limits, before=node)
+    else:
+        given = [graph.constant(f"{node.name}_{name}", np.array(value)) for name, value in limits.items()]
+        graph.insert("Slice", [node.inputs[0], *given], [cut], before=node)
+    return cut
 
 
 def _turned(graph: Graph, node: Node, tensor: Tensor, order: tuple[int, ...]) -> Tensor:
@@ -129,12 +137,18 @@ def _turned(graph: Graph, node: Node, tensor: Tensor, order: tuple[int, ...]) ->
 
 
 def _enlarged(graph: Graph, node: Node, _block: int) -> bool:
-    """An Upsample of its own, as a Resize."""
-    given = node.attributes
+    """An Upsample of its own, as a Resize, or what was before it."""
+    given, x = node.attributes, node.inputs[0]
+    if graph.opset < _SCALED:
+        return False
     scales = graph.constant(f"{node.name}_scales", np.array(given["scales"], np.float32))
-    kept = {"mode": given.get("mode", "nearest"), "nearest_mode": "floor"}
+    kept = {"mode": given.get("mode", "nearest")}
+    if graph.opset < _PADDED:
+        graph.insert("Upsample" if graph.opset < _SLICED else "Resize", [x, scales], node.outputs, kept, before=node)
+        return True
+    kept |= {"nearest_mode": "floor"}
     kept["coordinate_transformation_mode"] = given.get("coordinate_transformation_mode", "asymmetric")
-    graph.insert("Resize", [node.inputs[0], Tensor.absent(), scales], node.outputs, kept, before=node)
+    graph.insert("Resize", [x, Tensor.absent(), scales], node.outputs, kept, before=node)
     return True
 
 
