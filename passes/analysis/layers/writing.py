@@ -14,8 +14,33 @@ _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that ar
 
 
 def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None:
-    """Store a float weight where the layer reads it, in its own format; a quantised one gets new symmetric scales."""
+    """Store a float weight where the layer reads it, in its own format.
+
+    A quantised one gets new symmetric scales, and a bias of codes scales that are as much larger: integer kernels take
+    it on the product of the scales alone.
+    """
+    before = _scale(node.inputs[layer.weight_index])
     _write_values(graph, node, layer.weight_index, weight)
+    after = _scale(node.inputs[layer.weight_index])
+    if before is not None and after is not None and takes_bias(node) and _has_third(node):
+        _rescale(graph, node.inputs[2], after.astype(np.float64) / before)
+
+
+def _scale(tensor: Tensor) -> Array | None:
+    made = tensor.producer
+    coded_here = made is not None and made.op == "DequantizeLinear" and made.inputs[1].is_constant
+    return made.inputs[1].array if made is not None and coded_here else None
+
+
+def _rescale(graph: Graph, bias: Tensor, ratio: Array) -> None:
+    """Store a bias of codes on scales that many times as large, where codes reach as far."""
+    scale = _scale(bias)
+    made = None if scale is None else _codes_alone(bias, np.zeros(stored_array(bias, graph.opset).shape))
+    if made is None or scale is None or ratio.size not in (1, scale.size):
+        return
+    values, step = stored_array(bias, graph.opset), (scale * ratio.reshape(scale.shape)).astype(scale.dtype)
+    if np.abs(values / step).max(initial=0) <= _FARTHEST:
+        _set_bias_codes(graph, made, values, step)
 
 
 def _write_values(graph: Graph, node: Node, index: int, values: Array) -> None:
