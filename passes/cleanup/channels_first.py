@@ -54,7 +54,10 @@ def _of_window(_graph: Graph, node: Node) -> int | None:
     return len(sizes) + 2 if sizes is not None else None
 
 
-def _inferred(graph: Graph, node: Node) -> int | None:
+def _of_input(graph: Graph, node: Node) -> int | None:
+    made = node.inputs[0].producer
+    if made is not None and made.op == "Transpose" and "perm" in made.attributes:
+        return len(made.attributes["perm"])
     dims = symbolic(graph).get(node.inputs[0].name)
     return len(dims) if dims is not None else None
 
@@ -63,5 +66,5 @@ _FORMS: Mapping[str, _Form] = {
     f"{_DOMAIN}.NhwcMaxPool": _Form("MaxPool", "", _of_window),
     f"{_DOMAIN}.QLinearAveragePool": _Form("QLinearAveragePool", _DOMAIN, _of_window),
     f"{_DOMAIN}.QLinearConv": _Form("QLinearConv", "", _of_weight),
-    f"{_DOMAIN}.QLinearGlobalAveragePool": _Form("QLinearGlobalAveragePool", _DOMAIN, _inferred),
+    f"{_DOMAIN}.QLinearGlobalAveragePool": _Form("QLinearGlobalAveragePool", _DOMAIN, _of_input),
 }

@@ -166,3 +166,26 @@ def test_scales_that_broadcast_otherwise_stay(
     (before,), (after,) = (run(each, batch) for each in (graph, result))
     assert before.shape == after.shape
     np.testing.assert_allclose(before, after, atol=0.02 * np.abs(before).max())
+
+
+def test_codes_with_channels_on_the_last_axis() -> None:
+    """As onnxruntime saves integer layers for one machine."""
+    b, domain = Builder("last"), {"domain": "com.microsoft", "channels_last": 1}
+    zero, step = b.const(np.uint8(9)), b.const(np.float32(0.05))
+    x = b.node("QuantizeLinear", [b.input("x", ["N", 8, 8, 3]), step, zero])
+    codes, scale, sums = b.rng.integers(-9, 9, [12, 3, 3, 3]).astype(np.int8), np.full(12, 0.02, np.float32), [12]
+    weight = [b.const(codes), b.const(scale), b.const(np.zeros(12, np.int8))]
+    bias = b.const(np.zeros(sums, np.int32))
+    h = b.node("QLinearConv", [x, step, zero, *weight, step, zero, bias], pads=[1] * 4, **domain)
+    pool = {"kernel_shape": [2, 2], "strides": [2, 2], "domain": "com.microsoft"}
+    h = b.node("QLinearAveragePool", [h, step, zero, step, zero], channels_last=1, **pool)
+    h = b.node("NhwcMaxPool", [h], **pool)
+    h = b.node("QLinearGlobalAveragePool", [h, step, zero, step, zero], **domain)
+    rows = b.declare(b.node("DequantizeLinear", [b.declare(h, ["N", 1, 1, 12], np.uint8), step, zero]), ["N", 1, 1, 12])
+    graph = graph_of(b.model(b.matmul(rows, 5)))
+    result = folded(graph)
+    assert not [node.qualified for node in result.nodes if node.domain]
+    assert len(analyse(result).groups) == 1
+    batch = {"x": normal(4, 8, 8, 3).astype(np.float32)}
+    (before,), (after,) = (run(each, batch) for each in (graph, result))
+    np.testing.assert_allclose(before, after, atol=0.02 * np.abs(before).max())

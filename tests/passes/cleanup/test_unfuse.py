@@ -61,3 +61,21 @@ def test_a_network_that_onnxruntime_has_saved_can_lose_channels(tmp_path: Path) 
     assert "FusedConv" in ops(saved)
     found = analyse(checked(saved, FoldConstants(), {"x": np.asarray(X["x"])}))
     assert [group.width for group in found.groups] == [8, 8]
+
+
+@pytest.mark.parametrize("batch", [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("last", [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_a_product_that_turns_and_scales(batch: tuple[int, int], last: tuple[int, int]) -> None:
+    """Operands (2, 3, 4, 5) and (2, 3, 5, 6), laid out as the node wants them."""
+    given = {"a": normal(2, 3, 4, 5), "b": normal(2, 3, 5, 6)}
+    for (name, array), turned, first in zip(list(given.items()), last, batch, strict=True):
+        array = array.swapaxes(-1, -2) if turned else array
+        given[name] = np.moveaxis(array, -2, 0) if first else array
+    options = {"transA": last[0], "transB": last[1], "transBatchA": batch[0], "transBatchB": batch[1], "alpha": 0.5}
+    node = helper.make_node("FusedMatMul", ["a", "b"], ["y"], domain="com.microsoft", **options)
+    ends = [helper.make_tensor_value_info(name, 1, array.shape) for name, array in given.items()]
+    out = helper.make_tensor_value_info("y", 1, [2, 3, 4, 6])
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", ends, [out]), opset_imports=domains, ir_version=8)
+    result = checked(graph_of(model), FoldConstants(), {k: v.astype(np.float32) for k, v in given.items()})
+    assert set(ops(result)) <= {"Transpose", "MatMul", "Mul"}
