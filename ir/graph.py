@@ -174,13 +174,6 @@ class Graph:
         """Give a constant another value; every reader sees it."""
         tensor._raw.values = self.kept(array)
 
-    def infer_types(self) -> None:
-        """Note the element types of computed tensors that were not known, where inference tells them now."""
-        unknown = {name: t for name, t in self._raw.tensors().items() if t.dtype is None}
-        types = element_types(self.to_model()) if unknown else {}
-        for name in unknown.keys() & types.keys():
-            unknown[name].dtype = types[name]
-
     def make_constant(self, tensor: Tensor, array: Array) -> None:
         """Turn a computed tensor into a stored one; its producer is left without that output's readers."""
         raw = tensor._raw

@@ -57,6 +57,10 @@ class Tensor(_Handle):
         """The numpy dtype, or None when unknown."""
         return self._raw.dtype
 
+    def set_dtype(self, dtype: Any) -> None:
+        """Note the numpy dtype of a computed tensor."""
+        self._raw.dtype = dtype
+
     @property
     def shape(self) -> tuple[Dim, ...] | None:
         """Declared dimensions: known for constants, graph inputs and outputs only."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ...ir.branches import take_branches
 from ...ir.graph import Graph, Node
+from ...ir.inference import infer_types
 from ..base import Context, Outcome
 from ..order import EXACT
 from .channels_first import channels_first
@@ -48,7 +49,7 @@ class FoldConstants:
         before = _count(graph) if opened else before
         passed = turned + opened + unblocked + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
         if passed:
-            graph.infer_types()
+            infer_types(graph)
         computed = known = loops = 0
         while True:
             evaluated, shapes = evaluate(graph, context.runner), fold_shapes(graph)

@@ -224,12 +224,9 @@ def test_the_bias_of_a_quantised_layer_is_codes_on_its_scale(stored: str) -> Non
 def test_the_scale_of_a_coded_bias_follows_that_of_the_weight(axis: int | None) -> None:
     """So that integer kernels, which take a bias on the product of both scales alone, still run the layer."""
     b, count = Builder("follows"), 6 if axis is not None else 1
-    zero, form = b.const(np.int8(0)), [count] if axis is not None else []
-    x = b.input("x", ["N", 4, 6, 6])
-    read = b.node(
-        "DequantizeLinear",
-        [b.node("QuantizeLinear", [x, b.const(np.float32(0.05)), zero]), b.const(np.float32(0.05)), zero],
-    )
+    zero, step, form = b.const(np.int8(0)), b.const(np.float32(0.05)), [count] if axis is not None else []
+    x = b.node("QuantizeLinear", [b.input("x", ["N", 4, 6, 6]), step, zero])
+    read = b.node("DequantizeLinear", [x, step, zero])
     scale = b.uniform([6], 0.01, 0.02)[:count].reshape(form).astype(np.float32)
     codes, sums = b.rng.integers(-127, 128, [6, 4, 3, 3]).astype(np.int8), (0.05 * scale).astype(np.float32)
     along = {} if axis is None else {"axis": axis}
