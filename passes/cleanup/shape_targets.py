@@ -6,11 +6,14 @@ import numpy as np
 
 from ...ir.graph import Dim, Graph, Node
 from ...ir.shapes import symbolic
+from .filled import write_filled
 from .shape_values import Known, shape_values
 
 
 def fold_shapes(graph: Graph) -> int:
-    """Store every known shape computation, and the targets of Reshape and Expand; return how many tensors.
+    """Store every known shape computation, the targets of Reshape and Expand, and what is filled with one number.
+
+    Returns how many tensors.
 
     A symbolic batch stays symbolic: the model gives the same outputs for every input size.
     """
@@ -22,6 +25,7 @@ def fold_shapes(graph: Graph) -> int:
     for node in graph.nodes:
         if node.op in ("Reshape", "Expand") and not node.domain and not node.inputs[1].is_constant:
             count += _store_target(graph, node, shapes.get(node.inputs[0].name), values.get(node.inputs[1].name))
+    count = count or write_filled(graph, shapes, values)
     graph.clean()
     return count
 
