@@ -182,6 +182,8 @@ STRUCTURES: dict[str, Maker] = {
     "shape_flatten": shapes.shape_flatten,
     "shape_flatten_open": shapes.shape_flatten_open,
     "shape_channels": shapes.shape_channels,
+    "cells_unrolled": shapes.cells_unrolled,
+    "scan_unrolled": shapes.scan_unrolled,
     "shape_channels_divided": shapes.shape_channels_divided,
     "reshape_literal": shapes.reshape_literal,
     "reshape_zero": shapes.reshape_zero,

@@ -146,6 +146,40 @@ def constant_of_shape() -> onnx.ModelProto:
     return _tail(b, b.concat(b.add(b.conv(h, 12), filled), h))
 
 
+def _state(b: Builder, x: str, *sizes: int) -> str:
+    """Zeros of as many samples as x has."""
+    zeros = b.node("ConstantOfShape", [b.concat(_sizes(b, x, 0), b.ints(*sizes), axis=0)])
+    return b.declare(zeros, ["N", *sizes])
+
+
+def cells_unrolled() -> onnx.ModelProto:
+    """LSTM cells in a row, as a loop over LSTMCell is exported: both states start from zeros of computed shape."""
+    b = Builder("cells_unrolled")
+    x = b.input("x", ["N", 3, 8])
+    weights = [b.weight([40, 8]), b.vector(40)], [b.weight([40, 10]), b.vector(40)]
+    hidden, cell = _state(b, x, 10), _state(b, x, 10)
+    for step in range(3):
+        reads = b.gather(x, step, 1), hidden
+        sums = [b.node("Gemm", [read, *own], transB=1) for read, own in zip(reads, weights, strict=True)]
+        gate = [b.sigmoid(part) for part in b.split(b.add(*sums), 10, 10, 10, 10)]
+        cell = b.add(b.mul(gate[0], cell), b.mul(gate[1], b.node("Tanh", [gate[2]])))
+        hidden = b.mul(gate[3], b.node("Tanh", [cell]))
+    return b.model(b.gemm(hidden, 5))
+
+
+def scan_unrolled() -> onnx.ModelProto:
+    """A selective scan, step by step: a state of (channels, 4) decays as the input says, from zeros made as it runs."""
+    b = Builder("scan_unrolled")
+    x = b.input("x", ["N", 3, 8])
+    h, pace = b.matmul(x, 12), b.node("Softplus", [b.matmul(x, 12)])
+    state, decay, spread = _state(b, x, 12, 4), b.const(b.uniform([12, 4], -1, 0)), b.const(b.uniform([12, 4], -1, 1))
+    for step in range(3):
+        now, taken = (b.unsqueeze(b.gather(each, step, 1), 2) for each in (pace, h))
+        left = b.node("Exp", [b.mul(now, decay)])
+        state = b.add(b.mul(left, state), b.mul(taken, spread))
+    return b.model(b.gemm(b.relu(b.reduce_sum(state, 2, keepdims=0)), 5))
+
+
 def slice_shape_end() -> onnx.ModelProto:
     """The second half of the channels: a Slice from C/2 to C, both from Shape."""
     b = Builder("slice_shape_end")

@@ -12,7 +12,7 @@ from optimise_onnx.passes.analysis.channels.groups import Channels, analyse
 from optimise_onnx.passes.analysis.channels.masking import masked
 
 TOLERANCE = 1e-5
-WITHOUT_A_RULE = {"attention_fused", "fused_conv", "if_branches", "loop_body"}
+WITHOUT_A_RULE = {"attention_fused", "cells_unrolled", "fused_conv", "if_branches", "loop_body", "scan_unrolled"}
 
 
 @pytest.mark.parametrize("name", ZOO)
