@@ -12,11 +12,12 @@ _DOMAIN = "com.microsoft"
 
 
 class _Form(NamedTuple):
-    """The operator with channels first, its domain, and what tells of how many axes it is."""
+    """The operator with channels first, its domain, what tells how many axes it has, and since when it takes codes."""
 
     op: str
     domain: str
     rank: Callable[[Graph, Node], int | None]
+    since: int = 1
 
 
 def channels_first(graph: Graph) -> int:
@@ -31,7 +32,7 @@ def _last(node: Node) -> bool:
 
 def _rewritten(graph: Graph, node: Node, form: _Form) -> bool:
     rank = form.rank(graph, node)
-    if rank is None:
+    if rank is None or graph.opset < form.since:
         return False
     x, *others = node.inputs
     out = node.outputs[0]
@@ -63,7 +64,7 @@ def _of_input(graph: Graph, node: Node) -> int | None:
 
 
 _FORMS: Mapping[str, _Form] = {
-    f"{_DOMAIN}.NhwcMaxPool": _Form("MaxPool", "", _of_window),
+    f"{_DOMAIN}.NhwcMaxPool": _Form("MaxPool", "", _of_window, since=12),
     f"{_DOMAIN}.QLinearAveragePool": _Form("QLinearAveragePool", _DOMAIN, _of_window),
     f"{_DOMAIN}.QLinearConv": _Form("QLinearConv", "", _of_weight),
     f"{_DOMAIN}.QLinearGlobalAveragePool": _Form("QLinearGlobalAveragePool", _DOMAIN, _of_input),

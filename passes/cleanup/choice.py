@@ -56,10 +56,11 @@ def _going(counts: Callable[[int], _Counts], width: int, multiple: Callable[[], 
     """Let as many go as can, of which so many stay that the rest of the width is a multiple, or whole."""
     found = counts(width)
     left = width - sum(count for _, count in found)
-    if left == width:
-        return found
-    wanted = min(-(-left // multiple()) * multiple(), width)
-    return found if wanted == left else counts(width - wanted)
+    while left < width and left % multiple():
+        wanted = min(-(-left // multiple()) * multiple(), width)
+        found = counts(width - wanted)
+        left = max(width - sum(count for _, count in found), wanted)
+    return found
 
 
 def paying(multiple: int, context: Context) -> Callable[[], int]:

@@ -10,28 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import onnx.defs
 
 from ...ir.errors import InvalidModelError
 from ...ir.graph import Array, Graph, Node, Tensor
 from ...ir.runner import Runner
 from ...ir.shapes import symbolic
+from .blocks import DOMAIN, views
 from .unfuse import unfuse
 
-_DOMAIN = "com.microsoft.nchwc"
 _LARGEST = 16
 _SLICED = 10  # the operator set since which Slice takes its limits as inputs, and Upsample is Resize
 _PADDED = 11  # that since which Pad takes its sizes as an input, and Resize says how places map
+_OPEN = 13  # that since which Resize may leave its region out
 _SCALED = 9  # that since which Upsample takes its scales as an input
 _RANK = 4
 
 
 def unblock(graph: Graph, runner: Runner) -> int:
-    """Write that domain's nodes, all or none: return how many. None where this machine has no such blocks."""
-    if not any(node.domain == _DOMAIN for node in graph.nodes):
+    """Write that domain's nodes, all or none: return how many.
+
+    None where this machine has no such blocks, or an operator reads blocks whose result their order changes.
+    """
+    if not any(node.domain == DOMAIN for node in graph.nodes):
         return 0
     copy, block = graph.copy(), _block(runner)
-    found = [node for node in copy.nodes if node.domain == _DOMAIN]
-    if block is None:
+    found = [node for node in copy.nodes if node.domain == DOMAIN]
+    turned = views(copy)
+    if block is None or turned is None or not all(_bypassed(copy, node) for node in turned):
         return 0
     for node in found:
         if node.op not in _KNOWN or not _KNOWN[node.op](copy, node, block):
@@ -41,12 +47,21 @@ def unblock(graph: Graph, runner: Runner) -> int:
     return len(found)
 
 
+def _bypassed(graph: Graph, node: Node) -> bool:
+    """Leave out a Reshape."""
+    if graph.is_output(node.outputs[0]):
+        return False
+    graph.replace_uses(node.outputs[0], node.inputs[0])
+    graph.remove(node)
+    return True
+
+
 def _block(runner: Runner) -> int | None:
     """Return how many channels lie side by side on this machine: a tensor of known numbers is laid out to see it."""
     graph = Graph.empty(_PADDED)
     x, y = graph.variable("x", np.float32), graph.variable("y", np.float32)
     graph.set_inputs([x])
-    graph.insert("ReorderInput", [x], [y], {"channels_last": 0}, domain=_DOMAIN)
+    graph.insert("ReorderInput", [x], [y], {"channels_last": 0}, domain=DOMAIN)
     graph.set_outputs([y])
     numbers = np.arange(2 * _LARGEST, dtype=np.float32).reshape(1, _LARGEST, 1, 2)
     try:
@@ -85,8 +100,18 @@ def _plain(weight: Array, group: int, block: int) -> Array:
 
 
 def _pool(graph: Graph, node: Node, _block: int) -> bool:
-    graph.insert(node.op, node.inputs, node.outputs, dict(node.attributes), before=node)
+    """With what the operator set knows of; the rest, which onnxruntime writes as well, must say nothing."""
+    known = onnx.defs.get_schema(node.op, graph.opset).attributes
+    kept = {name: value for name, value in node.attributes.items() if name in known}
+    if any(not _says_nothing(value) for name, value in node.attributes.items() if name not in known):
+        return False
+    graph.insert(node.op, node.inputs, node.outputs, kept, before=node)
     return True
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether an attribute is what its absence means: a count of 0, steps of 1."""
+    return value == 0 or (isinstance(value, list) and all(step == 1 for step in value))
 
 
 def _in(graph: Graph, node: Node, block: int) -> bool:
@@ -148,7 +173,8 @@ def _enlarged(graph: Graph, node: Node, _block: int) -> bool:
         return True
     kept |= {"nearest_mode": "floor"}
     kept["coordinate_transformation_mode"] = given.get("coordinate_transformation_mode", "asymmetric")
-    graph.insert("Resize", [x, Tensor.absent(), scales], node.outputs, kept, before=node)
+    region = graph.constant(f"{node.name}_region", np.zeros(0, np.float32)) if graph.opset < _OPEN else Tensor.absent()
+    graph.insert("Resize", [x, region, scales], node.outputs, kept, before=node)
     return True
 
 

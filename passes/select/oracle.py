@@ -111,11 +111,16 @@ def _difference(wanted: Array, got: Array, coarse: bool) -> float:
 
 
 def _mean_apart(wanted: Feeds, got: Feeds) -> float:
-    """Return the largest of all tensors' root mean square differences relative to their own root mean square."""
+    """Return the largest of all tensors' root mean square differences relative to their own; as above, infinity."""
     return max((_mean_difference(wanted[name], got[name]) for name in wanted), default=0.0)
 
 
 def _mean_difference(wanted: Array, got: Array) -> float:
-    a, b = (np.nan_to_num(values.astype(np.float64)) for values in (wanted, got))
-    base = float(np.sqrt(np.mean(a**2))) if a.size else 0.0
-    return float(np.sqrt(np.mean((a - b) ** 2))) / (base or 1.0) if a.size else 0.0
+    if wanted.shape != got.shape:
+        return float("inf")
+    a, b = wanted.astype(np.float64), got.astype(np.float64)
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return float("inf")
+    gap, base = (float(np.sqrt(np.mean(v**2))) if v.size else 0.0 for v in (a[finite] - b[finite], a[finite]))
+    return gap / (base or 1.0)

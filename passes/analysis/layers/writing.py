@@ -10,6 +10,7 @@ from .codes import centre, coded, fitted_scale, is_codes, limits
 from .linear import Linear, is_stored, linear_layers, stored_array, stored_weight, takes_bias
 from .rounding import sum_scale
 
+_PER_AXIS = 13  # the operator set since which DequantizeLinear has an axis
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
 
 
@@ -23,7 +24,7 @@ def write_weight(graph: Graph, node: Node, layer: Linear, weight: Array) -> None
     _write_values(graph, node, layer.weight_index, weight)
     after = _scale(node.inputs[layer.weight_index])
     if before is not None and after is not None and takes_bias(node) and _has_third(node):
-        _rescale(graph, node.inputs[2], after.astype(np.float64) / before)
+        _rescale(graph, node.inputs[2], after.astype(np.float64) / before.astype(np.float64))
 
 
 def _scale(tensor: Tensor) -> Array | None:
@@ -223,7 +224,7 @@ def _codes_alone(target: Tensor, bias: Array) -> Node | None:
 def _set_bias_codes(graph: Graph, made: Node, form: Array, scale: Array) -> None:
     _replace(graph, made, 0, coded(form, scale, 0, np.int32))
     _replace(graph, made, 1, scale)
-    made.set_attribute("axis", 0 if scale.ndim else None)
+    made.set_attribute("axis", 0 if scale.ndim and graph.opset >= _PER_AXIS else None)
     if len(made.inputs) > 2:
         _replace(graph, made, 2, np.zeros(scale.shape, np.int32))
 

@@ -7,6 +7,7 @@ from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.cleanup.choice import choose, kept
 from tests.oracle import graph_of, oracle_error
 from tests.zoo import ZOO, feeds
+from tests.zoo.builder import Builder
 
 NAMES = sorted(ZOO)
 
@@ -48,6 +49,20 @@ def test_what_is_left_is_a_multiple_with_equal_counts_too() -> None:
     blocks, width = group.cells.shape
     for multiple, gone in ((1, 3), (blocks, 3), (2 * blocks, 3 - (width - 3) % 2), (blocks * width, 0)):
         assert choose(channels, sets, False, lambda m=multiple: m)[group.cells].sum(1).tolist() == [gone] * blocks
+
+
+def test_what_equal_counts_do_not_allow_leaves_all() -> None:
+    """Three blocks of four channels: with two of each gone six are left; twelve is the next multiple of eight."""
+    b = Builder("blocks")
+    h = b.conv_relu(b.input("x", ["N", 3, 4, 4]), 12)
+    graph = graph_of(b.model(b.conv(b.conv_relu(h, 24, group=3), 5)))
+    channels = analyse(graph)
+    group = next(group for group in channels.groups if group.cells.shape == (3, 4))
+    sets = np.full(channels.context.registry_size(), -1)
+    sets[group.cells[:, :2]] = 0
+    for multiple, left in ((1, 6), (4, 12), (8, 12), (9, 9), (2, 6)):
+        gone = choose(channels, sets, False, lambda m=multiple: m)
+        assert 12 - int(gone.sum()) == left
 
 
 def test_one_class_of_every_tensor_stays() -> None:

@@ -15,6 +15,7 @@ from optimise_onnx.ir.errors import UsageError, VerificationError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import apply
+from optimise_onnx.passes.select.oracle import prove
 from optimise_onnx.passes.select.remove_channels import RemoveChannels
 from optimise_onnx.passes.select.select_channels import SelectChannels
 
@@ -106,6 +107,17 @@ def test_what_rounding_does_to_the_masked_graph_too_is_no_failure() -> None:
                 apply(RemoveChannels(), copy, shared)
         else:
             assert apply(RemoveChannels(), copy, shared).figures["oracle_error"] > 1e-5
+
+
+def test_outputs_of_other_shapes_are_a_failure() -> None:
+    """Where values decide how long an output is, removing may show in its length."""
+    graphs = []
+    for op in ("Relu", "Sigmoid"):
+        b = Builder("lengths")
+        h = b.node("Identity", [b.node(op, [b.gemm(b.input("x", ["N", 4]), 8)])])
+        graphs.append(graph_of(b.model(b.declare(b.node("NonZero", [h]), [2, "K"], np.int64))))
+    with pytest.raises(VerificationError, match="differs from the masked one by inf"):
+        prove(*graphs, 1e-5, Context(OrtRunner(1), graphs[0]))
 
 
 def test_codes_that_flip_are_no_failure() -> None:
