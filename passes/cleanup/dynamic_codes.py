@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import onnx
 
 from ...ir.graph import Node, Tensor
 from .code_writer import PER_AXIS, Codes, CodeWriter, standard
+from .unfuse_transformer import EPSILON, NORM, counted
 
 _DOMAIN = "com.microsoft"
 
@@ -114,11 +116,58 @@ def _only_reader(node: Node, op: str) -> Node | None:
     return readers[0] if len(readers) == 1 and readers[0].op == op else None
 
 
+def _embedding(writer: CodeWriter, node: Node) -> bool:
+    """Rows of up to three tables of codes, their sum, its norm, and where it is asked for how long each mask is."""
+    graph, given = writer.graph, [*node.inputs, *[Tensor.absent()] * 18][:18]
+    tokens, segments, *codes = given[:7]
+    mask, scales, zeros = given[7], given[8:13], given[13:18]
+    stored = [tensor for tensor in (*scales, *zeros, *codes) if tensor.name]
+    lengths = node.outputs[1] if len(node.outputs) > 1 and node.outputs[1].name else None
+    counts = lengths is not None and bool(lengths.consumers or graph.is_output(lengths))
+    if graph.opset < NORM or not all(tensor.is_constant for tensor in stored) or (counts and not mask.name):
+        return False
+    if counts and lengths is not None:
+        _lengths(writer, node, mask, lengths)
+    index = [tokens, counted(graph, node, tokens), segments]
+    rows = [_rows(writer, node, *each) for each in zip(index, codes, scales, zeros, strict=False) if each[0].name]
+    total = rows[0]
+    for row in rows[1:]:
+        summed = graph.variable(f"{node.name}_sum", np.float32)
+        graph.insert("Add", [total, row], [summed], before=node)
+        total = summed
+    norm = [_floats(writer, *each) for each in zip(codes[3:], scales[3:], zeros[3:], strict=True)]
+    attributes = {"axis": -1, "epsilon": float(node.attributes.get("epsilon", EPSILON))}
+    graph.insert("LayerNormalization", [total, *norm], node.outputs[:1], attributes, before=node)
+    graph.remove(node)
+    return True
+
+
+def _rows(writer: CodeWriter, node: Node, index: Tensor, codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    found = writer.graph.variable(f"{codes.name}_rows", codes.dtype)
+    writer.graph.insert("Gather", [codes, index], [found], {"axis": 0}, before=node)
+    return writer.floats(node, Codes(found, scale, zero))
+
+
+def _floats(writer: CodeWriter, codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    """Store a vector of codes as floats."""
+    shift = zero.array.astype(np.float32) if zero.name else np.float32(0)
+    return writer.graph.constant(f"{codes.name}_float", (codes.array.astype(np.float32) - shift) * scale.array)
+
+
+def _lengths(writer: CodeWriter, node: Node, mask: Tensor, out: Tensor) -> None:
+    """Count the ones of every sample's mask."""
+    whole = writer.graph.variable(f"{node.name}_mask", np.int32)
+    writer.graph.insert("Cast", [mask], [whole], {"to": onnx.TensorProto.INT32}, before=node)
+    along = writer.graph.constant(f"{node.name}_axis", np.array([1]))
+    writer.graph.insert("ReduceSum", [whole, along], [out], {"keepdims": 0}, before=node)
+
+
 DYNAMIC: Mapping[str, Callable[[CodeWriter, Node], bool]] = {
     "ConvInteger": _dynamic("Conv", 0),
     "MatMulInteger": _dynamic("MatMul", -1),
     f"{_DOMAIN}.DynamicQuantizeMatMul": _rounded,
     f"{_DOMAIN}.MatMulIntegerToFloat": _of_codes,
     f"{_DOMAIN}.QAttention": _attention,
+    f"{_DOMAIN}.QEmbedLayerNormalization": _embedding,
 }
 """What writes each operator anew, by its name; it returns whether it could."""

@@ -12,9 +12,11 @@ from ...ir.shapes import symbolic
 _Dims = Callable[[], Mapping[str, tuple[Dim, ...]]]
 """The dimensions of tensors, inferred when first asked for."""
 _DOMAIN = "com.microsoft"
-_NORM = 17  # the operator set that LayerNormalization came with
+NORM = 17
+"""The operator set that LayerNormalization came with."""
 _SPLIT = 13  # since when Split takes its sizes as an input
-_EPSILON = 1e-12
+EPSILON = 1e-12
+"""What onnxruntime's fused norms add to a variance where they do not say."""
 
 
 def unfuse_transformer(graph: Graph) -> int:
@@ -94,9 +96,9 @@ def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """Rows of up to three tables, their sum, which may be an output too, and its norm; a count of the mask stays."""
     inputs, outputs = [*node.inputs, *[Tensor.absent()] * 9][:9], [*node.outputs, *[Tensor.absent()] * 3][:3]
     tokens, segments, words, places, kinds, scale, shift, _, given = inputs
-    if graph.opset < _NORM or (outputs[1].name and (outputs[1].consumers or graph.is_output(outputs[1]))):
+    if graph.opset < NORM or (outputs[1].name and (outputs[1].consumers or graph.is_output(outputs[1]))):
         return False
-    rows = [(words, tokens), (places, given if given.name else _counted(graph, node, tokens)), (kinds, segments)]
+    rows = [(words, tokens), (places, given if given.name else counted(graph, node, tokens)), (kinds, segments)]
     found = []
     for table, index in rows if segments.name else rows[:2]:
         found.append(graph.variable(f"{node.name}_rows", table.dtype))
@@ -106,13 +108,13 @@ def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
         summed = total if place == len(found) else graph.variable(f"{node.name}_part", words.dtype)
         graph.insert("Add", [found[0], part], [summed], before=node)
         found[0] = summed
-    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON))}
+    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, EPSILON))}
     graph.insert("LayerNormalization", [total, scale, shift], outputs[:1], attributes, before=node)
     graph.remove(node)
     return True
 
 
-def _counted(graph: Graph, node: Node, tokens: Tensor) -> Tensor:
+def counted(graph: Graph, node: Node, tokens: Tensor) -> Tensor:
     """Number the positions of (batch, positions)."""
     length, count, places = (graph.variable(f"{node.name}_{name}", np.int64) for name in ("shape", "count", "places"))
     graph.insert("Shape", [tokens], [length], before=node)
@@ -128,7 +130,7 @@ _KEPT = ("num_heads", "scale", "mask_filter_value", "unidirectional")
 def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """A sum of two or three, which may be an output too, and its norm."""
     inputs, outputs = node.inputs, node.outputs
-    if graph.opset < _NORM or any(tensor.name for tensor in outputs[1:3]) or not _normed(inputs):
+    if graph.opset < NORM or any(tensor.name for tensor in outputs[1:3]) or not _normed(inputs):
         return False
     total = (
         outputs[3]
@@ -141,7 +143,7 @@ def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
     if extra is not None:
         graph.insert("Add", [first, extra], [total], before=node)
     vectors = [tensor for tensor in inputs[2:4] if tensor.name]
-    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, _EPSILON))}
+    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, EPSILON))}
     graph.insert("LayerNormalization", [total, *vectors], outputs[:1], attributes, before=node)
     graph.remove(node)
     return True

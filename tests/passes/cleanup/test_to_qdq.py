@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnxruntime import quantization
@@ -88,50 +87,6 @@ def test_what_is_not_known_stays_and_says_the_way_out() -> None:
     assert "QLinearConv" in ops(graph)
     pins = [pin for _, pin in analyse(graph).pins]
     assert any(pin.op == "QLinearConv" and "--quantise int8" in pin.hint for pin in pins)
-
-
-def alike(graph: Graph, op: str, batch: dict[str, Array]) -> Graph:
-    """Fold a graph: the operator is gone, its sums of floats are those of codes, and channels can go."""
-    result = folded(graph)
-    assert op not in ops(result) and "MatMul" in ops(result)
-    for before, after in zip(run(graph, batch), run(result, batch), strict=True):
-        np.testing.assert_allclose(before, after, atol=0.02 * np.abs(before).max())
-    assert len(analyse(graph).groups) < len(analyse(result).groups)
-    return result
-
-
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("shared", [False, True])
-def test_dynamic_products_that_onnxruntime_has_fused(per_channel: bool, shared: bool, tmp_path: Path) -> None:
-    """One reader of the codes: DynamicQuantizeMatMul; two: MatMulIntegerToFloat."""
-    b = Builder("fused")
-    x = b.input("x", ["N", 6])
-    h = b.relu(b.matmul(x, 12))
-    h = b.add(h, b.relu(b.matmul(x, 12, bias=False))) if shared else h
-    onnx.save(b.model(b.matmul(h, 5)), tmp_path / "float.onnx")
-    quantization.quantize_dynamic(tmp_path / "float.onnx", tmp_path / "codes.onnx", per_channel=per_channel)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
-    onnxruntime.InferenceSession(str(tmp_path / "codes.onnx"), options, providers=["CPUExecutionProvider"])
-    graph = graph_of(onnx.load(tmp_path / "saved.onnx"))
-    op = "MatMulIntegerToFloat" if shared else "DynamicQuantizeMatMul"
-    assert op in ops(graph)
-    alike(graph, op, {"x": normal(4, 6).astype(np.float32)})
-
-
-@pytest.mark.parametrize("scales", [1, 48])
-def test_attention_of_codes(scales: int) -> None:
-    b = Builder("attention")
-    made = b.nodes("DynamicQuantizeLinear", [b.matmul(b.input("x", ["N", 5, 8]), 16)], 3)
-    codes = b.const(b.rng.integers(-99, 99, [16, 48]).astype(np.int8))
-    scale = b.const(np.full(scales, 0.004, np.float32) if scales > 1 else np.float32(0.004))
-    zero = b.const(np.zeros(scales, np.int8) if scales > 1 else np.int8(0))
-    inputs = [made[0], codes, b.vector(48), made[1], scale, "", made[2], zero]
-    mixed = b.node("QAttention", inputs, domain="com.microsoft", num_heads=4)
-    graph = graph_of(b.model(b.matmul(b.declare(mixed, ["N", 5, 16]), 3)))
-    result = alike(graph, "QAttention", {"x": normal(4, 5, 8).astype(np.float32)})
-    assert "MultiHeadAttention" in ops(result)
 
 
 def test_a_dynamic_range_does_not_change_when_zeros_go() -> None:
