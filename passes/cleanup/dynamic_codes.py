@@ -9,7 +9,8 @@ import onnx
 
 from ...ir.graph import Node, Tensor
 from .code_writer import PER_AXIS, Codes, CodeWriter, standard
-from .unfuse_transformer import EPSILON, NORM, counted
+from .unfuse_transformer import counted
+from .written_norm import OLDEST, write_norm
 
 _DOMAIN = "com.microsoft"
 
@@ -124,7 +125,7 @@ def _embedding(writer: CodeWriter, node: Node) -> bool:
     stored = [tensor for tensor in (*scales, *zeros, *codes) if tensor.name]
     lengths = node.outputs[1] if len(node.outputs) > 1 and node.outputs[1].name else None
     counts = lengths is not None and bool(lengths.consumers or graph.is_output(lengths))
-    if graph.opset < NORM or not all(tensor.is_constant for tensor in stored) or (counts and not mask.name):
+    if graph.opset < OLDEST or not all(tensor.is_constant for tensor in stored) or (counts and not mask.name):
         return False
     if counts and lengths is not None:
         _lengths(writer, node, mask, lengths)
@@ -136,8 +137,7 @@ def _embedding(writer: CodeWriter, node: Node) -> bool:
         graph.insert("Add", [total, row], [summed], before=node)
         total = summed
     norm = [_floats(writer, *each) for each in zip(codes[3:], scales[3:], zeros[3:], strict=True)]
-    attributes = {"axis": -1, "epsilon": float(node.attributes.get("epsilon", EPSILON))}
-    graph.insert("LayerNormalization", [total, *norm], node.outputs[:1], attributes, before=node)
+    write_norm(graph, node, total, norm, node.outputs[0], np.dtype(np.float32))
     graph.remove(node)
     return True
 
@@ -158,6 +158,9 @@ def _lengths(writer: CodeWriter, node: Node, mask: Tensor, out: Tensor) -> None:
     """Count the ones of every sample's mask."""
     whole = writer.graph.variable(f"{node.name}_mask", np.int32)
     writer.graph.insert("Cast", [mask], [whole], {"to": onnx.TensorProto.INT32}, before=node)
+    if writer.graph.opset < PER_AXIS:  # since then its axes are an input
+        writer.graph.insert("ReduceSum", [whole], [out], {"axes": [1], "keepdims": 0}, before=node)
+        return
     along = writer.graph.constant(f"{node.name}_axis", np.array([1]))
     writer.graph.insert("ReduceSum", [whole, along], [out], {"keepdims": 0}, before=node)
 

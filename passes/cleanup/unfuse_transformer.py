@@ -1,6 +1,6 @@
 """Operators that onnxruntime's transformer optimiser writes, in simpler ones that compute the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -8,15 +8,12 @@ import numpy as np
 from ...ir.graph import Graph, Node, Tensor
 from ...ir.handles import Dim
 from ...ir.shapes import symbolic
+from .written_norm import OLDEST, write_norm
 
 _Dims = Callable[[], Mapping[str, tuple[Dim, ...]]]
 """The dimensions of tensors, inferred when first asked for."""
 _DOMAIN = "com.microsoft"
-NORM = 17
-"""The operator set that LayerNormalization came with."""
 _SPLIT = 13  # since when Split takes its sizes as an input
-EPSILON = 1e-12
-"""What onnxruntime's fused norms add to a variance where they do not say."""
 
 
 def unfuse_transformer(graph: Graph) -> int:
@@ -31,7 +28,7 @@ def _attention(graph: Graph, node: Node, dims: _Dims) -> bool:
     inputs, outputs = node.inputs, node.outputs
     given = [tensor.name for tensor in inputs]
     width = _columns(inputs[1])
-    if any(given[4:]) or width is None or graph.opset < _SPLIT:
+    if any(given[4:]) or width is None or graph.opset < OLDEST:
         return False
     if any(tensor.name for tensor in outputs[1:]) or node.attribute("do_rotary", graph.opset, 0):
         return False
@@ -45,13 +42,21 @@ def _attention(graph: Graph, node: Node, dims: _Dims) -> bool:
         product, packed = packed, graph.variable(f"{node.name}_packed", node.outputs[0].dtype)
         graph.insert("Add", [product, inputs[2]], [packed], before=node)
     parts = [graph.variable(f"{node.name}_{name}", node.outputs[0].dtype) for name in ("queries", "keys", "values")]
-    split = graph.constant(f"{node.name}_sizes", np.asarray(sizes, np.int64))
-    graph.insert("Split", [packed, split], parts, {"axis": -1}, before=node)
+    _split(graph, node, packed, parts, sizes)
     kept = {name: value for name, value in node.attributes.items() if name in _KEPT}
     masked = [Tensor.absent(), mask] if mask is not None else []
     graph.insert("MultiHeadAttention", [*parts, *masked], outputs[:1], kept, before=node, domain=_DOMAIN)
     graph.remove(node)
     return True
+
+
+def _split(graph: Graph, node: Node, packed: Tensor, parts: Sequence[Tensor], sizes: Sequence[int]) -> None:
+    """Split along the last axis."""
+    if graph.opset < _SPLIT:
+        graph.insert("Split", [packed], parts, {"axis": -1, "split": list(sizes)}, before=node)
+    else:
+        lengths = graph.constant(f"{node.name}_sizes", np.asarray(sizes, np.int64))
+        graph.insert("Split", [packed, lengths], parts, {"axis": -1}, before=node)
 
 
 def _columns(weight: Tensor) -> int | None:
@@ -72,13 +77,12 @@ def _group_query(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """Queries, keys and values that lie side by side are split."""
     packed, *others = node.inputs
     width = _width(packed)
-    if any(tensor.name for tensor in others[:2]) or width is None or graph.opset < _SPLIT:
+    if any(tensor.name for tensor in others[:2]) or width is None or graph.opset < OLDEST:
         return False
     count, served = (int(node.attribute(name, graph.opset)) for name in ("num_heads", "kv_num_heads"))
     sizes = np.array([count, served, served]) * (width // (count + 2 * served))
     parts = [graph.variable(f"{node.name}_{name}", packed.dtype) for name in ("queries", "keys", "values")]
-    split = graph.constant(f"{node.name}_sizes", sizes.astype(np.int64))
-    graph.insert("Split", [packed, split], parts, {"axis": -1}, before=node)
+    _split(graph, node, packed, parts, sizes.tolist())
     node.set_inputs([*parts, *others[2:]])
     return True
 
@@ -96,7 +100,7 @@ def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """Rows of up to three tables, their sum, which may be an output too, and its norm; a count of the mask stays."""
     inputs, outputs = [*node.inputs, *[Tensor.absent()] * 9][:9], [*node.outputs, *[Tensor.absent()] * 3][:3]
     tokens, segments, words, places, kinds, scale, shift, _, given = inputs
-    if graph.opset < NORM or (outputs[1].name and (outputs[1].consumers or graph.is_output(outputs[1]))):
+    if graph.opset < OLDEST or (outputs[1].name and (outputs[1].consumers or graph.is_output(outputs[1]))):
         return False
     rows = [(words, tokens), (places, given if given.name else counted(graph, node, tokens)), (kinds, segments)]
     found = []
@@ -108,8 +112,7 @@ def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
         summed = total if place == len(found) else graph.variable(f"{node.name}_part", words.dtype)
         graph.insert("Add", [found[0], part], [summed], before=node)
         found[0] = summed
-    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, EPSILON))}
-    graph.insert("LayerNormalization", [total, scale, shift], outputs[:1], attributes, before=node)
+    write_norm(graph, node, total, [scale, shift], outputs[0], words.dtype)
     graph.remove(node)
     return True
 
@@ -130,7 +133,7 @@ _KEPT = ("num_heads", "scale", "mask_filter_value", "unidirectional")
 def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
     """A sum of two or three, which may be an output too, and its norm."""
     inputs, outputs = node.inputs, node.outputs
-    if graph.opset < NORM or any(tensor.name for tensor in outputs[1:3]) or not _normed(inputs):
+    if graph.opset < OLDEST or any(tensor.name for tensor in outputs[1:3]) or not _normed(inputs):
         return False
     total = (
         outputs[3]
@@ -143,8 +146,7 @@ def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
     if extra is not None:
         graph.insert("Add", [first, extra], [total], before=node)
     vectors = [tensor for tensor in inputs[2:4] if tensor.name]
-    attributes = {"axis": -1, "epsilon": float(node.attribute("epsilon", graph.opset, EPSILON))}
-    graph.insert("LayerNormalization", [total, *vectors], outputs[:1], attributes, before=node)
+    write_norm(graph, node, total, vectors, outputs[0], vectors[0].dtype)
     graph.remove(node)
     return True
 
