@@ -39,9 +39,20 @@ def _dynamic(op: str, axis: int) -> Callable[[CodeWriter, Node], bool]:
             writer.floats(node, Codes(*made.outputs[:3])),
             writer.floats(node, Codes(codes, scale, zero), place),
         ]
-        return writer.replace(last, op, operands, standard(node), [])
+        result = last.outputs[0]
+        writer.replace(last, op, operands, standard(node), [])
+        return op != "MatMul" or _summed_apart(writer, result)
 
     return rewrite
+
+
+def _summed_apart(writer: CodeWriter, result: Tensor) -> bool:
+    """Write the Add of a bias as Sum: onnxruntime would join Add with the product, and run that in floats."""
+    add = _only_reader(result, "Add")
+    if add is not None and not add.domain and any(tensor.is_constant for tensor in add.inputs):
+        writer.graph.insert("Sum", add.inputs, add.outputs, before=add)
+        writer.graph.remove(add)
+    return True
 
 
 def _rounded(writer: CodeWriter, node: Node) -> bool:
@@ -82,7 +93,7 @@ def _summed(writer: CodeWriter, node: Node, read: Codes, weight: tuple[Codes, in
         result = node.outputs[0]
         product = writer.graph.variable(f"{result.name}_product", np.float32)
         writer.graph.insert("MatMul", operands, [product], before=node)
-        return writer.replace(node, "Add", [product, bias], {}, [])
+        return writer.replace(node, "Sum", [product, bias], {}, [])
     return writer.replace(node, "MatMul", operands, {}, [])
 
 
@@ -101,8 +112,8 @@ def _attention(writer: CodeWriter, node: Node) -> bool:
 
 def _scaled(node: Node, made: Node) -> tuple[Node, Tensor] | None:
     """Return the Mul that turns integer sums into floats, and the scale of the weight."""
-    cast = _only_reader(node, "Cast")
-    last = None if cast is None else _only_reader(cast, "Mul")
+    cast = _only_reader(node.outputs[0], "Cast")
+    last = None if cast is None else _only_reader(cast.outputs[0], "Mul")
     if cast is None or last is None:
         return None
     both = next((tensor.producer for tensor in last.inputs if tensor != cast.outputs[0]), None)
@@ -112,8 +123,8 @@ def _scaled(node: Node, made: Node) -> tuple[Node, Tensor] | None:
     return None if scale is None else (last, scale)
 
 
-def _only_reader(node: Node, op: str) -> Node | None:
-    readers = node.outputs[0].consumers
+def _only_reader(result: Tensor, op: str) -> Node | None:
+    readers = result.consumers
     return readers[0] if len(readers) == 1 and readers[0].op == op else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.geometry import geometry
 from ...ir.graph import Array, Graph, Node, Tensor
-from ..analysis.layers.linear import is_stored, stored_array
+from ..analysis.layers.linear import adds_two, is_stored, stored_array
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,9 @@ def spread(array: Array, axis: int, size: int, rank: int | None = None) -> Array
 def added_constant(
     graph: Graph, node: Node, axis: int, size: int, rank: int | None = None
 ) -> tuple[Node, int, Array] | None:
-    """Return the Add of a stored vector that alone reads a node: the Add, the constant's place, its values."""
+    """Return the sum with a stored vector that alone reads a node: the node, the constant's place, its values."""
     result = node.outputs[0]
-    if graph.is_output(result) or len(result.consumers) != 1 or result.consumers[0].op != "Add":
+    if graph.is_output(result) or len(result.consumers) != 1 or not adds_two(result.consumers[0]):
         return None
     add = result.consumers[0]
     index = 1 if add.inputs[0] == result else 0

@@ -112,6 +112,11 @@ def takes_bias(node: Node) -> bool:
     return not node.domain and node.op in OPERATORS and OPERATORS[node.op].biased
 
 
+def adds_two(node: Node) -> bool:
+    """Whether a node adds two tensors: as Add, or as Sum, which onnxruntime does not join with a product before it."""
+    return not node.domain and node.op in ("Add", "Sum") and len(node.inputs) == 2
+
+
 def _linear(node: Node, shapes: Mapping[str, Shape], opset: int) -> Linear | None:
     operator = OPERATORS.get(node.op)
     if operator is None:

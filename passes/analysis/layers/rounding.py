@@ -89,6 +89,16 @@ def unrounded(graph: Graph) -> Graph | None:
     return copy if found else None
 
 
+def reads_own_range(node: Node) -> bool:
+    """Whether a node reads values that were rounded to a range of their own."""
+    for tensor in node.inputs:
+        back = tensor.producer
+        made = back.inputs[0].producer if back is not None and back.op == DEQUANTISE and not back.domain else None
+        if made is not None and made.op == "DynamicQuantizeLinear" and not made.domain:
+            return True
+    return False
+
+
 def _rounds(made: Node, back: Node) -> bool:
     """Whether codes are turned back into what they stand for."""
     if made.domain or made.op != QUANTISE:

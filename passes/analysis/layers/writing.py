@@ -7,8 +7,8 @@ from ....ir.arguments import permutation
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import concrete, input_sizes
 from .codes import centre, coded, fitted_scale, is_codes, limits
-from .linear import Linear, is_stored, linear_layers, stored_array, stored_weight, takes_bias
-from .rounding import sum_scale
+from .linear import Linear, adds_two, is_stored, linear_layers, stored_array, stored_weight, takes_bias
+from .rounding import reads_own_range, sum_scale
 
 _PER_AXIS = 13  # the operator set since which DequantizeLinear has an axis
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
@@ -116,12 +116,12 @@ def _replace(graph: Graph, node: Node, index: int, array: Array) -> None:
 
 
 def bias_place(graph: Graph, node: Node, layer: Linear) -> tuple[Node, int] | None:
-    """Find where the layer's bias is stored: its own third input, or a following Add that alone reads its output."""
+    """Find where the layer's bias is stored: its own third input, or a following sum that alone reads its output."""
     if takes_bias(node):
         return (node, 2) if _has_third(node) and _is_bias(graph, node.inputs[2], layer) else None
     out = node.outputs[0]
     readers = out.consumers
-    if len(readers) != 1 or readers[0].op != "Add" or graph.is_output(out):
+    if len(readers) != 1 or not adds_two(readers[0]) or graph.is_output(out):
         return None
     places = [index for index, tensor in enumerate(readers[0].inputs) if _is_bias(graph, tensor, layer)]
     return (readers[0], places[0]) if places else None
@@ -243,5 +243,5 @@ def _add_after(graph: Graph, node: Node, bias: Tensor) -> None:
     out = node.outputs[0]
     inner = graph.variable(f"{out.name}_product", out.dtype)
     node.set_outputs([inner])
-    graph.insert("Add", [inner, bias], [out])
+    graph.insert("Sum" if reads_own_range(node) else "Add", [inner, bias], [out])
     graph.sort()

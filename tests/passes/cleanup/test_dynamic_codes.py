@@ -15,6 +15,8 @@ from zoo.builder import Builder
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
+from optimise_onnx.passes.analysis.layers.linear import linear_layers
+from optimise_onnx.passes.analysis.layers.writing import bias_place, write_bias
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.cleanup.constants import FoldConstants
 
@@ -92,3 +94,36 @@ def test_an_embedding_of_codes(segmented: bool, masked: bool) -> None:
     batch |= {"mask": np.array([[1, 1, 1, 0, 0]], np.int32)}
     graph = graph_of(b.model(*outputs))
     alike(graph, "QEmbedLayerNormalization", {tensor.name: batch[tensor.name] for tensor in graph.inputs})
+
+
+@pytest.mark.parametrize("batch", ["N", 1])
+def test_products_run_in_integer_kernels_at_any_size(batch: int | str, tmp_path: Path) -> None:
+    """A bias behind a product of known sizes would be joined with it, and both run in floats: it is written as Sum."""
+    b = Builder("kernels")
+    h = b.input("x", [batch, 5, 12])
+    for width in (32, 12):
+        h = b.relu(b.matmul(h, width))
+    onnx.save(b.model(b.matmul(h, 3)), tmp_path / "float.onnx")
+    quantization.quantize_dynamic(tmp_path / "float.onnx", tmp_path / "codes.onnx")
+    graph = graph_of(onnx.load(tmp_path / "codes.onnx"))
+    context = Context(OrtRunner(1), graph.copy())
+    FoldConstants().run(graph, context)
+    assert {"Sum", "DynamicQuantizeLinear", "MatMul"} <= set(ops(graph)) and "Add" not in ops(graph)
+    layers = linear_layers(graph, analyse(graph).context.shapes)
+    assert all(bias_place(graph, graph.node(name), layer) is not None for name, layer in layers.items())
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "run.onnx")
+    onnxruntime.InferenceSession(graph.to_model().SerializeToString(), options, providers=["CPUExecutionProvider"])
+    run_as = {node.op_type for node in onnx.load(tmp_path / "run.onnx").graph.node}
+    assert run_as.isdisjoint({"Gemm", "MatMul", "MatMulNBits"})
+
+
+def test_a_new_bias_is_written_so_too() -> None:
+    b = Builder("bias")
+    made = b.nodes("DynamicQuantizeLinear", [b.input("x", ["N", 6])], 3)
+    codes = [b.const(b.rng.integers(-99, 99, [6, 4]).astype(np.int8)), b.const(np.float32(0.02))]
+    y = b.node("MatMul", [b.node("DequantizeLinear", made), b.node("DequantizeLinear", codes)])
+    graph = graph_of(b.model(b.relu(y)))
+    (name, layer), *_ = linear_layers(graph, analyse(graph).context.shapes).items()
+    write_bias(graph, graph.node(name), layer, np.ones(4))
+    assert "Sum" in ops(graph) and "Add" not in ops(graph)
