@@ -69,7 +69,6 @@ _STAND_INS: dict[str, StandIn] = {
     "MeanVarianceNormalization": as_input,
     "ai.onnx.ml.Normalizer": as_floats,
     "ai.onnx.ml.Scaler": as_floats,
-    "com.microsoft.BiasGelu": as_input,
     "com.microsoft.QLinearAdd": as_input,
     "com.microsoft.QLinearMul": as_input,
     "com.microsoft.FastGelu": as_input,

@@ -22,8 +22,6 @@ from .unfuse import unfuse
 from .unfuse_transformer import unfuse_transformer
 from .zero_states import drop_zero_states
 
-_WRITTEN_OUT = (unfuse, unfuse_transformer, unroll_sequences)
-
 
 @dataclass(frozen=True)
 class FoldConstants:
@@ -44,10 +42,11 @@ class FoldConstants:
         """Rewrite ``graph`` until nothing changes. Time: one run of the constant part, one shape inference a round."""
         before = _count(graph)
         graph.clean()
-        turned = channels_first(graph)
-        opened, unblocked = to_qdq(graph), unblock(graph, context.runner)
+        turned, opened = channels_first(graph), to_qdq(graph)
         before = _count(graph) if opened else before
-        passed = turned + opened + unblocked + sum(rewrite(graph) for rewrite in _WRITTEN_OUT) + _remove_passing(graph)
+        apart = unfuse_transformer(graph)
+        unblocked = unblock(graph, context.runner)
+        passed = turned + opened + apart + unblocked + unfuse(graph) + unroll_sequences(graph) + _remove_passing(graph)
         if passed:
             infer_types(graph)
         computed = known = loops = 0
