@@ -71,12 +71,10 @@ _STAND_INS: dict[str, StandIn] = {
     "ai.onnx.ml.Scaler": as_floats,
     "com.microsoft.QLinearAdd": as_input,
     "com.microsoft.QLinearMul": as_input,
-    "com.microsoft.FastGelu": as_input,
     "com.microsoft.FusedMatMul": as_product,
     "com.microsoft.Gelu": as_input,
     "com.microsoft.GroupQueryAttention": as_queries,
     "com.microsoft.MultiHeadAttention": as_mixture,
-    "com.microsoft.QuickGelu": as_input,
     **dict.fromkeys(QUANTISERS, as_input),
 }
 STAND_INS: Registry[StandIn] = Registry("stand-in for an operator", "optimise_onnx.stand_ins", _STAND_INS)
