@@ -4,11 +4,9 @@ Where inference knows nothing of an operator, a *stand-in* takes its place: a st
 same shapes and types. Other packages offer some for operators of their domains, under ``domain.Operator``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,9 +19,6 @@ from .mapped import is_mapped
 from .qonnx import QUANTISERS
 from .registry import Registry
 from .trial import bearable
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 _SMALL = 1024  # elements of a weight that may say something of shapes
 _SECONDS, _MEMORY = 10.0, 2**30
@@ -124,14 +119,6 @@ def element_types(model: onnx.ModelProto) -> dict[str, np.dtype[Any]]:
         return {}
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
     return {name: onnx.helper.tensor_dtype_to_np_dtype(kind) for name, kind in kinds.items() if kind}
-
-
-def infer_types(graph: Graph) -> None:
-    """Note the element types of computed tensors that were not known, where inference tells them now."""
-    unknown = {name: tensor for name, tensor in graph.tensors().items() if tensor.dtype is None}
-    types = element_types(graph.to_model()) if unknown else {}
-    for name in unknown.keys() & types.keys():
-        unknown[name].set_dtype(types[name])
 
 
 def check_inference(model: onnx.ModelProto) -> None:

@@ -11,7 +11,7 @@ import onnx.helper
 from .arithmetic import store_lists
 from .errors import InvalidModelError
 from .graph import Dim, Graph
-from .inference import inferred
+from .inference import element_types, inferred
 from .sizes import BATCH, SIDES, Declared, Sizes, batch_of, open_dims, shapes_at
 from .sizes import Shape as Shape
 
@@ -193,6 +193,14 @@ def skeleton(graph: Graph) -> onnx.ModelProto:
         kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(array.dtype))
         model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
     return model
+
+
+def infer_types(graph: Graph) -> None:
+    """Note the element types of computed tensors that were not known, where inference tells them now."""
+    unknown = {name: tensor for name, tensor in graph.tensors().items() if tensor.dtype is None}
+    types = element_types(skeleton(graph)) if unknown else {}
+    for name in unknown.keys() & types.keys():
+        unknown[name].set_dtype(types[name])
 
 
 def dimensions(done: onnx.ModelProto) -> dict[str, tuple[Dim, ...]]:

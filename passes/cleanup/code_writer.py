@@ -9,8 +9,6 @@ import numpy as np
 
 from ...ir.graph import Graph, Node, Tensor
 
-PER_AXIS = 13
-"""The operator set since which DequantizeLinear takes scales along an axis."""
 _ONLY_OURS = ("channels_last", "opset")
 
 

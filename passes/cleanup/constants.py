@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...ir.branches import take_branches
 from ...ir.graph import Graph, Node
-from ...ir.inference import infer_types
+from ...ir.shapes import infer_types
 from ..base import Context, Outcome
 from ..order import EXACT
 from .channels_first import channels_first

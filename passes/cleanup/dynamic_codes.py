@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from ...ir.graph import Node, Tensor
-from .code_writer import PER_AXIS, Codes, CodeWriter, standard
+from ..analysis.layers.codes import PER_AXIS
+from .code_writer import Codes, CodeWriter, standard
 from .unfuse_transformer import counted
 from .written_norm import OLDEST, write_norm
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ...ir.graph import Graph, Node, Tensor
-from .code_writer import PER_AXIS, Codes, CodeWriter, standard
+from ..analysis.layers.codes import PER_AXIS
+from .code_writer import Codes, CodeWriter, standard
 from .dynamic_codes import DYNAMIC
 
 _DOMAIN = "com.microsoft"

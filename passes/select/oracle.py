@@ -99,15 +99,22 @@ def _apart(wanted: Feeds, got: Feeds, coarse: Container[str]) -> float:
 
 def _difference(wanted: Array, got: Array, coarse: bool) -> float:
     """Return infinity when shapes or the place of NaNs differ."""
-    if wanted.shape != got.shape:
+    finite = _finite(wanted, got)
+    if finite is None:
         return float("inf")
+    a, b = finite
+    scale = float(np.abs(a).max(initial=0.0)) or 1.0
+    gap = np.abs(a - b)
+    return float((beyond(gap, wanted) if coarse else gap).max(initial=0.0)) / scale
+
+
+def _finite(wanted: Array, got: Array) -> tuple[Array, Array] | None:
+    """Return the finite numbers of both in float64; None when shapes or their places differ."""
+    if wanted.shape != got.shape:
+        return None
     a, b = wanted.astype(np.float64), got.astype(np.float64)
     finite = np.isfinite(a)
-    if not np.array_equal(finite, np.isfinite(b)):
-        return float("inf")
-    scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
-    gap = np.abs(a[finite] - b[finite])
-    return float((beyond(gap, wanted) if coarse else gap).max(initial=0.0)) / scale
+    return (a[finite], b[finite]) if np.array_equal(finite, np.isfinite(b)) else None
 
 
 def _mean_apart(wanted: Feeds, got: Feeds) -> float:
@@ -116,11 +123,8 @@ def _mean_apart(wanted: Feeds, got: Feeds) -> float:
 
 
 def _mean_difference(wanted: Array, got: Array) -> float:
-    if wanted.shape != got.shape:
+    finite = _finite(wanted, got)
+    if finite is None:
         return float("inf")
-    a, b = wanted.astype(np.float64), got.astype(np.float64)
-    finite = np.isfinite(a)
-    if not np.array_equal(finite, np.isfinite(b)):
-        return float("inf")
-    gap, base = (float(np.sqrt(np.mean(v**2))) if v.size else 0.0 for v in (a[finite] - b[finite], a[finite]))
+    gap, base = (float(np.sqrt(np.mean(v**2))) if v.size else 0.0 for v in (finite[0] - finite[1], finite[0]))
     return gap / (base or 1.0)

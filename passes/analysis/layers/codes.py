@@ -9,6 +9,8 @@ import numpy as np
 
 from ....ir.graph import Array
 
+PER_AXIS = 13
+"""The operator set since which DequantizeLinear takes scales along an axis."""
 _SHARES = np.linspace(1.0, 0.5, 11)
 """Of the largest entry, that a scale may reach: rounding is finer where few entries are cut off."""
 _NARROW = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4}

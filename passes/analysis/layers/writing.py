@@ -6,11 +6,10 @@ from ....ir.arguments import axis as axis_of
 from ....ir.arguments import permutation
 from ....ir.graph import Array, Graph, Node, Tensor
 from ....ir.shapes import concrete, input_sizes
-from .codes import centre, coded, fitted_scale, is_codes, limits
+from .codes import PER_AXIS, centre, coded, fitted_scale, is_codes, limits
 from .linear import Linear, adds_two, is_stored, linear_layers, stored_array, stored_weight, takes_bias
 from .rounding import reads_own_range, sum_scale
 
-_PER_AXIS = 13  # the operator set since which DequantizeLinear has an axis
 _FARTHEST = limits(np.int32)[1] // 2  # what is left is for the products that are added to a bias
 
 
@@ -35,11 +34,11 @@ def _scale(tensor: Tensor) -> Array | None:
 
 def _rescale(graph: Graph, bias: Tensor, ratio: Array) -> None:
     """Store a bias of codes on scales that many times as large, where codes reach as far."""
-    scale = _scale(bias)
-    made = None if scale is None else _codes_alone(bias, np.zeros(stored_array(bias, graph.opset).shape))
-    if made is None or scale is None or ratio.size not in (1, scale.size):
+    scale, values = _scale(bias), stored_array(bias, graph.opset) if is_stored(bias) else None
+    made = None if scale is None or values is None else _codes_alone(bias, values)
+    if made is None or scale is None or values is None or ratio.size not in (1, scale.size):
         return
-    values, step = stored_array(bias, graph.opset), (scale * ratio.reshape(scale.shape)).astype(scale.dtype)
+    step = (scale * ratio.reshape(scale.shape)).astype(scale.dtype)
     if np.abs(values / step).max(initial=0) <= _FARTHEST:
         _set_bias_codes(graph, made, values, step)
 
@@ -224,7 +223,7 @@ def _codes_alone(target: Tensor, bias: Array) -> Node | None:
 def _set_bias_codes(graph: Graph, made: Node, form: Array, scale: Array) -> None:
     _replace(graph, made, 0, coded(form, scale, 0, np.int32))
     _replace(graph, made, 1, scale)
-    made.set_attribute("axis", 0 if scale.ndim and graph.opset >= _PER_AXIS else None)
+    made.set_attribute("axis", 0 if scale.ndim and graph.opset >= PER_AXIS else None)
     if len(made.inputs) > 2:
         _replace(graph, made, 2, np.zeros(scale.shape, np.int32))
 
