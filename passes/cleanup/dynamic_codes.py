@@ -11,7 +11,7 @@ from ...ir.graph import Node, Tensor
 from ..analysis.layers.codes import PER_AXIS
 from .code_writer import Codes, CodeWriter, standard
 from .unfuse_transformer import counted
-from .written_norm import OLDEST, write_norm
+from .written_norm import OLDEST, write_norm, write_sum
 
 _DOMAIN = "com.microsoft"
 
@@ -143,11 +143,8 @@ def _embedding(writer: CodeWriter, node: Node) -> bool:
         _lengths(writer, node, mask, lengths)
     index = [tokens, counted(graph, node, tokens), segments]
     rows = [_rows(writer, node, *each) for each in zip(index, codes, scales, zeros, strict=False) if each[0].name]
-    total = rows[0]
-    for row in rows[1:]:
-        summed = graph.variable(f"{node.name}_sum", np.float32)
-        graph.insert("Add", [total, row], [summed], before=node)
-        total = summed
+    total = graph.variable(f"{node.name}_sum", np.float32)
+    write_sum(graph, node, rows, total)
     norm = [_floats(writer, *each) for each in zip(codes[3:], scales[3:], zeros[3:], strict=True)]
     write_norm(graph, node, total, norm, node.outputs[0], np.dtype(np.float32))
     graph.remove(node)

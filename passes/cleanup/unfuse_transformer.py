@@ -8,7 +8,7 @@ import numpy as np
 from ...ir.graph import Graph, Node, Tensor
 from ...ir.handles import Dim
 from ...ir.shapes import symbolic
-from .written_norm import OLDEST, write_norm
+from .written_norm import OLDEST, write_norm, write_sum
 
 _Dims = Callable[[], Mapping[str, tuple[Dim, ...]]]
 """The dimensions of tensors, inferred when first asked for."""
@@ -108,10 +108,7 @@ def _embedding(graph: Graph, node: Node, _dims: _Dims) -> bool:
         found.append(graph.variable(f"{node.name}_rows", table.dtype))
         graph.insert("Gather", [table, index], found[-1:], {"axis": 0}, before=node)
     total = outputs[2] if outputs[2].name else graph.variable(f"{node.name}_sum", words.dtype)
-    for place, part in enumerate(found[1:], 2):
-        summed = total if place == len(found) else graph.variable(f"{node.name}_part", words.dtype)
-        graph.insert("Add", [found[0], part], [summed], before=node)
-        found[0] = summed
+    write_sum(graph, node, found, total)
     write_norm(graph, node, total, [scale, shift], outputs[0], words.dtype)
     graph.remove(node)
     return True
@@ -140,11 +137,8 @@ def _skip_norm(graph: Graph, node: Node, _dims: _Dims) -> bool:
         if len(outputs) > 3 and outputs[3].name
         else graph.variable(f"{node.name}_sum", node.outputs[0].dtype)
     )
-    extra = inputs[4] if len(inputs) > 4 and inputs[4].name else None
-    first = total if extra is None else graph.variable(f"{node.name}_part", node.outputs[0].dtype)
-    graph.insert("Add", inputs[:2], [first], before=node)
-    if extra is not None:
-        graph.insert("Add", [first, extra], [total], before=node)
+    extra = [tensor for tensor in inputs[4:5] if tensor.name]
+    write_sum(graph, node, [*inputs[:2], *extra], total)
     vectors = [tensor for tensor in inputs[2:4] if tensor.name]
     write_norm(graph, node, total, vectors, outputs[0], vectors[0].dtype)
     graph.remove(node)

@@ -1,4 +1,4 @@
-"""A norm over the last axis, in the operators that the model's operator set has."""
+"""What a transformer's fused operators are made of: sums, and norms over the last axis in any operator set."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ EPSILON = 1e-12
 OLDEST = 11
 """The operator set since which reductions count axes from the last one."""
 _FUSED = 17  # that LayerNormalization came with
+
+
+def write_sum(graph: Graph, node: Node, parts: Sequence[Tensor], out: Tensor) -> None:
+    """Write the sum of two or more ``parts`` before ``node``, one after the other."""
+    total = parts[0]
+    for place, part in enumerate(parts[1:], 2):
+        made = out if place == len(parts) else graph.variable(f"{out.name}_part", total.dtype)
+        graph.insert("Add", [total, part], [made], before=node)
+        total = made
 
 
 def write_norm(graph: Graph, node: Node, x: Tensor, vectors: Sequence[Tensor], out: Tensor, kind: Any) -> None:
