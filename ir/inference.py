@@ -23,6 +23,7 @@ from .trial import bearable
 _SMALL = 1024  # elements of a weight that may say something of shapes
 _SECONDS, _MEMORY = 10.0, 2**30
 
+_VALUES = 2  # the place of an attention's values
 _LISTED = 2**12  # entries of a list of dimensions
 
 StandIn = Callable[[onnx.NodeProto], onnx.NodeProto]
@@ -44,7 +45,12 @@ def as_queries(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def as_mixture(node: onnx.NodeProto) -> onnx.NodeProto:
-    """Stand in for attention over (batch, positions, width): positions of the queries, width of the values."""
+    """Stand in for attention over (batch, positions, width): positions of the queries, width of the values.
+
+    Not where the values lie beside the queries.
+    """
+    if len(node.input) <= _VALUES or not node.input[_VALUES]:
+        return node
     inputs = [node.input[0], node.input[2]]
     return onnx.helper.make_node("Einsum", inputs, node.output[:1], node.name, equation="bsq,btv->bsv")
 

@@ -21,6 +21,14 @@ def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         yield from scope.node
 
 
+def every_name(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the names of the tensors and nodes of a graph and of its subgraphs, some of them more than once."""
+    for scope in (graph, *bodies(graph)):
+        yield from (value.name for value in (*scope.input, *scope.initializer))
+        for node in scope.node:
+            yield from (*node.input, *node.output, node.name)
+
+
 def declare(written: Any, declared: Any) -> None:
     """Give written inputs or outputs the declarations of those of the same name."""
     by_name = {value.name: value for value in declared}

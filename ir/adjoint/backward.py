@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import numpy as np
-
 from ..graph import Graph, Node
 from ..shapes import Shape
+from .lowering.table import LOWERINGS
 from .sheet import Sheet
-from .step import Rule, Step
+from .step import Rule, Step, is_real, other_floats
 from .table import FLAT, RULES
 
+_CASTS = ("Cast", "CastLike")
 _QUANTISERS = ("QuantizeLinear", "DynamicQuantizeLinear")
 
 
@@ -30,13 +30,15 @@ def backward(
         if not any(tensor.name in held and tensor.name in moved for tensor in node.outputs):
             continue
         reached = frozenset(index for index, tensor in enumerate(node.inputs) if tensor.name in moved)
-        if not reached:
+        captured = dict.fromkeys(tensor.name for tensor in node.captures() if tensor.name in moved)
+        if not reached and not captured:
             continue
         here = [_settled(sheet, held, tensor.name) for tensor in node.outputs]
-        step = Step(node, graph.opset, sheet, shapes, here, reached)
-        for index, slope in _rule(step)(step).items():
-            if index in reached:
-                held.setdefault(node.inputs[index].name, []).append(slope)
+        step = Step(node, graph, sheet, shapes, here, reached, tuple(captured), backward)
+        for place, slope in _rule(step)(step).items():
+            if place in reached or place in captured:
+                name = place if isinstance(place, str) else node.inputs[place].name
+                held.setdefault(name, []).append(slope)
     found = {name: _settled(sheet, held, name) for name in wanted}
     return {name: slope for name, slope in found.items() if slope is not None}
 
@@ -49,7 +51,7 @@ def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
         if not read & moved or _is_flat(node):
             continue
         written = {tensor.name for tensor in node.outputs if tensor.name}
-        real = {tensor.name for tensor in node.outputs if tensor.name and _is_real(tensor.dtype)}
+        real = {tensor.name for tensor in node.outputs if tensor.name and is_real(tensor.dtype)}
         if node.op in _QUANTISERS or read & quantised:
             quantised |= written - real
         moved |= real | (written & quantised)
@@ -58,11 +60,6 @@ def _moved(graph: Graph, wanted: Collection[str]) -> set[str]:
 
 def _is_flat(node: Node) -> bool:
     return node.op in FLAT and not node.domain
-
-
-def _is_real(dtype: object) -> bool:
-    """Whether an element type is one of floats; bfloat16 is of numpy's kind V."""
-    return dtype is None or np.dtype(dtype).kind in "fV"  # type: ignore[call-overload]
 
 
 def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
@@ -77,13 +74,11 @@ def _settled(sheet: Sheet, held: dict[str, list[str]], name: str) -> str | None:
 
 def _rule(step: Step) -> Rule:
     node = step.node
-    if node.domain or node.op not in RULES:
-        raise step.refuse("its operator has no rule")
-    odd = next((str(t.dtype) for t in (*node.inputs, *node.outputs) if _is_odd(t.dtype)), None)
-    if odd and node.op != "Cast":
+    odd = other_floats(node)
+    if odd and node.op not in _CASTS:
         raise step.refuse(f"it computes in {odd}, and gradients in float32")
-    return RULES[node.op]
-
-
-def _is_odd(dtype: object) -> bool:
-    return dtype is not None and _is_real(dtype) and dtype != np.float32
+    if node.qualified in LOWERINGS:
+        LOWERINGS[node.qualified](step)  # says why it could not
+    if node.qualified not in RULES:
+        raise step.refuse("its operator has no rule")
+    return RULES[node.qualified]

@@ -20,8 +20,10 @@ from ..arithmetic import store_lists
 from ..constants import store_constants
 from ..errors import UnsupportedOpError
 from ..graph import Graph
+from ..protos import every_name
 from ..shapes import Shape, concrete
 from .backward import backward
+from .lowering.lowered import lowered
 from .sheet import OPSET, Sheet
 
 
@@ -33,7 +35,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
-        written = raised(graph)
+        written = lowered(raised(graph), shapes)
         self._shapes = dict(shapes)
         if written is not graph:
             self._shapes |= concrete(written, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
@@ -42,8 +44,7 @@ class Program:
         self._expose()
         store_lists(self._model, self._shapes)
         self._graph = Graph.of(self._model)
-        taken = {name for node in self._model.graph.node for name in (*node.input, *node.output, node.name)}
-        self.sheet = Sheet(taken | {value.name for value in self._model.graph.input})
+        self.sheet = Sheet(every_name(self._model.graph))
 
     def _expose(self) -> None:
         chosen = set(self.weights)

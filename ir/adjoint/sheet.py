@@ -25,6 +25,12 @@ class Sheet:
         self._taken = set(taken)
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
+    def inner(self) -> Sheet:
+        """Return a sheet for a subgraph, whose names are none of this one's, nor later ones of this one its own."""
+        sheet = Sheet()
+        sheet._taken = self._taken
+        return sheet
+
     def name(self, like: str) -> str:
         """Return an unused name."""
         found = fresh(like, self._taken)

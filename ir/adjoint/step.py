@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..bodies import Typed, body
 from ..errors import UnsupportedOpError
-from ..graph import Array, Node
+from ..graph import Array, Graph, Node
 from ..shapes import Shape
 from .sheet import Sheet
+
+Backward = Callable[[Graph, Mapping[str, Shape], Sheet, Mapping[str, str], Collection[str]], dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One node to go back through. ``slopes`` name the slope at each output, None where nothing depends on it."""
+    """One node to go back through. ``slopes`` name the slope at each output, None where nothing depends on it.
+
+    ``captured`` names what its subgraphs read of ``graph`` that slopes are wanted at; ``again`` is reverse
+    accumulation itself, for these subgraphs.
+    """
 
     node: Node
-    opset: int
+    graph: Graph
     sheet: Sheet
     shapes: Mapping[str, Shape]
-    slopes: Sequence[str | None]
-    wanted: frozenset[int]
+    slopes: Sequence[str | None] = ()
+    wanted: frozenset[int] = frozenset()
+    captured: Sequence[str] = ()
+    again: Backward | None = None
+
+    @property
+    def opset(self) -> int:
+        """Version of the standard operator set."""
+        return self.graph.opset
 
     @property
     def slope(self) -> str:
@@ -65,6 +79,13 @@ class Step:
         """Sum a slope of ``shape``, that of the output by default, over the axes along which an input was repeated."""
         return summed(self.sheet, slope, self.shape_out() if shape is None else shape, self.shape(index))
 
+    def body(self, name: str, given: Sequence[Typed] = ()) -> Graph:
+        """Return a subgraph by its attribute's name; see :func:`..bodies.body`."""
+        try:
+            return body(self.graph, self.node, name, given, self.shapes)
+        except KeyError as error:
+            raise self.refuse(f"the shape of {error} is not known") from error
+
     def refuse(self, why: str) -> UnsupportedOpError:
         """Say why there is no gradient through this node."""
         return UnsupportedOpError(
@@ -77,8 +98,8 @@ class Step:
         return self.shapes[name]
 
 
-Rule = Callable[[Step], Mapping[int, str]]
-"""Returns the slope at every input in ``wanted``; it may return more."""
+Rule = Callable[[Step], Mapping[int, str] | Mapping[int | str, str]]
+"""Returns the slope at every input in ``wanted``, and by name at what is ``captured``; it may return more."""
 
 
 def summed(sheet: Sheet, slope: str, shape: Shape, wanted: Shape) -> str:
@@ -97,3 +118,14 @@ def repeated(sheet: Sheet, x: str, shape: Shape) -> str:
 def positions(shape: Shape) -> int:
     """Count the entries of a tensor."""
     return int(np.prod(shape, dtype=np.int64))
+
+
+def is_real(dtype: object) -> bool:
+    """Whether an element type is one of floats, or not known; bfloat16 is of numpy's kind V."""
+    return dtype is None or np.dtype(dtype).kind in "fV"  # type: ignore[call-overload]
+
+
+def other_floats(node: Node) -> str | None:
+    """Name the element type of floats, other than float32, that a node reads or gives."""
+    types = [tensor.dtype for tensor in (*node.inputs, *node.outputs) if tensor.dtype is not None]
+    return next((str(dtype) for dtype in types if is_real(dtype) and dtype != np.float32), None)

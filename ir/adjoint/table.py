@@ -1,7 +1,7 @@
 """The rule of every operator; integers and truth values have none, and end the way back."""
 
 from .rules import activations as act
-from .rules import convolutions, elementwise, movement, normalisations, pools, products, resize
+from .rules import branches, convolutions, elementwise, movement, normalisations, places, pools, products, resize, scans
 from .rules import reductions as red
 from .step import Rule
 
@@ -11,11 +11,13 @@ RULES: dict[str, Rule] = {
     "AveragePool": pools.average_pool,
     "BatchNormalization": normalisations.batch_normalization,
     "Cast": movement.cast,
+    "CastLike": movement.cast,
     "Clip": act.by(act.within),
     "Concat": movement.concat,
     "Conv": convolutions.conv,
     "ConvTranspose": convolutions.conv_transpose,
     "Cos": act.by(act.cosine),
+    "CumSum": places.cumulative_sum,
     "DepthToSpace": movement.depth_to_space,
     "Div": elementwise.div,
     "Dropout": act.dropout,
@@ -26,6 +28,8 @@ RULES: dict[str, Rule] = {
     "Expand": movement.expand,
     "Flatten": movement.reshaped,
     "Gather": movement.gather,
+    "GatherElements": places.gather_elements,
+    "GatherND": places.gather_nd,
     "Gelu": act.by(act.gelu),
     "Gemm": products.gemm,
     "GlobalAveragePool": pools.global_average_pool,
@@ -34,6 +38,7 @@ RULES: dict[str, Rule] = {
     "HardSigmoid": act.by(act.hard_sigmoid),
     "HardSwish": act.by(act.hard_swish),
     "Identity": act.identity,
+    "If": branches.branch,
     "InstanceNormalization": normalisations.instance_normalization,
     "LayerNormalization": normalisations.layer_normalization,
     "LeakyRelu": act.by(act.leaky_relu),
@@ -62,6 +67,9 @@ RULES: dict[str, Rule] = {
     "Relu": act.by(act.relu),
     "Reshape": movement.reshaped,
     "Resize": resize.resize,
+    "Scan": scans.scan,
+    "ScatterElements": places.scatter_elements,
+    "ScatterND": places.scatter_nd,
     "Selu": act.by(act.selu),
     "Sigmoid": act.by(act.sigmoid),
     "Sin": act.by(act.sine),
@@ -76,9 +84,11 @@ RULES: dict[str, Rule] = {
     "Sum": elementwise.add,
     "Tanh": act.by(act.tanh),
     "Tile": movement.tile,
+    "TopK": places.top,
     "Transpose": movement.transpose,
     "Unsqueeze": movement.reshaped,
     "Where": elementwise.where,
+    "com.microsoft.Gelu": act.by(act.gelu),
 }
 
 FLAT = frozenset({"ArgMax", "ArgMin", "Ceil", "Floor", "OneHot", "Round", "Shape", "Sign", "Size"})

@@ -33,14 +33,16 @@ class Case:
         opset: int = 18,
         outputs: int = 1,
         used: Sequence[int] = (0,),
+        domain: str = "",
         **attributes: Any,
     ) -> None:
-        self.op, self.operands, self.opset = op, operands, opset
+        self.op, self.operands, self.opset, self.domain = op, operands, opset, domain
         self.outputs, self.used, self.attributes = outputs, tuple(used), attributes
 
     def __repr__(self) -> str:
         shapes = [None if x is None else np.shape(_value(x)) for x in self.operands]
-        return f"{self.op}-{self.opset}{shapes}{self.attributes}"
+        plain = {name: value for name, value in self.attributes.items() if not isinstance(value, onnx.GraphProto)}
+        return f"{self.op}-{self.opset}{shapes}{plain}"
 
     def model(self) -> onnx.ModelProto:
         """Return the model: inputs x0, x1 …, outputs y0, y1 …"""
@@ -52,10 +54,17 @@ class Case:
             for name, x in zip(names, self.operands, strict=True)
             if x is not None and name not in self.moved()
         ]
-        node = helper.make_node(self.op, names, results, "node", **self.attributes)
+        node = helper.make_node(self.op, names, results, "node", domain=self.domain, **self.attributes)
         kept = [helper.make_tensor_value_info(results[index], 1, None) for index in self.used]
         graph = helper.make_graph([node], "case", inputs, kept, stored)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+        opsets = {"": self.opset} | ({self.domain: 1} if self.domain else {})
+        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        return helper.make_model(graph, opset_imports=imports, ir_version=8)
+
+    @property
+    def qualified(self) -> str:
+        """The operator after its domain."""
+        return f"{self.domain}.{self.op}" if self.domain else self.op
 
     def moved(self) -> dict[str, Array]:
         """Return the inputs."""

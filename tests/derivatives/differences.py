@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from optimise_onnx.backends.ort import OrtRunner
 from optimise_onnx.ir.adjoint.program import Program, raised
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.protos import every_node
 from optimise_onnx.ir.shapes import concrete
 
 from .case import Case
@@ -126,7 +127,7 @@ def _in_float64(model: onnx.ModelProto, opened: Mapping[str, Array]) -> onnx.Mod
     kept = [tensor for tensor in found.graph.initializer if tensor.name not in opened]
     del found.graph.initializer[:]
     found.graph.initializer.extend(_doubled(tensor) for tensor in kept)
-    for node in found.graph.node:
+    for node in every_node(found.graph):
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.DOUBLE

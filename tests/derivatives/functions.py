@@ -27,6 +27,8 @@ FUNCTIONS = [
     Case("HardSigmoid", 3 * X),
     Case("HardSigmoid", X, alpha=0.4, beta=0.3),
     Case("Gelu", X, opset=20),
+    Case("Gelu", X, domain="com.microsoft"),
+    Case("CastLike", X, spread(2)),
     Case("Gelu", X, opset=20, approximate="tanh"),
     Case("Clip", X, Fixed(-0.7), Fixed(1.3)),
     Case("Clip", X, None, Fixed(1.3)),

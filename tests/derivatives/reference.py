@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 from scipy.special import erf
 
+from .lowered import REPLACED_LOWERED
+from .recurrent import REPLACED_RECURRENT
+
 Array = NDArray[Any]
 
 
@@ -193,4 +196,9 @@ def _shifted(y: Array, b: Array | None) -> Array:
     return y if b is None else y + b.reshape(-1, *[1] * (y.ndim - 2))
 
 
-REPLACED = [Erf, Mean, Gelu, GroupNormalization, Pad, Conv, ConvTranspose, MaxPool, AveragePool]
+REPLACED = [
+    *(Erf, Mean, Gelu, GroupNormalization, Pad, Conv, ConvTranspose, MaxPool, AveragePool),
+    type("Gelu", (Gelu,), {"op_domain": "com.microsoft"}),
+    *REPLACED_RECURRENT,
+    *REPLACED_LOWERED,
+]

@@ -17,12 +17,16 @@ _PLACES = {
     "BatchNormalization": (1, 2),
     "Conv": (1, 2),
     "ConvTranspose": (1, 2),
+    "GRU": (1, 2, 3),
     "Gemm": (1, 2),
     "GroupNormalization": (1, 2),
     "InstanceNormalization": (1, 2),
+    "LSTM": (1, 2, 3),
     "LayerNormalization": (1, 2),
     "MatMul": (0, 1),
     "PRelu": (1,),
+    "RMSNormalization": (1,),
+    "RNN": (1, 2, 3),
 }
 _SHIFTS = ("Add", "Div", "Mul", "Sub")
 _HELD = 12  # bytes for every entry that the forward pass computes: itself, its slope, and what is on the way

@@ -140,6 +140,7 @@ def tuned(model: onnx.ModelProto, count: int = 24, **options: Any) -> Any:
 
 
 KINDS = [*list(ARCHITECTURES)[::3], "reshape_minus_one", "resize_sizes", "scalar_output", "flatten_into_rows"]
+KINDS += ["lstm", "lstm_bidirectional", "gru", "rnn_residual", "rms_norm", "attention_operator", "attention_multi_head"]
 
 
 @pytest.mark.parametrize(("name", "weights"), [(name, ("full", "scales")[k % 2]) for k, name in enumerate(KINDS)])

@@ -1,0 +1,77 @@
+"""Operators that read or write at places that other tensors name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ... import arguments
+from ..step import Step, repeated
+
+
+def gather_elements(step: Step) -> Mapping[int, str]:
+    """Add slopes up where entries were taken from."""
+    form = {"axis": _axis(step), "reduction": "add"}
+    return {0: step.sheet.add("ScatterElements", _zeros(step, 0), step.x(1), step.slope, **form)}
+
+
+def gather_nd(step: Step) -> Mapping[int, str]:
+    """Add slopes up where slices were taken from."""
+    if step.attribute("batch_dims", 0):
+        raise step.refuse("its indices have batches of their own")
+    return {0: step.sheet.add("ScatterND", _zeros(step, 0), step.x(1), step.slope, reduction="add")}
+
+
+def scatter_elements(step: Step) -> Mapping[int, str]:
+    """Read slopes where entries were put; what lay there before has none, unless they were added to it."""
+    axis, sheet, found = _axis(step), step.sheet, {}
+    if 0 in step.wanted:
+        kept = _adds(step) or sheet.add("ScatterElements", step.slope, step.x(1), _zeros(step, 2), axis=axis)
+        found[0] = kept
+    if 2 in step.wanted:
+        _adds(step)
+        found[2] = sheet.add("GatherElements", step.slope, step.x(1), axis=axis)
+    return found
+
+
+def scatter_nd(step: Step) -> Mapping[int, str]:
+    """Read slopes where slices were put; what lay there before has none, unless they were added to it."""
+    sheet, found = step.sheet, {}
+    if 0 in step.wanted:
+        found[0] = _adds(step) or sheet.add("ScatterND", step.slope, step.x(1), _zeros(step, 2))
+    if 2 in step.wanted:
+        _adds(step)
+        found[2] = sheet.add("GatherND", step.slope, step.x(1))
+    return found
+
+
+def top(step: Step) -> Mapping[int, str]:
+    """Put slopes back to the entries that were the largest."""
+    names = {
+        name: int(step.attribute(name, default)) for name, default in (("axis", -1), ("largest", 1), ("sorted", 1))
+    }
+    _, places = step.sheet.several("TopK", [step.x(0), step.x(1)], 2, **names)
+    slope = step.sheet.add("ScatterElements", _zeros(step, 0), places, step.slope, axis=_axis(step))
+    return {0: slope}
+
+
+def cumulative_sum(step: Step) -> Mapping[int, str]:
+    """Sum slopes from the other end."""
+    form = {"exclusive": int(step.attribute("exclusive", 0)), "reverse": 1 - int(step.attribute("reverse", 0))}
+    return {0: step.sheet.add("CumSum", step.slope, step.x(1), **form)}
+
+
+def _axis(step: Step) -> int:
+    return arguments.axis(step.node, step.opset, len(step.shape()))
+
+
+def _adds(step: Step) -> str | None:
+    """Return the slope, where entries are added to what lies there; None where they take its place."""
+    how = step.attribute("reduction", "none")
+    how = how.decode() if isinstance(how, bytes) else how
+    if how not in ("add", "none"):
+        raise step.refuse(f"it combines entries by '{how}'")
+    return step.slope if how == "add" else None
+
+
+def _zeros(step: Step, index: int) -> str:
+    return repeated(step.sheet, step.sheet.constant(0.0), step.shape(index))
