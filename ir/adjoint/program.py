@@ -35,10 +35,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, shapes: Mapping[str, Shape], weights: Sequence[str] = ()) -> None:
-        written = lowered(raised(graph), shapes)
-        self._shapes = dict(shapes)
-        if written is not graph:
-            self._shapes |= concrete(written, {t.name: shapes[t.name] for t in graph.inputs if t.name in shapes})
+        written, self._shapes = differentiable(graph, shapes)
         self.weights = tuple(weights)
         self._model = written.to_model()
         self._expose()
@@ -90,6 +87,15 @@ class Program:
         return found
 
 
+def differentiable(graph: Graph, shapes: Mapping[str, Shape]) -> tuple[Graph, dict[str, Shape]]:
+    """Return a graph as rules go back through it, and its shapes. Raises UnsupportedOpError."""
+    written = lowered(raised(graph), shapes)
+    if written is graph:
+        return graph, dict(shapes)
+    inputs = {tensor.name: shapes[tensor.name] for tensor in graph.inputs if tensor.name in shapes}
+    return written, dict(shapes) | concrete(written, inputs)
+
+
 def raised(graph: Graph) -> Graph:
     """Return the graph in an operator set that rules and sheets are written in. Raises UnsupportedOpError."""
     if graph.opset >= OPSET:
@@ -100,4 +106,6 @@ def raised(graph: Graph) -> Graph:
         why = str(error).splitlines()[0]
         raise UnsupportedOpError(f"the model cannot be written in operator set {OPSET}", why=why) from error
     store_constants(model)
-    return Graph.of(model)
+    written = Graph.of(model)
+    written.sizes = graph.sizes
+    return written

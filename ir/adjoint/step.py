@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..bodies import Typed, body
 from ..errors import UnsupportedOpError
 from ..graph import Array, Graph, Node
 from ..shapes import Shape
@@ -78,13 +77,6 @@ class Step:
     def fitted(self, slope: str, index: int, shape: Shape | None = None) -> str:
         """Sum a slope of ``shape``, that of the output by default, over the axes along which an input was repeated."""
         return summed(self.sheet, slope, self.shape_out() if shape is None else shape, self.shape(index))
-
-    def body(self, name: str, given: Sequence[Typed] = ()) -> Graph:
-        """Return a subgraph by its attribute's name; see :func:`..bodies.body`."""
-        try:
-            return body(self.graph, self.node, name, given, self.shapes)
-        except KeyError as error:
-            raise self.refuse(f"the shape of {error} is not known") from error
 
     def refuse(self, why: str) -> UnsupportedOpError:
         """Say why there is no gradient through this node."""

@@ -113,8 +113,8 @@ def _seen(queries: int, keys: int, batch: int, mask: Array | None, causal: bool)
     if mask is not None and mask.ndim == 1:
         seen *= np.arange(keys) < mask[:, None, None]
     elif mask is not None:
-        seen *= mask.reshape(batch, -1, keys)
-    return np.tril(seen, keys - queries) if causal else seen
+        seen *= mask.reshape(batch, -1, keys) > 0
+    return np.tril(seen) if causal else seen
 
 
 REPLACED_LOWERED = [MeanVarianceNormalization, LpNormalization, LRN, GridSample, FastGelu, MultiHeadAttention]
@@ -146,6 +146,7 @@ LOWERED = [
     Case("MaxUnpool", spread(1, 2, 2, 2), np.array([[[[5, 6], [8, 10]], [[16, 19], [26, 31]]]]), **_POOL),
     Case("LpNormalization", X),
     Case("LpNormalization", X, axis=0, p=1),
+    Case("LpNormalization", X - X[:1, :1], axis=0),
     Case("LRN", spread(2, 5, 3, 2), size=3, alpha=0.3, beta=0.6, bias=1.2),
     Case("LRN", spread(2, 5, 1, 4), size=5),
     Case("Celu", X, alpha=0.7),
@@ -154,13 +155,14 @@ LOWERED = [
     Case("ThresholdedRelu", X, alpha=0.4),
     Case("Shrink", X, lambd=0.4, bias=0.1),
     Case("MeanVarianceNormalization", spread(2, 3, 2, 2)),
+    Case("MeanVarianceNormalization", 30 + spread(1, 2, 3, 3, low=-0.2, high=0.2), axes=[2, 3]),
     Case("RMSNormalization", X, spread(17, low=0.5), opset=23),
     Case("RMSNormalization", spread(2, 3, 4), spread(3, 4, low=0.5), opset=23, axis=1, epsilon=0.1),
     Case("Swish", X, opset=24, alpha=0.7),
     _heads(Q, K, V),
     _heads(Q, K, V, spread(14, seed=4), scale=0.3),
     _heads(Q, K, V, None, np.array([5, 2], np.int32)),
-    _heads(Q, K, V, None, np.array([[1, 1, 0, 1, 0], [1, 1, 1, 1, 1]], np.int32)),
+    _heads(Q, K, V, None, np.array([[2, 1, 0, 1, 0], [1, 1, -1, 1, 1]], np.int32)),
     _heads(Q, K, V, None, None, spread(1, 2, 3, 5, seed=6)),
     _heads(SIDE, K, V, unidirectional=1),
     _attention(_four(2, 3, 4), _four(2, 5, 4, 2), _four(2, 5, 6, 3)),

@@ -24,6 +24,7 @@ PLACES = [
     Case("GatherElements", X, _ints([-1, 0, 2, 1]), axis=0),
     Case("GatherND", X, _ints([0, 1], [2, 3], [0, 1])),
     Case("GatherND", X, _ints([2], [0], [0])),
+    Case("GatherND", spread(2, 3, 4), _ints([[-1, 0], [1, 0]], [[0, -2], [1, 2]])),
     Case("ScatterElements", X, _ONCE, spread(3, 2, seed=3), axis=1),
     Case("ScatterElements", X, _ENTRIES, spread(3, 3, seed=3), axis=1, reduction="add"),
     Case("ScatterND", X, _ints([2], [0]), spread(2, 4, seed=3)),

@@ -48,7 +48,7 @@ class _Recurrent(OpRun):
         names = form.get("activations") or DEFAULTS[type(self).__name__] * ways
         for way in range(ways):
             each = len(names) // ways
-            f = [FUNCTIONS[name] for name in names[way * each : (way + 1) * each]]
+            f = [FUNCTIONS[name.capitalize()] for name in names[way * each : (way + 1) * each]]
             parts = [w[way], r[way], np.zeros(2 * rows) if b is None else b[way], np.zeros(9) if p is None else p[way]]
             for sample in range(batch):
                 count = steps if lengths is None else int(lengths[sample])
@@ -128,6 +128,7 @@ RECURRENT = [
     _layer("GRU", linear_before_reset=1),
     _layer("GRU", 2, linear_before_reset=1, direction="bidirectional", more=[LENGTHS]),
     _layer("GRU", linear_before_reset=1, bias=False),
+    _layer("LSTM", activations=["sigmoid", "tanh", "tanh"], activation_alpha=[0.25, 0.25, 0.25]),
     _layer("RNN", activations=["Relu"]),
     _layer("RNN", opset=21),
 ]

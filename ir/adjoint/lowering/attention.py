@@ -50,20 +50,20 @@ def _heads(step: Step, x: str, index: int, heads: int) -> str:
 def _masks(step: Step) -> list[str]:
     """Return what is added where a query may not see a key."""
     (batch, queries, _), keys, sheet = step.shape(), step.shape(1)[1], step.sheet
-    low, found = float(step.attribute("mask_filter_value", _FILTER)), []
+    low = float(step.attribute("mask_filter_value", _FILTER))
     if step.attribute("unidirectional", 0):
-        found.append(sheet.constant(low * np.triu(np.ones((queries, keys)), 1 + keys - queries)))
+        if step.has(4) or queries != keys:
+            raise step.refuse("it is causal, with a mask or another number of keys")
+        return [sheet.constant(low * np.triu(np.ones((queries, keys)), 1))]
     if not step.has(4):
-        return found
+        return []
     forms = {(batch,): (batch, 1, 1, 1), (batch, keys): (batch, 1, 1, keys), (batch, queries, keys): None}
     shape = step.shape(4)
     if shape not in forms:
         raise step.refuse("its mask has another form than lengths, (batch, keys) or (batch, queries, keys)")
-    seen = sheet.reshape(
+    mask = sheet.reshape(
         sheet.add("Cast", step.x(4), to=onnx.TensorProto.INT32), forms[shape] or (batch, 1, *shape[1:])
     )
-    if shape == (batch,):
-        seen = sheet.add("Less", sheet.constant(np.arange(keys).reshape(1, 1, 1, -1), np.int32), seen)
-    hidden = sheet.add("Sub", sheet.constant(1.0), sheet.add("Cast", seen, to=onnx.TensorProto.FLOAT))
-    found.append(sheet.add("Mul", hidden, sheet.constant(low)))
-    return found
+    least = np.arange(keys).reshape(1, 1, 1, -1) if shape == (batch,) else 0
+    hidden = sheet.truth(sheet.add("LessOrEqual", mask, sheet.constant(least, np.int32)))
+    return [sheet.add("Mul", hidden, sheet.constant(low))]

@@ -15,6 +15,8 @@ from ..step import Step
 
 def defined(step: Step) -> list[str]:
     """Put the definition of a standard operator in its place. Raises UnsupportedOpError where there is none."""
+    if onnx.defs.onnx_opset_version() < step.opset:
+        raise step.refuse("the installed onnx does not know its operator set")
     proto = _call(step)
     function = _definition(step, proto)
     if function is None:

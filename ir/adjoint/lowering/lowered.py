@@ -18,13 +18,21 @@ from .scans import remember
 from .table import LOWERINGS
 
 
-def lowered(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
-    """Return the graph, of opset 18 or more, or a copy; outputs keep their names. What cannot be lowered stays."""
-    found = {node.name: node for node in graph.nodes if node.qualified in LOWERINGS or node.op == "Scan"}
+def lowers(graph: Graph) -> bool:
+    """Whether some node may be lowered, or remembers its states."""
+    return any(_is_lowered(node) for node in graph.nodes)
+
+
+def lowered(graph: Graph, shapes: Mapping[str, Shape], outer: Sheet | None = None) -> Graph:
+    """Return the graph, of opset 18 or more, or a copy; outputs keep their names. What cannot be lowered stays.
+
+    New names are none of those on an ``outer`` sheet.
+    """
+    found = {node.name: node for node in graph.nodes if _is_lowered(node)}
     if not found:
         return graph
     model = graph.to_model()
-    sheet = Sheet(every_name(model.graph))
+    sheet = Sheet(every_name(model.graph)) if outer is None else outer.inner()
     for node in model.graph.node:
         if node.name not in found or not _lower(found[node.name], graph, sheet, shapes):
             sheet.nodes.append(node)
@@ -36,7 +44,13 @@ def lowered(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     whole.graph.node.extend(sheet.nodes)
     whole.graph.initializer.extend(sheet.constants)
     store_constants(whole)
-    return Graph.of(whole)
+    made = Graph.of(whole)
+    made.sizes = graph.sizes
+    return made
+
+
+def _is_lowered(node: Node) -> bool:
+    return node.qualified in LOWERINGS or node.op == "Scan"
 
 
 def _lower(node: Node, graph: Graph, sheet: Sheet, shapes: Mapping[str, Shape]) -> bool:

@@ -8,6 +8,8 @@ from ...arguments import axis
 from ..step import Step
 
 _EUCLIDEAN = 2
+_POSITIONS = (0, 2, 3)
+_LEAST = 1e-9  # what ONNX adds to a deviation
 
 
 def lp_normalization(step: Step) -> list[str]:
@@ -15,10 +17,17 @@ def lp_normalization(step: Step) -> list[str]:
     sheet, along = step.sheet, axis(step.node, step.opset, len(step.shape()))
     op = "ReduceL2" if int(step.attribute("p", _EUCLIDEAN)) == _EUCLIDEAN else "ReduceL1"
     norm = sheet.add(op, step.x(), sheet.ints([along]), keepdims=1)
-    return [sheet.add("Div", step.x(), sheet.add("Max", norm, sheet.constant(_SMALLEST)))]
+    there = sheet.truth(sheet.add("Greater", norm, sheet.constant(0.0)))
+    least = sheet.add("Sub", sheet.constant(1.0), there)
+    return [sheet.add("Div", sheet.add("Mul", step.x(), there), sheet.add("Add", norm, least))]
 
 
-_SMALLEST = 1e-30
+def mean_variance(step: Step) -> list[str]:
+    """Take the mean off, and divide by the deviation, over some axes."""
+    sheet, axes = step.sheet, [int(each) for each in step.attribute("axes") or _POSITIONS]
+    apart = sheet.add("Sub", step.x(), sheet.mean(step.x(), axes))
+    variance = sheet.mean(sheet.add("Mul", apart, apart), axes)
+    return [sheet.add("Div", apart, sheet.add("Sqrt", sheet.add("Add", variance, sheet.constant(_LEAST**2))))]
 
 
 def local_response(step: Step) -> list[str]:

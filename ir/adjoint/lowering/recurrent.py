@@ -16,10 +16,10 @@ from ..sheet import Sheet
 from ..step import Step, repeated
 from .scans import remember
 
-_PLAIN = ("Elu", "HardSigmoid", "Relu", "Sigmoid", "Softplus", "Tanh")
+_PLAIN = ("Relu", "Sigmoid", "Softplus", "Tanh")  # activations without numbers of their own
 _RESETS = 3  # gates of a GRU, of which one resets
 _DEFAULTS = {"GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "RNN": ["Tanh"]}
-_REFUSED = ("activation_alpha", "activation_beta", "clip", "input_forget", "layout")
+_REFUSED = ("clip", "input_forget", "layout")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _lowered(step: Step, gates: int, states: int, cell: Cell) -> list[str]:
     if refused:
         raise step.refuse(f"its attribute '{refused}' is not followed")
     if not set(_functions(step)) <= set(_PLAIN):
-        raise step.refuse("one of its activations is not followed")
+        raise step.refuse("one of its activations is none of " + ", ".join(_PLAIN))
     found = [_direction(step, place, gates, states, cell) for place in range(step.shape(2)[0])]
     joined = [_joined(step.sheet, 1, [way[-1] for way in found])]
     joined += [_joined(step.sheet, 0, [way[place] for way in found]) for place in range(states)]
@@ -122,9 +122,9 @@ def _joined(sheet: Sheet, axis: int, ways: Sequence[str]) -> str:
 
 
 def _functions(step: Step) -> list[str]:
-    """Name the activations of all directions."""
+    """Name the activations of all directions; onnxruntime takes them in small letters too."""
     names = step.attribute("activations") or _DEFAULTS[step.node.op] * step.shape(2)[0]
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return [(name.decode() if isinstance(name, bytes) else str(name)).capitalize() for name in names]
 
 
 def _direction(step: Step, place: int, gates: int, states: int, cell: Cell) -> list[str]:

@@ -20,7 +20,7 @@ LOWERINGS: dict[str, Lowering] = {
     "LSTM": recurrent.lstm,
     "LpNormalization": norms.lp_normalization,
     "MaxUnpool": sampling.max_unpool,
-    "MeanVarianceNormalization": defined,
+    "MeanVarianceNormalization": norms.mean_variance,
     "Mish": defined,
     "RMSNormalization": defined,
     "RNN": recurrent.rnn,

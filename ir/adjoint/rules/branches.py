@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import onnx.helper
 
-from ...shapes import concrete
 from ..step import Step
+from .inside import inside
 
 
 def branch(step: Step) -> Mapping[int | str, str]:
@@ -21,8 +21,7 @@ def branch(step: Step) -> Mapping[int | str, str]:
 
 def _back(step: Step, name: str) -> onnx.GraphProto:
     """Write a branch that computes an old one again, and then its adjoint."""
-    graph, inner = step.body(name), step.sheet.inner()
-    shapes = concrete(graph, {tensor.name: step.shapes[tensor.name] for tensor in graph.inputs})
+    (graph, shapes), inner = inside(step, name), step.sheet.inner()
     slopes: dict[str, list[str]] = {}
     for tensor, slope in zip(graph.outputs, step.slopes, strict=True):
         if slope is not None:

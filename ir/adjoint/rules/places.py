@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from ... import arguments
 from ..step import Step, repeated
@@ -15,10 +16,20 @@ def gather_elements(step: Step) -> Mapping[int, str]:
 
 
 def gather_nd(step: Step) -> Mapping[int, str]:
-    """Add slopes up where slices were taken from."""
+    """Add slopes up where slices were taken from: entry by entry, as onnxruntime's ScatterND adds without locks."""
     if step.attribute("batch_dims", 0):
         raise step.refuse("its indices have batches of their own")
-    return {0: step.sheet.add("ScatterND", _zeros(step, 0), step.x(1), step.slope, reduction="add")}
+    sheet, shape, sizes = step.sheet, step.shape(), step.shape(1)
+    named, count = sizes[-1], prod(sizes[:-1])
+    ahead, rest = shape[:named], prod(shape[named:])
+    strides = [prod(ahead[place + 1 :]) for place in range(named)]
+    placed = sheet.add("Mod", step.x(1), sheet.ints(ahead))  # from the end, where it is negative
+    row = sheet.sum(sheet.add("Mul", placed, sheet.ints(strides)), [len(sizes) - 1])
+    rows = repeated(sheet, sheet.reshape(row, (count, 1)), (count, rest))
+    zeros = repeated(sheet, sheet.constant(0.0), (prod(ahead), rest))
+    slope = sheet.reshape(step.slope, (count, rest))
+    found = sheet.add("ScatterElements", zeros, rows, slope, axis=0, reduction="add")
+    return {0: sheet.reshape(found, shape)}
 
 
 def scatter_elements(step: Step) -> Mapping[int, str]:

@@ -10,8 +10,9 @@ import onnx
 import onnx.helper
 
 from ...graph import Graph, Tensor
-from ...shapes import Shape, concrete
+from ...shapes import Shape
 from ..step import Step, repeated
+from .inside import fixed, inside
 
 
 def scan(step: Step) -> Mapping[int | str, str]:
@@ -48,13 +49,9 @@ class _Back:
         self.step, self.inner = step, step.sheet.inner()
         self.scanned = int(step.attribute("num_scan_inputs"))
         self.states = len(step.node.inputs) - self.scanned
-        self.graph = self._body()
+        self.graph, self.shapes = self._body()
         if not _remembers(self.graph, self.states):
             raise step.refuse("the states before each of its steps are not kept")
-        self.shapes = concrete(self.graph, {t.name: _fixed(t) for t in self.graph.inputs})
-        unknown = next((t.name for t in self.graph.outputs if t.name not in self.shapes), None)
-        if unknown:
-            raise step.refuse(f"the shape of '{unknown}' is not known")
         self.moving = [i for i in range(self.states) if _is_float(self.graph.inputs[i])]
         self.read = [i for i in range(self.states, len(step.node.inputs)) if i in step.wanted]
         self.places: list[int | str] = [*self.moving, *step.captured, *self.read]
@@ -73,14 +70,14 @@ class _Back:
                 self._slope(slopes, place, read, self.step.slopes[place])
         return self._node(handed, read, self._results(slopes, handed))
 
-    def _body(self) -> Graph:
+    def _body(self) -> tuple[Graph, Mapping[str, Shape]]:
         step = self.step
         given = [(tensor.dtype, step.shape(i)) for i, tensor in enumerate(step.node.inputs[: self.states])]
         for place, axis in enumerate(self._attribute("scan_input_axes", self.scanned)):
             tensor, shape = step.node.inputs[self.states + place], [*step.shape(self.states + place)]
             del shape[axis]
             given.append((tensor.dtype, tuple(shape)))
-        return step.body("body", given)
+        return inside(step, "body", given)
 
     def _attribute(self, name: str, count: int) -> list[int]:
         return [int(each) for each in self.step.attribute(name) or [0] * count]
@@ -167,10 +164,6 @@ def _remembers(graph: Graph, states: int) -> bool:
     )
 
 
-def _fixed(tensor: Tensor) -> Shape:
-    return tuple(int(size) for size in tensor.shape or () if isinstance(size, int))
-
-
 def _is_float(tensor: Tensor) -> bool:
     return bool(tensor.dtype == np.float32)
 
@@ -181,4 +174,4 @@ def _declared(name: str, shape: Shape) -> onnx.ValueInfoProto:
 
 def _info(tensor: Tensor) -> onnx.ValueInfoProto:
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
-    return onnx.helper.make_tensor_value_info(tensor.name, kind, _fixed(tensor))
+    return onnx.helper.make_tensor_value_info(tensor.name, kind, fixed(tensor))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from math import prod
 
 import numpy as np
 
+from ....ir.adjoint.lowering.lowered import lowers
+from ....ir.adjoint.program import differentiable
 from ....ir.feeds import batch_size
 from ....ir.graph import Graph, Node, Tensor
 from ....ir.memory import afford, limit
-from ....ir.shapes import concrete, input_sizes
+from ....ir.shapes import Shape, concrete, input_sizes
 from ...analysis.channels.labels import WEIGHTED
 
 _PLACES = {
@@ -89,9 +91,15 @@ def fitting_batch(graph: Graph, wanted: int) -> int:
     """
     size = batch_size(graph, wanted)
     while True:
-        shapes = concrete(graph, input_sizes(graph, size))
-        needed = _HELD * sum(prod(shapes[t.name]) for node in graph.nodes for t in node.outputs if t.name in shapes)
+        needed = _HELD * _entries(graph, concrete(graph, input_sizes(graph, size)))
         if needed <= limit() or size == 1 or batch_size(graph, size // 2) == size:
             afford(needed, "a step of tuning")
             return size
         size //= 2
+
+
+def _entries(graph: Graph, shapes: Mapping[str, Shape]) -> int:
+    """Count the entries of all tensors that are computed on the way to a loss."""
+    if lowers(graph):
+        graph, shapes = differentiable(graph, shapes)
+    return sum(prod(shapes[t.name]) for node in graph.nodes for t in node.outputs if t.name in shapes)

@@ -114,6 +114,69 @@ def _branch(nodes: list[onnx.NodeProto], out: str) -> onnx.GraphProto:
     return helper.make_graph(nodes, f"{out}_branch", [], [value(out, 2, 3)])
 
 
+def _model(nodes: list[onnx.NodeProto], stored: dict[str, Any], *shape: int) -> onnx.ModelProto:
+    """``x`` and ``w`` in, ``y`` out; ``yes`` is a condition that holds."""
+    kept = [numpy_helper.from_array(np.asarray(array), name) for name, array in {"yes": True, **stored}.items()]
+    inputs = [value("x", 2, 3), value("w", 3, 3)]
+    graph = helper.make_graph(nodes, "nested", inputs, [value("y", *(shape or (2, 3)))], kept)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+NESTED = {"x": spread(2, 3), "w": spread(3, 3)}
+
+
+def _if(name: str, then: list[onnx.NodeProto]) -> onnx.NodeProto:
+    """Choose between nodes, the last of which gives their result, and a cosine."""
+    other = [helper.make_node("Cos", ["x"], [f"{name}_wave"], f"{name}_cos")]
+    branches = {"then_branch": _branch(then, then[-1].output[0]), "else_branch": _branch(other, f"{name}_wave")}
+    return helper.make_node("If", ["yes"], [name], f"{name}_node", **branches)
+
+
+def test_what_only_a_subgraph_of_a_subgraph_reads_has_a_slope() -> None:
+    inner = _if("inner", [helper.make_node("MatMul", ["x", "w"], ["product"], "product_node")])
+    agree(_model([_if("y", [inner])], {}), NESTED, ["x", "w"])
+
+
+def test_constants_inside_subgraphs_are_known_and_their_operators_lowered() -> None:
+    stored = helper.make_tensor("bound", TensorProto.FLOAT, [], [0.25])
+    nodes = [
+        helper.make_node("Constant", [], ["bound"], "bound_node", value=stored),
+        helper.make_node("MatMul", ["x", "w"], ["product"], "product_node"),
+        helper.make_node("Softsign", ["product"], ["soft"], "soft_node"),
+        helper.make_node("Clip", ["soft", "", "bound"], ["cut"], "cut_node"),
+    ]
+    agree(_model([_if("y", nodes)], {}), NESTED, ["x", "w"])
+
+
+def test_a_recurrent_layer_inside_a_branch() -> None:
+    rows = [spread(1, 6, 3, low=-1, high=1), spread(1, 6, 2, low=-1, high=1, seed=2)]
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "first"], ["long"], "long_node"),
+        helper.make_node("GRU", ["long", "read", "handed"], ["all"], "gru", hidden_size=2),
+        helper.make_node("Reshape", ["all", "form"], ["flat"], "flat_node"),
+        helper.make_node("Concat", ["flat", "column"], ["joined"], "joined_node", axis=1),
+    ]
+    stored = {"first": np.array([0]), "form": np.array([2, 2]), "column": spread(2, 1)}
+    agree(_model([_if("y", nodes)], {**stored, "read": rows[0], "handed": rows[1]}), NESTED, ["x"])
+
+
+def test_other_floats_inside_a_branch_are_refused() -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["double"], "wide", to=TensorProto.DOUBLE),
+        _if("y", [helper.make_node("Cast", ["double"], ["back"], "narrow", to=TensorProto.FLOAT)]),
+    ]
+    graph = Graph.of(_model(nodes, {}))
+    program = Program(graph, concrete(graph, {"x": (2, 3), "w": (3, 3)}))
+    with pytest.raises(UnsupportedOpError, match="'double' of float64"):
+        program.backward({"y": "slope"}, ["x"])
+
+
+def test_a_vector_of_zeros_has_no_slope_behind_its_norm() -> None:
+    graph = Graph.of(Case("LpNormalization", spread(2, 3)).model())
+    x = np.array([[0, 0, 0], [1, 2, 2]], np.float32)
+    assert not gradients(graph, {"x0": x}, ["x0"], {})["slope_x0"][0].any()
+
+
 _WEIGHTS = spread(1, 8, 2), spread(1, 8, 2, seed=2)
 _QUERIES = spread(2, 3, 4), spread(2, 5, 4, seed=2), spread(2, 5, 4, seed=3)
 
@@ -122,11 +185,12 @@ _QUERIES = spread(2, 3, 4), spread(2, 5, 4, seed=2), spread(2, 5, 4, seed=3)
     ("case", "why"),
     [
         (Case("LSTM", spread(3, 2, 2), *_WEIGHTS, hidden_size=2, clip=1.0), "'clip' is not followed"),
-        (Case("LSTM", spread(3, 2, 2), *_WEIGHTS, hidden_size=2, activations=["Affine"] * 3), "its activations"),
+        (Case("LSTM", spread(3, 2, 2), *_WEIGHTS, hidden_size=2, activations=["Affine"] * 3), "one of its activations"),
         (
             Case("MultiHeadAttention", *_QUERIES, None, np.ones(8, np.int32), domain="com.microsoft", num_heads=2),
             "its mask has another form",
         ),
+        (Case("MultiHeadAttention", *_QUERIES, domain="com.microsoft", num_heads=2, unidirectional=1), "it is causal"),
         (Case("MultiHeadAttention", _QUERIES[0], domain="com.microsoft", num_heads=2), "it has a cache"),
     ],
     ids=repr,
