@@ -172,3 +172,13 @@ def test_a_step_that_is_too_large_takes_fewer_samples() -> None:
         assert 1 < fitting_batch(graph, 64) < 64
     with memory_limit(1_000), pytest.raises(BudgetError, match="a step of tuning"):
         fitting_batch(graph, 64)
+
+
+def test_scores_of_attention_count_where_it_is_written_in_products() -> None:
+    """Of 256 positions they are 4 MB a sample at 12 bytes an entry, the operator's own output 12 kB."""
+    b = Builder("attention")
+    x = b.matmul(b.input("x", ["N", 256, 4]), 4)
+    mixed = b.declare(b.node("MultiHeadAttention", [x, x, x], domain="com.microsoft", num_heads=2), ["N", 256, 4])
+    graph = graph_of(b.model(b.matmul(mixed, 2)))
+    with memory_limit(20_000_000):
+        assert fitting_batch(graph, 64) <= 8
