@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, isfinite, isnan
+from math import inf
 from typing import ClassVar
 
 from ...ir.errors import UsageError
@@ -21,9 +21,9 @@ from ...ir.memory import afford
 from ..analysis.gradients.onnx_objective import OnnxDifferentiator
 from ..analysis.gradients.optimiser import Optimiser
 from ..analysis.gradients.task import Differentiator, Objective, Task
-from ..analysis.statistics.judge import judge
 from ..base import Context, Outcome
-from .tuning.batches import Batches, augmentation
+from .tuning.batches import Augment, Batches, augmentation
+from .tuning.examiner import Distance, Examiner, views
 from .tuning.images import planes
 from .tuning.scales import Scales
 from .tuning.search import Schedule, budget, search, written
@@ -86,25 +86,26 @@ class Tune:
             return Outcome(False, ("the inputs are no batch of equal samples, so nothing is tuned",))
         if not context.plan.kept and not context.plan.formed:
             return Outcome(False, ("nothing was removed, so nothing is tuned",))
-        examiner = judge(reference.graph, context.judging(_JUDGED), context.runner)
-        before = examiner.of(graph)
-        found = []
-        for done, tried in self._candidates(graph, context):
+        asked, changes = self._task(graph, context), augmentation(self.augment, self.mixed)
+        judging = views(graph, context.judging(_JUDGED), changes, context.rng())
+        examiner = Examiner(asked, judging, context.runner)
+        before, found = examiner.of(graph), []
+        for done, tried in self._candidates(asked, changes, context):
             context.progress("tuning", done)
-            error = examiner.of(tried)
-            found.append((inf if isnan(error) else error, tried))
-        error, chosen = found[-1] if found[-1][0] < before else min(found, key=lambda pair: pair[0])
-        if not isfinite(error) or error >= before:
-            return Outcome(False, ("tuning brought nothing, so all is as it was",), {"error_before": before})
+            distance = examiner.of(tried)
+            found.append((distance.over(before), distance, tried))
+        factor, after, chosen = found[-1] if found[-1][0] < 1 else min(found, key=lambda each: each[0])
+        figures = {"error_before": before.divergence, "squared_before": before.error}
+        if not factor < 1:
+            return Outcome(False, ("tuning brought nothing, so all is as it was",), figures)
         graph.become(chosen)
-        note = f"tuned: divergence on samples apart {before:.3g}, now {error:.3g}"
-        return Outcome(True, (note,), {"error_before": before, "error_after": error})
+        figures |= {"error_after": after.divergence, "squared_after": after.error}
+        return Outcome(True, (_told(before, after),), figures)
 
-    def _candidates(self, graph: Graph, context: Context) -> Iterator[tuple[float, Graph]]:
+    def _candidates(self, asked: Task, changes: Augment, context: Context) -> Iterator[tuple[float, Graph]]:
         make: Differentiator = context.differentiator or OnnxDifferentiator()
-        asked, samples = self._task(graph, context), _whole(context.fitting())
-        changes = augmentation(self.augment, self.mixed)
-        batches = Batches(samples, asked.batch, changes, planes(graph), context.rng())
+        samples = _whole(context.fitting())
+        batches = Batches(samples, asked.batch, changes, planes(asked.graph), context.rng())
         objective: Objective = make(asked, context.runner)
         if self.weights == SCALES:
             objective = Scales(objective)
@@ -117,6 +118,11 @@ class Tune:
         assert reference is not None
         size, few = fitting_batch(graph, self.batch), context.fitting().head(_MEASURED)
         return task(graph.copy(), reference.graph, context.plan.kept, few, self.features, size, context.runner)
+
+
+def _told(before: Distance, after: Distance) -> str:
+    pairs = zip(("divergence", "squared error"), before, after, strict=True)
+    return "tuned: on samples apart " + ", ".join(f"{name} {then:.3g}, now {now:.3g}" for name, then, now in pairs)
 
 
 def _whole(samples: Calibration) -> Feeds:

@@ -7,12 +7,14 @@ from oracle import graph_of
 from zoo.builder import Builder
 
 from optimise_onnx.ir.errors import BudgetError, UsageError
+from optimise_onnx.ir.feeds import Calibration
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.ir.memory import memory_limit
 from optimise_onnx.passes.analysis.gradients.arrays import NumpyArrays
 from optimise_onnx.passes.analysis.gradients.optimiser import Layout, Optimiser, is_matrix, orthogonalised
 from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
 from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
+from optimise_onnx.passes.reconstruct.tuning.examiner import Distance, views
 from optimise_onnx.passes.reconstruct.tuning.images import planes
 from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
 from optimise_onnx.passes.reconstruct.tuning.weights import fitting_batch, tunable
@@ -182,3 +184,27 @@ def test_scores_of_attention_count_where_it_is_written_in_products() -> None:
     graph = graph_of(b.model(b.matmul(mixed, 2)))
     with memory_limit(20_000_000):
         assert fitting_batch(graph, 64) <= 8
+
+
+@pytest.mark.parametrize(
+    ("after", "factor"),
+    [((1.0, 2.0), 1.0), ((0.5, 1.0), 0.5), ((1.1, 0.5), 0.524), ((1.3, 0.1), np.inf), ((0.5, np.nan), np.inf)],
+)
+def test_both_distances_decide(after: tuple[float, float], factor: float) -> None:
+    assert Distance(*after).over(Distance(1.0, 2.0)) == pytest.approx(factor, rel=1e-2)
+    assert Distance(0.0, 1.0).over(Distance(0.0, 2.0)) == pytest.approx(0.5**0.5)
+    assert Distance(0.1, 1.0).over(Distance(0.0, 2.0)) == np.inf
+
+
+def test_samples_apart_are_looked_at_mirrored_and_moved_too() -> None:
+    graph = blocks()
+    images = np.random.default_rng(0).standard_normal((9, 3, 8, 8)).astype(np.float32)
+    samples = Calibration.from_arrays({"x": images})
+    found = next(views(graph, samples, Augment(flip=True, crop=2, mixed=0.4), np.random.default_rng(1)).batches(32))[
+        "x"
+    ]
+    assert len(found) == 18
+    np.testing.assert_array_equal(found[:9], images)
+    assert not np.array_equal(found[9:], images)
+    assert set(found[9:].ravel()) <= {0.0, *images.ravel()}
+    assert views(graph, samples, Augment(mixed=0.4), np.random.default_rng(1)) is samples
