@@ -33,6 +33,9 @@ from .tuning.weights import fitting_batch
 NONE, FULL, SCALES = "none", "full", "scales"
 _JUDGED = 128
 _CHECKS = 8
+_EARLY = 1.5 / _CHECKS  # of the budget: only the first check comes before
+_FAR = 3.0
+_SLOWEST = 1 / 64
 _MEASURED = 256
 _FEWEST = 4  # samples of which some are kept apart
 
@@ -89,11 +92,8 @@ class Tune:
         asked, changes = self._task(graph, context), augmentation(self.augment, self.mixed)
         judging = views(graph, context.judging(_JUDGED), changes, context.rng())
         examiner = Examiner(asked, judging, context.runner)
-        before, found = examiner.of(graph), []
-        for done, tried in self._candidates(asked, changes, context):
-            context.progress("tuning", done)
-            distance = examiner.of(tried)
-            found.append((distance.over(before), distance, tried))
+        before = examiner.of(graph)
+        found = list(self._candidates(asked, changes, context, examiner, before))
         factor, after, chosen = found[-1] if found[-1][0] < 1 else min(found, key=lambda each: each[0])
         figures = {"error_before": before.divergence, "squared_before": before.error}
         if not factor < 1:
@@ -102,16 +102,35 @@ class Tune:
         figures |= {"error_after": after.divergence, "squared_after": after.error}
         return Outcome(True, (_told(before, after),), figures)
 
-    def _candidates(self, asked: Task, changes: Augment, context: Context) -> Iterator[tuple[float, Graph]]:
+    def _candidates(
+        self, asked: Task, changes: Augment, context: Context, examiner: Examiner, before: Distance
+    ) -> Iterator[tuple[float, Distance, Graph]]:
+        """Yield networks on the way, each by what factor it is farther than before, and how far.
+
+        Where the first is far off, steps are too long for what is left to gain: a quarter of them takes what is left of
+        the budget.
+        """
         make: Differentiator = context.differentiator or OnnxDifferentiator()
         samples = _whole(context.fitting())
         batches = Batches(samples, asked.batch, changes, planes(asked.graph), context.rng())
         objective: Objective = make(asked, context.runner)
         if self.weights == SCALES:
             objective = Scales(objective)
-        schedule = Schedule(*budget(self.budget), _CHECKS, self.average)
-        for done, weights in search(objective, batches, Optimiser(self.rate, self.own), schedule):
-            yield done, written(asked.graph, weights)
+        gone, again, slower = 0.0, True, 1.0
+        while again:
+            again, begun, optimiser = False, gone, Optimiser(self.rate * slower, self.own * slower)
+            for done, weights in search(objective, batches, optimiser, self._schedule(1 - begun)):
+                gone, tried = begun + (1 - begun) * done, written(asked.graph, weights)
+                context.progress("tuning", gone)
+                distance = examiner.of(tried)
+                yield distance.over(before), distance, tried
+                if done < _EARLY and slower > _SLOWEST and not distance.error <= _FAR * before.error:
+                    again, slower = True, slower / 4
+                    break
+
+    def _schedule(self, share: float) -> Schedule:
+        steps, seconds = budget(self.budget)
+        return Schedule(share * steps, share * seconds, _CHECKS, self.average)
 
     def _task(self, graph: Graph, context: Context) -> Task:
         reference = context.plan.reference
