@@ -11,6 +11,8 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
 """Operators whose outputs are drawn at random."""
+ACTIVATIONS = {"GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "RNN": ["Tanh"]}
+"""Of each direction of a recurrent layer, where its attribute names none."""
 LOOPS = frozenset({"Loop", "Scan"})
 """Operators whose time and memory no shape tells."""
 
@@ -26,5 +28,9 @@ def defaults(op: str, opset: int, domain: str) -> dict[str, Any]:
     for name, attribute in schema.attributes.items():
         if attribute.default_value.name:
             value = onnx.helper.get_attribute_value(attribute.default_value)
-            found[name] = value.decode() if isinstance(value, bytes) else value
+            found[name] = [_text(each) for each in value] if isinstance(value, list) else _text(value)
     return found
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

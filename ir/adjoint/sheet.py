@@ -16,6 +16,11 @@ from ..names import fresh
 OPSET = 18
 
 
+def floats(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    """Declare a tensor of floats."""
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
 class Sheet:
     """Nodes and constants beside those of a model, under names that are none of ``taken``."""
 

@@ -10,6 +10,7 @@ import onnx
 import onnx.defs
 import onnx.helper
 
+from ...attributes import defaults
 from ..step import Step
 
 
@@ -33,13 +34,10 @@ def defined(step: Step) -> list[str]:
 
 def _call(step: Step) -> onnx.NodeProto:
     """Return the node with every attribute that has a default."""
-    node, schema = step.node, onnx.defs.get_schema(step.node.op, step.opset)
-    defaults = {name: each.default_value for name, each in schema.attributes.items() if each.default_value.name}
-    given = {name: value for name, value in node.attributes.items() if name not in ("name", "domain")}
+    node = step.node
     inputs, outputs = ([tensor.name for tensor in ends] for ends in (node.inputs, node.outputs))
-    proto = onnx.helper.make_node(node.op, inputs, outputs, node.name, **given)
-    proto.attribute.extend(value for name, value in defaults.items() if name not in given)
-    return proto
+    given = defaults(node.op, step.opset, node.domain) | node.attributes
+    return onnx.helper.make_node(node.op, inputs, outputs, node.name, **given)
 
 
 def _definition(step: Step, proto: onnx.NodeProto) -> onnx.FunctionProto | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import onnx
 import onnx.helper
 
 from ...constants import store_constants
@@ -38,13 +37,11 @@ def lowered(graph: Graph, shapes: Mapping[str, Shape], outer: Sheet | None = Non
             sheet.nodes.append(node)
         if node.op_type == "Scan":
             remember(node, sheet)
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    del whole.graph.node[:]
-    whole.graph.node.extend(sheet.nodes)
-    whole.graph.initializer.extend(sheet.constants)
-    store_constants(whole)
-    made = Graph.of(whole)
+    del model.graph.node[:]
+    model.graph.node.extend(sheet.nodes)
+    model.graph.initializer.extend(sheet.constants)
+    store_constants(model)
+    made = Graph.of(model)
     made.sizes = graph.sizes
     return made
 

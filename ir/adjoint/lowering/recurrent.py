@@ -12,13 +12,13 @@ import numpy as np
 import onnx
 import onnx.helper
 
-from ..sheet import Sheet
+from ...attributes import ACTIVATIONS
+from ..sheet import Sheet, floats
 from ..step import Step, repeated
 from .scans import remember
 
 _PLAIN = ("Relu", "Sigmoid", "Softplus", "Tanh")  # activations without numbers of their own
 _RESETS = 3  # gates of a GRU, of which one resets
-_DEFAULTS = {"GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "RNN": ["Tanh"]}
 _REFUSED = ("clip", "input_forget", "layout")
 
 
@@ -123,8 +123,8 @@ def _joined(sheet: Sheet, axis: int, ways: Sequence[str]) -> str:
 
 def _functions(step: Step) -> list[str]:
     """Name the activations of all directions; onnxruntime takes them in small letters too."""
-    names = step.attribute("activations") or _DEFAULTS[step.node.op] * step.shape(2)[0]
-    return [(name.decode() if isinstance(name, bytes) else str(name)).capitalize() for name in names]
+    names = step.attribute("activations") or ACTIVATIONS[step.node.op] * step.shape(2)[0]
+    return [name.capitalize() for name in names]
 
 
 def _direction(step: Step, place: int, gates: int, states: int, cell: Cell) -> list[str]:
@@ -139,7 +139,7 @@ def _direction(step: Step, place: int, gates: int, states: int, cell: Cell) -> l
     way = _Way(sheet.inner(), functions[place * each : (place + 1) * each], parts, bias, holes, width)
     begun = [_begun(step, index, place) for index in (5, 6)[:states]]
     scanned = [added, _masks(step)] if step.has(4) else [added]
-    return _scan(step, way, cell, begun, scanned, place == 1 or _is_reverse(step))
+    return _scan(step, way, cell, begun, scanned, place == 1 or step.attribute("direction") == "reverse")
 
 
 def _added(step: Step, place: int, weight: str, gates: int) -> tuple[str, str]:
@@ -153,10 +153,6 @@ def _added(step: Step, place: int, weight: str, gates: int) -> tuple[str, str]:
         return sheet.total([added, outer, inner]), nothing
     front, last = sheet.several("Split", [inner, sheet.ints((2 * width, width))], 2, axis=0)
     return sheet.total([added, outer, sheet.pad(front, [0], [width])]), last
-
-
-def _is_reverse(step: Step) -> bool:
-    return step.attribute("direction", "forward") in ("reverse", b"reverse")
 
 
 def _of(step: Step, index: int, place: int) -> str:
@@ -194,15 +190,11 @@ def _scan(step: Step, way: _Way, cell: Cell, begun: Sequence[str], scanned: Sequ
         new = [sheet.add("Add", old, change) for old, change in zip(states, changes, strict=True)]
     results = [sheet.add("Identity", each) for each in (*new, shown)]
     widths = dict.fromkeys(states, way.width) | {added: step.shape(1)[1]} | dict.fromkeys(masks, 1)
-    inputs = [_floats(name, batch, width) for name, width in widths.items()]
-    outputs = [_floats(name, batch, way.width) for name in results]
+    inputs = [floats(name, (batch, width)) for name, width in widths.items()]
+    outputs = [floats(name, (batch, way.width)) for name in results]
     body = onnx.helper.make_graph(sheet.nodes, "step", inputs, outputs, sheet.constants)
     form = {"scan_input_directions": [int(backward)] * len(scanned), "scan_output_directions": [int(backward)]}
     given = [*begun, *scanned]
     found = step.sheet.several("Scan", given, len(results), body=body, num_scan_inputs=len(scanned), **form)
     remember(step.sheet.nodes[-1], step.sheet)
     return found
-
-
-def _floats(name: str, *shape: int) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)

@@ -14,7 +14,7 @@ _IMAGES = 4  # axes of (batch, channels, height, width)
 
 def grid_sample(step: Step) -> list[str]:
     """Mix the pixels around each place of a grid, by how near they are."""
-    mode, padding = (_text(step, name) for name in ("mode", "padding_mode"))
+    mode, padding = (step.attribute(name) for name in ("mode", "padding_mode"))
     if len(step.shape()) != _IMAGES or mode not in ("linear", "bilinear", "nearest") or padding == "reflection":
         raise step.refuse("only images are followed, read bilinearly or at the nearest pixel, without reflections")
     batch, channels, *sizes = step.shape()
@@ -39,8 +39,7 @@ def _pixels(step: Step, place: str, size: int, mode: str) -> list[tuple[str, str
     sheet, aligned = step.sheet, bool(step.attribute("align_corners", 0))
     scale, shift = ((size - 1) / 2,) * 2 if aligned else (size / 2, (size - 1) / 2)
     pixel = sheet.add("Add", sheet.add("Mul", place, sheet.constant(scale)), sheet.constant(shift))
-    inside = _text(step, "padding_mode") == "border"
-    if inside:
+    if step.attribute("padding_mode") == "border":
         pixel = sheet.add("Clip", pixel, sheet.constant(0.0), sheet.constant(float(size - 1)))
     if mode == "nearest":
         shares = [(sheet.add("Round", pixel), sheet.constant(1.0))]
@@ -68,8 +67,3 @@ def max_unpool(step: Step) -> list[str]:
     zeros = repeated(sheet, sheet.constant(0.0), (prod(out),))
     index, x = (sheet.reshape(name, (prod(shape),)) for name in (step.x(1), step.x(0)))
     return [sheet.reshape(sheet.add("ScatterElements", zeros, index, x, axis=0), out)]
-
-
-def _text(step: Step, name: str) -> str:
-    value = step.attribute(name, "")
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -34,33 +34,28 @@ def gather_nd(step: Step) -> Mapping[int, str]:
 
 def scatter_elements(step: Step) -> Mapping[int, str]:
     """Read slopes where entries were put; what lay there before has none, unless they were added to it."""
-    axis, sheet, found = _axis(step), step.sheet, {}
+    axis, sheet, added, found = _axis(step), step.sheet, _adds(step), {}
     if 0 in step.wanted:
-        kept = _adds(step) or sheet.add("ScatterElements", step.slope, step.x(1), _zeros(step, 2), axis=axis)
-        found[0] = kept
+        found[0] = added or sheet.add("ScatterElements", step.slope, step.x(1), _zeros(step, 2), axis=axis)
     if 2 in step.wanted:
-        _adds(step)
         found[2] = sheet.add("GatherElements", step.slope, step.x(1), axis=axis)
     return found
 
 
 def scatter_nd(step: Step) -> Mapping[int, str]:
     """Read slopes where slices were put; what lay there before has none, unless they were added to it."""
-    sheet, found = step.sheet, {}
+    sheet, added, found = step.sheet, _adds(step), {}
     if 0 in step.wanted:
-        found[0] = _adds(step) or sheet.add("ScatterND", step.slope, step.x(1), _zeros(step, 2))
+        found[0] = added or sheet.add("ScatterND", step.slope, step.x(1), _zeros(step, 2))
     if 2 in step.wanted:
-        _adds(step)
         found[2] = sheet.add("GatherND", step.slope, step.x(1))
     return found
 
 
 def top(step: Step) -> Mapping[int, str]:
     """Put slopes back to the entries that were the largest."""
-    names = {
-        name: int(step.attribute(name, default)) for name, default in (("axis", -1), ("largest", 1), ("sorted", 1))
-    }
-    _, places = step.sheet.several("TopK", [step.x(0), step.x(1)], 2, **names)
+    form = {name: int(step.attribute(name)) for name in ("axis", "largest", "sorted")}
+    _, places = step.sheet.several("TopK", [step.x(0), step.x(1)], 2, **form)
     slope = step.sheet.add("ScatterElements", _zeros(step, 0), places, step.slope, axis=_axis(step))
     return {0: slope}
 
@@ -78,7 +73,6 @@ def _axis(step: Step) -> int:
 def _adds(step: Step) -> str | None:
     """Return the slope, where entries are added to what lies there; None where they take its place."""
     how = step.attribute("reduction", "none")
-    how = how.decode() if isinstance(how, bytes) else how
     if how not in ("add", "none"):
         raise step.refuse(f"it combines entries by '{how}'")
     return step.slope if how == "add" else None

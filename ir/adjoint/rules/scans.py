@@ -11,8 +11,9 @@ import onnx.helper
 
 from ...graph import Graph, Tensor
 from ...shapes import Shape
+from ..sheet import floats
 from ..step import Step, repeated
-from .inside import fixed, inside
+from .inside import adjoint, fixed, inside, results, with_adjoint
 
 
 def scan(step: Step) -> Mapping[int | str, str]:
@@ -49,6 +50,8 @@ class _Back:
         self.step, self.inner = step, step.sheet.inner()
         self.scanned = int(step.attribute("num_scan_inputs"))
         self.states = len(step.node.inputs) - self.scanned
+        self.ins = self._order("input", self.scanned)
+        self.outs = self._order("output", len(step.node.outputs) - self.states)
         self.graph, self.shapes = self._body()
         if not _remembers(self.graph, self.states):
             raise step.refuse("the states before each of its steps are not kept")
@@ -58,100 +61,76 @@ class _Back:
 
     def written(self) -> list[str]:
         """Write the Scan and name its outputs."""
-        handed, read = _Flow(), _Flow()
-        slopes: dict[str, list[str]] = {}
-        for at, place in enumerate(self.moving):
-            self._slope(slopes, place, handed, self.step.slopes[place], at)
-        for name in self.step.captured:
-            handed.add(self._zeros(self.step.shapes[name]), _declared(self.inner.name("sum"), self.step.shapes[name]))
+        handed, read, slopes = _Flow(), _Flow(), list[tuple[str, str]]()
+        for place in self.moving:
+            end = self.step.slopes[place] or self._zeros(self.step.shape(place))
+            handed.add(end, self._slope(slopes, place))
+        sums = {name: floats(self.inner.name("sum"), self.step.shapes[name]) for name in self.step.captured}
+        for name, total in sums.items():
+            handed.add(self._zeros(self.step.shapes[name]), total)
         self._given(read)
-        for place in range(self.states, len(self.step.node.outputs)):
-            if self.step.slopes[place] is not None:
-                self._slope(slopes, place, read, self.step.slopes[place])
-        return self._node(handed, read, self._results(slopes, handed))
+        for place, order in enumerate(self.outs, self.states):
+            slope = self.step.slopes[place]
+            if slope is not None:
+                read.add(slope, self._slope(slopes, place), *order)
+        return self._node(handed, read, self._results(slopes, {name: each.name for name, each in sums.items()}))
+
+    def _order(self, side: str, count: int) -> list[tuple[int, int]]:
+        """Return the axis that is scanned, and the direction of the way back, of every input or output."""
+        axes, directions = (
+            self.step.attribute(f"scan_{side}_{name}") or [0] * count for name in ("axes", "directions")
+        )
+        return [(int(axis), 1 - int(direction)) for axis, direction in zip(axes, directions, strict=True)]
 
     def _body(self) -> tuple[Graph, Mapping[str, Shape]]:
         step = self.step
         given = [(tensor.dtype, step.shape(i)) for i, tensor in enumerate(step.node.inputs[: self.states])]
-        for place, axis in enumerate(self._attribute("scan_input_axes", self.scanned)):
-            tensor, shape = step.node.inputs[self.states + place], [*step.shape(self.states + place)]
+        for place, (axis, _) in enumerate(self.ins, self.states):
+            shape = [*step.shape(place)]
             del shape[axis]
-            given.append((tensor.dtype, tuple(shape)))
+            given.append((step.node.inputs[place].dtype, tuple(shape)))
         return inside(step, "body", given)
 
-    def _attribute(self, name: str, count: int) -> list[int]:
-        return [int(each) for each in self.step.attribute(name) or [0] * count]
-
-    def _slope(self, slopes: dict[str, list[str]], place: int, flow: _Flow, outside: str | None, at: int = -1) -> None:
-        """Take in the slope at an output of the body: handed on where it is a state, else read step by step."""
+    def _slope(self, slopes: list[tuple[str, str]], place: int) -> onnx.ValueInfoProto:
+        """Declare what brings the slope at an output of the body in, and note it among ``slopes``."""
         result = self.graph.outputs[place].name
-        inside = _declared(self.inner.name("slope"), self.shapes[result])
-        slopes.setdefault(result, []).append(inside.name)
-        if at >= 0:
-            flow.add(outside or self._zeros(self.step.shape(place)), inside)
-            return
-        ordinal, count = place - self.states, len(self.step.node.outputs) - self.states
-        axis = self._attribute("scan_output_axes", count)[ordinal]
-        direction = self._attribute("scan_output_directions", count)[ordinal]
-        assert outside is not None
-        flow.add(outside, inside, axis, 1 - direction)
+        brought = floats(self.inner.name("slope"), self.shapes[result])
+        slopes.append((result, brought.name))
+        return brought
 
     def _given(self, read: _Flow) -> None:
         """Read what every step read: what is scanned, and the states before it."""
-        axes = self._attribute("scan_input_axes", self.scanned)
-        directions = self._attribute("scan_input_directions", self.scanned)
-        inputs = self.graph.inputs
-        for place, axis, direction in zip(range(self.scanned), axes, directions, strict=True):
-            read.add(self.step.x(self.states + place), _info(inputs[self.states + place]), axis, 1 - direction)
-        for place, kept in enumerate(self.step.node.outputs[-self.states :] if self.states else []):
-            read.add(kept.name, _info(inputs[place]))
+        inputs, kept = self.graph.inputs, self.step.node.outputs[len(self.step.node.outputs) - self.states :]
+        for place, order in enumerate(self.ins, self.states):
+            read.add(self.step.x(place), _info(inputs[place]), *order)
+        for place, states in enumerate(kept):
+            read.add(states.name, _info(inputs[place]))
 
-    def _results(self, slopes: Mapping[str, Sequence[str]], handed: _Flow) -> list[onnx.ValueInfoProto]:
+    def _results(self, slopes: Sequence[tuple[str, str]], sums: Mapping[str, str]) -> list[onnx.ValueInfoProto]:
         """Go back through the body; return what it gives: slopes at states, sums, and slopes at what is scanned."""
-        inputs, again, inner = self.graph.inputs, self.step.again, self.inner
-        assert again is not None
-        states, scanned = ([inputs[i].name for i in chosen] for chosen in (self.moving, self.read))
-        totals = {name: inner.total(terms) for name, terms in slopes.items()}
-        found = again(self.graph, self.shapes, inner, totals, [*states, *self.step.captured, *scanned])
-        sums = [info.name for info in handed.inside[len(self.moving) :]]
-        results = [found.get(name) or self._nothing(name) for name in states]
-        for name, held in zip(self.step.captured, sums, strict=True):
-            results.append(inner.add("Add", held, found[name]) if name in found else inner.add("Identity", held))
-        results += [found.get(name) or self._nothing(name) for name in scanned]
+        states, scanned = ([self.graph.inputs[i].name for i in chosen] for chosen in (self.moving, self.read))
         names = [*states, *self.step.captured, *scanned]
-        return [
-            _declared(inner.add("Identity", result), self.shapes[name])
-            for result, name in zip(results, names, strict=True)
-        ]
-
-    def _nothing(self, name: str) -> str:
-        return self.inner.constant(np.zeros(self.shapes[name], np.float32))
+        found = adjoint(self.step, self.graph, self.shapes, self.inner, slopes, names)
+        for name, total in sums.items():
+            found[name] = self.inner.add("Add", total, found[name])
+        return results(self.inner, [found[name] for name in names], [self.shapes[name] for name in names])
 
     def _zeros(self, shape: Shape) -> str:
         return repeated(self.step.sheet, self.step.sheet.constant(0.0), shape)
 
-    def _node(self, handed: _Flow, read: _Flow, results: Sequence[onnx.ValueInfoProto]) -> list[str]:
-        model = self.graph.to_model().graph
-        nodes, stored = [*model.node, *self.inner.nodes], [*model.initializer, *self.inner.constants]
-        whole = onnx.helper.make_graph(nodes, "adjoint", [*handed.inside, *read.inside], results, stored)
-        axes = self._attribute("scan_input_axes", self.scanned)
-        directions = self._attribute("scan_input_directions", self.scanned)
-        chosen = [place - self.states for place in self.read]
+    def _node(self, handed: _Flow, read: _Flow, given: Sequence[onnx.ValueInfoProto]) -> list[str]:
+        whole = with_adjoint(self.graph, self.inner, [*handed.inside, *read.inside], given)
+        orders = [self.ins[place - self.states] for place in self.read]
         form = {
             "scan_input_axes": read.axes,
             "scan_input_directions": read.directions,
-            "scan_output_axes": [axes[place] for place in chosen],
-            "scan_output_directions": [1 - directions[place] for place in chosen],
+            "scan_output_axes": [axis for axis, _ in orders],
+            "scan_output_directions": [direction for _, direction in orders],
         }
-        given = {name: value for name, value in form.items() if value}
-        return self.step.sheet.several(
-            "Scan",
-            [*handed.outside, *read.outside],
-            len(results),
-            body=whole,
-            num_scan_inputs=len(read.outside),
-            **given,
-        )
+        form = {name: value for name, value in form.items() if value}
+        flows = [*handed.outside, *read.outside]
+        count = len(read.outside)
+        return self.step.sheet.several("Scan", flows, len(given), body=whole, num_scan_inputs=count, **form)
 
 
 def _remembers(graph: Graph, states: int) -> bool:
@@ -166,10 +145,6 @@ def _remembers(graph: Graph, states: int) -> bool:
 
 def _is_float(tensor: Tensor) -> bool:
     return bool(tensor.dtype == np.float32)
-
-
-def _declared(name: str, shape: Shape) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 def _info(tensor: Tensor) -> onnx.ValueInfoProto:

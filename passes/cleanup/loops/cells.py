@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ....ir.attributes import ACTIVATIONS
 from ....ir.graph import Array
 from .terms import Applied, Given, Monomial, Product, Sum, Unlike, monomial
 
 _SQUASHING = ("Relu", "Sigmoid", "Tanh")
-_DEFAULTS = {"GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "RNN": ["Tanh"]}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Cell:
     @property
     def attributes(self) -> dict[str, Any]:
         """The attributes of the operator, but for what is its default."""
-        named = {} if self.functions == _DEFAULTS[self.op] else {"activations": self.functions}
+        named = {} if self.functions == ACTIVATIONS[self.op] else {"activations": self.functions}
         return {"hidden_size": self.states[0].width, **named, **self.options}
 
     @property

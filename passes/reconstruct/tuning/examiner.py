@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....ir.budget import roomy_batch
-from ....ir.feeds import Calibration, Feeds
+from ....ir.feeds import Calibration
 from ....ir.graph import Graph
 from ....ir.runner import Runner
 from ...analysis.gradients.task import Task, left
@@ -73,8 +73,4 @@ def views(graph: Graph, samples: Calibration, augment: Augment, rng: np.random.G
         return samples
     held = next(samples.batches(samples.samples))
     changed = Batches(held, samples.samples, replace(augment, mixed=0.0), planes(graph), rng).draw()
-    return replace(Calibration.from_arrays(_both(held, changed)), step=samples.step)
-
-
-def _both(some: Feeds, others: Feeds) -> Feeds:
-    return {name: np.concatenate([values, others[name]]) for name, values in some.items()}
+    return replace(samples, source=lambda: iter((held, changed)), first=0, samples=2 * samples.samples)
