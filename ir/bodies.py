@@ -9,11 +9,10 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from .constants import store_constants
-from .graph import Graph, Node
+from .graph import IR_VERSION, Graph, Node
 from .scopes import copied
 from .sizes import Shape
 
-_IR_VERSION = 8
 Typed = tuple[Any, Shape]
 
 
@@ -30,7 +29,7 @@ def body(graph: Graph, node: Node, name: str, given: Sequence[Typed], shapes: Ma
     raw.inputs = [*raw.inputs, *captured]
     for tensor, (dtype, shape) in zip(raw.inputs, types, strict=True):
         tensor.dtype, tensor.shape = dtype, list(shape)
-    base = onnx.ModelProto(ir_version=_IR_VERSION, opset_import=[onnx.helper.make_opsetid("", graph.opset)])
+    base = onnx.ModelProto(ir_version=IR_VERSION, opset_import=[onnx.helper.make_opsetid("", graph.opset)])
     model = Graph(raw, base).to_model()
     store_constants(model)
     return Graph.of(model)

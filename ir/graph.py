@@ -24,7 +24,7 @@ from .protos import shell
 from .scopes import copied
 from .sizes import Sizes
 
-_IR_VERSION = 8  # what onnxruntime reads since 1.10
+IR_VERSION = 8  # what onnxruntime reads since 1.10
 _SMALL = 1024  # entries of a constant that says something of shapes
 
 __all__ = ["Array", "Dim", "Graph", "Node", "Tensor"]
@@ -91,7 +91,7 @@ class Graph:
     def empty(opset: int) -> Graph:
         """Return a graph without nodes."""
         raw = gs.Graph(opset=opset)
-        base = onnx.ModelProto(ir_version=_IR_VERSION, opset_import=[onnx.helper.make_opsetid("", opset)])
+        base = onnx.ModelProto(ir_version=IR_VERSION, opset_import=[onnx.helper.make_opsetid("", opset)])
         return Graph(raw, base)
 
     def name_nodes(self) -> None:

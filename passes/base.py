@@ -58,7 +58,8 @@ class Context:
     names options speak in; ``plan`` what was decided and done so far; ``cache`` keeps what is dear for other runs;
     ``devices`` finds where a quantity that is measured counts, by its name; ``provided`` holds what criteria may ask
     for that neither the model nor unlabelled samples have: ``gradients``, ``gates``, ``labels``; ``differentiator``
-    makes of a task and the runner what computes its slopes, where that is not the runner; ``workers`` take statistics.
+    makes of a task and the runner what computes its slopes, where that is not the runner; ``fit_samples`` is how
+    many of the samples statistics and solves see, None for all; ``workers`` take statistics.
     """
 
     runner: Runner
@@ -74,6 +75,7 @@ class Context:
     executor: Executor | None = None
     provided: dict[str, Any] = field(default_factory=dict)
     differentiator: Any = None
+    fit_samples: int | None = None
     workers: Workers = field(default_factory=InProcess)
     _view: View | None = field(default=None, repr=False)
 
@@ -176,10 +178,20 @@ class Context:
 
     @cached_property
     def _samples(self) -> str:
-        return "" if self.calibration is None else calibration_digest(self.calibration)
+        return "" if self.calibration is None else digest(calibration_digest(self.calibration), self.fit_samples or 0)
 
     def fitting(self) -> Calibration:
-        """Samples to take statistics from: all but the quarter, at most 128, that judges. Needs calibration data."""
+        """Samples to take statistics from: the first ``fit_samples``, less those that judge. Needs calibration data."""
+        learning = self.learning()
+        return learning if self.fit_samples is None else learning.head(self.fit_samples)
+
+    def solving(self) -> Calibration:
+        """Samples to solve layers on: the first ``fit_samples``, those that judge too where they are among them."""
+        assert self.calibration is not None
+        return self.calibration if self.fit_samples is None else self.calibration.head(self.fit_samples)
+
+    def learning(self) -> Calibration:
+        """Samples to descend on: all but the quarter, at most 128, that judges."""
         assert self.calibration is not None
         return self.calibration.head(self.calibration.samples - self._judges())
 

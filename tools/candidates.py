@@ -97,7 +97,7 @@ class Candidates:
         """Hash all that the result may depend on; where time may have been measured here, this machine too."""
         aimed, running = _aimed(self.settings, target), self.settings
         told: list[Part] = [running.seed, running.place, running.threads, running.batch]
-        told += [running.tune_on, running.provenance]
+        told += [running.tune_on, running.provenance, running.fit_samples or 0]
         here = platform.node() if running.here else ""
         sources = code_digest(), source_digest(*aimed.passes)
         return f"target-{digest(sources, self._start, str(aimed), told, here)}"
@@ -153,4 +153,5 @@ def _bare(started: Started) -> Started:
     """Leave out what a worker makes anew, and what is sent apart."""
     known = started.context
     bare = Context(known.runner, known.original, seed=known.seed, plan=known.plan, given=started.original)
+    bare.fit_samples = known.fit_samples
     return replace(started, context=bare)

@@ -125,7 +125,7 @@ def _context(
     workers: Workers = IN_PROCESS,
 ) -> Context:
     context = Context(runner, original, calibration, running.seed, verify_each, progress=progress, given=original)
-    context.workers = workers
+    context.workers, context.fit_samples = workers, running.fit_samples
     context.cache, context.plan = _cache(running), Plan(changes=noted(original))
     return context
 

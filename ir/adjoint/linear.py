@@ -9,7 +9,7 @@ import onnx
 import onnx.helper
 import onnx.numpy_helper
 
-from ..graph import Graph
+from ..graph import IR_VERSION, Graph
 from ..shapes import Shape, concrete
 from .backward import backward
 from .program import Program
@@ -72,7 +72,8 @@ def _graph(graph: Graph, sheet: Sheet, nodes: Sequence[onnx.NodeProto], slope: s
     known = {name for node in nodes for name in node.output} | {tensor.name for tensor in stored}
     read = dict.fromkeys([slope, *(name for node in nodes for name in node.input if name not in known)])
     whole = onnx.helper.make_graph(nodes, "linear", [_floats(name) for name in read], [_floats(out)], stored)
-    found = Graph.of(onnx.helper.make_model(whole, opset_imports=[onnx.helper.make_opsetid("", OPSET)]))
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    found = Graph.of(onnx.helper.make_model(whole, opset_imports=opsets, ir_version=IR_VERSION))
     found.clean()
     return found
 

@@ -44,7 +44,7 @@ class Reconstruct:
             return Outcome(False, ("nothing was removed, so nothing to reconstruct",))
         if context.calibration is None:
             return _from_weights(graph, context)
-        return self._from_data(graph, context, context.calibration)
+        return self._from_data(graph, context, context.solving())
 
     def _from_data(self, graph: Graph, context: Context, calibration: Calibration) -> Outcome:
         reference = context.plan.reference

@@ -111,7 +111,7 @@ class Tune:
         the budget.
         """
         make: Differentiator = context.differentiator or OnnxDifferentiator()
-        samples = _whole(context.fitting())
+        samples = _whole(context.learning())
         batches = Batches(samples, asked.batch, changes, planes(asked.graph), context.rng())
         objective: Objective = make(asked, context.runner)
         if self.weights == SCALES:
@@ -135,7 +135,7 @@ class Tune:
     def _task(self, graph: Graph, context: Context) -> Task:
         reference = context.plan.reference
         assert reference is not None
-        size, few = fitting_batch(graph, self.batch), context.fitting().head(_MEASURED)
+        size, few = fitting_batch(graph, self.batch), context.learning().head(_MEASURED)
         return task(graph.copy(), reference.graph, context.plan.kept, few, self.features, size, context.runner)
 
 

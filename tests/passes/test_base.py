@@ -36,6 +36,16 @@ def test_few_samples_do_both(graph: Graph, samples: int) -> None:
     assert seen(shared.fitting()) == seen(shared.judging(128)) == list(range(samples))
 
 
+@pytest.mark.parametrize("limit", [8, 32, 100])
+def test_statistics_and_solves_take_the_first_samples_and_tuning_all_but_those_that_judge(
+    graph: Graph, limit: int
+) -> None:
+    shared = Context(OrtRunner(1), graph, Calibration.from_arrays({"x": np.arange(40)}), fit_samples=limit)
+    assert seen(shared.fitting()) == list(range(min(limit, 30)))
+    assert seen(shared.solving()) == list(range(min(limit, 40)))
+    assert (seen(shared.learning()), seen(shared.judging(128))) == (list(range(30)), list(range(30, 40)))
+
+
 @pytest.mark.parametrize("samples", [8, 16, 80])
 def test_fixed_batches_stay_whole(graph: Graph, samples: int) -> None:
     whole = Calibration.from_arrays({"x": np.arange(samples)})

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from zoo import feeds
@@ -58,6 +59,23 @@ def test_compress_calibrates_with_arrays() -> None:
     assert shares and all(0 <= share <= 1 for share in shares)
     again = compress(network(), target="macs=0.6x", data=[arrays])
     assert again.model.SerializeToString(deterministic=True) == result.model.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_samples_beyond_those_to_fit_are_tuned_on_alone(jobs: int) -> None:
+    one, other = feeds(network(), 0, 64), feeds(network(), 1, 64)
+    (name,) = one
+    # of 64 samples 51 are used, of which the last 12 judge
+    mixed = {name: np.concatenate([one[name][:16], other[name][16:32], one[name][32:]])}
+
+    def made(arrays: dict[str, Any], **options: Any) -> bytes:
+        found = compress(network(), target="macs=0.6x", data=arrays, jobs=jobs, **options)
+        return bytes(found.model.SerializeToString(deterministic=True))
+
+    assert made(one, fit_samples=16) == made(mixed, fit_samples=16)
+    assert made(one) != made(mixed)
+    tuned = {"tune": "full", "tune_budget": "4steps", "fit_samples": 16}
+    assert made(one, **tuned) != made(mixed, **tuned)
 
 
 def test_a_target_that_is_met_already_changes_nothing_lossy() -> None:

@@ -11,7 +11,7 @@ from typer.models import OptionInfo
 
 PANELS = {
     "What is aimed at": ("target", "targets", "kind", "max_drop", "recipe", "config", "passes"),
-    "Data": ("data", "samples", "labels", "metric", "preprocess", "inputs", "input_shapes", "trust"),
+    "Data": ("data", "samples", "fit_samples", "labels", "metric", "preprocess", "inputs", "input_shapes", "trust"),
     "Results": (
         "output", "report", "save_recipe", "json_file", "page", "dry_run", "print_pipeline",
         "allow_partial", "provenance",
