@@ -26,6 +26,15 @@ class Sensitivity:
     errors: Array
     divergences: Array
 
+    def beside(self, error: float, divergence: float) -> "Sensitivity":
+        """Return it with one more measurement."""
+        place = int(np.searchsorted(self.errors, error))
+        return Sensitivity(np.insert(self.errors, place, error), np.insert(self.divergences, place, divergence))
+
+    def near(self, error: float, factor: float) -> bool:
+        """Say whether an error was measured that differs by less than a factor."""
+        return bool((np.abs(np.log(self.errors / error)) < np.log(factor)).any())
+
     def of(self, errors: Array) -> Array:
         """Return about what any errors do: the ratio is interpolated in the logarithm and constant beyond.
 

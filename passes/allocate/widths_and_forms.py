@@ -2,11 +2,12 @@
 
 Errors of many small changes add up where they are independent, and far worse where every layer drops the same
 directions of a stream. So what a choice does is measured with all its changes made at once, channels and forms apart,
-in the original network, and families that make it worse are left out.
+in the original network, and families that make it worse are left out. What a form does that was chosen far beyond those
+that were measured is measured too, before it is believed.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from .form_sensitivity import Sensitivity, Substitutes
 from .problem import Problem
 
 _WEIGHTS = 3
+_CHECKS = 8
+_NEAR = 1.25  # an error within this factor of one that was measured does as much for its size
 _SETTLED = 1.3
 
 
@@ -44,6 +47,7 @@ class JointSearch:
     substitutes: Substitutes
     judge: Judge
     probe: CumulativeProbe
+    _learned: dict[tuple[int, str], Sensitivity] = field(default_factory=dict)
 
     def best(self) -> Chosen | None:
         """Return the best choice found, no worse than channels alone; None where the budget is out of reach.
@@ -73,8 +77,7 @@ class JointSearch:
         """
         found, weight = None, 1.0
         for _ in range(_WEIGHTS):
-            task = replace(self.task, menus=tuple(self._menus(families, weight)))
-            choice = by_error(task, self.curves)
+            task, choice = self._by_error(families, weight)
             if choice is None:
                 return found
             both = self.probe.divergence(task.lost(choice)), together(task, choice, self.substitutes, self.judge)
@@ -88,11 +91,40 @@ class JointSearch:
                 return found
         return found
 
+    def _by_error(self, families: Set[str], weight: float) -> tuple[Problem, Floats | None]:
+        """Choose, and again while what is chosen does other harm than was believed."""
+        for _ in range(_CHECKS):
+            task = replace(self.task, menus=tuple(self._menus(families, weight)))
+            choice = by_error(task, self.curves)
+            if choice is None or not self._learn(task, choice):
+                break
+        return task, choice
+
+    def _learn(self, task: Problem, choice: Floats) -> bool:
+        """Measure the forms of a choice whose errors lie far above those measured at first; say whether any was new."""
+        shares, learned = choice[len(task.groups) :].tolist(), False
+        for place, (offer, menu, share) in enumerate(zip(task.offers, task.menus, shares, strict=True)):
+            form = menu.at(share)
+            if form is None:
+                continue
+            name, error = offer.estimate(form)
+            known = self._known(place, name)
+            if error > _NEAR * self.layers[place][name].errors[-1] and not known.near(error, _NEAR):
+                copy, learned = task.graph.copy(), True
+                self.substitutes.write(copy, offer.layer, form)
+                self._learned[place, name] = known.beside(error, self.judge.of(copy))
+        return learned
+
+    def _known(self, place: int, name: str) -> Sensitivity:
+        return self._learned.get((place, name), self.layers[place][name])
+
     def _menus(self, families: Set[str], weight: float) -> list[FormMenu]:
         menus = []
-        for offer, layer in zip(self.task.offers, self.layers, strict=True):
+        for place, offer in enumerate(self.task.offers):
             losses = [
-                weight * layer[name].of(part.errors) if name in families else np.full(len(part.errors), np.inf)
+                weight * self._known(place, name).of(part.errors)
+                if name in families
+                else np.full(len(part.errors), np.inf)
                 for part in offer.apart()
                 for name in (part.families[0].name,)
             ]

@@ -132,6 +132,11 @@ class Offer:
         """List all forms of this layer, or of what a removal has left of it."""
         return [form for family in self.families for form in family.forms(layer)]
 
+    def estimate(self, form: Form) -> tuple[str, float]:
+        """Return the family of one of the forms, and about what it loses, relative."""
+        forms = [(family.name, each) for family in self.families for each in family.forms(self.layer)]
+        return next((name, float(at)) for (name, each), at in zip(forms, self.errors, strict=True) if each == form)
+
     def apart(self) -> "list[Offer]":
         """Return an offer for every family alone, in order."""
         ends = np.cumsum([len(family.forms(self.layer)) for family in self.families])

@@ -47,8 +47,8 @@ class Fake:
         return 0.01 * sum(removed.values())
 
 
-def search(together: Callable[[list[str]], float], share: float = 0.5) -> JointSearch:
-    """Search a network in which every form does little harm alone."""
+def search(together: Callable[[list[str]], float], share: float = 0.5, largest: float = 0.5) -> JointSearch:
+    """Search a network in which every form does little harm alone, as far as errors up to ``largest`` tell."""
     graph, shared = calibrated(network("residual"), 16)
     run("select-channels,offer-forms", graph, shared)
     ranking, offers = shared.plan.ranking, shared.plan.offers
@@ -56,7 +56,7 @@ def search(together: Callable[[list[str]], float], share: float = 0.5) -> JointS
     budget = share * total(cost(graph)).macs
     task = Problem.of(graph, ranking, shared.runner, MACS, budget, True, Widths(1, 1.0), offers)
     curves: list[Array] = [np.arange(group.width + 1.0) for group in task.groups]
-    known = Sensitivity(np.array([0.1, 0.5]), np.array([0.001, 0.005]))
+    known = Sensitivity(largest * np.array([0.2, 1]), largest * np.array([0.002, 0.01]))
     layers = [{family.name: known for family in offer.families} for offer in offers]
     fake = Fake(together)
     return JointSearch(task, curves, layers, cast(Substitutes, fake), cast(Judge, fake), cast(CumulativeProbe, fake))
@@ -99,6 +99,18 @@ def test_the_choice_is_the_best_of_those_measured() -> None:
     start = first._with(names)
     assert start is not None
     assert kinds(first)[1] <= start.divergence
+
+
+def test_a_form_beyond_those_measured_is_measured_before_it_is_believed() -> None:
+    """On ResNet-20 a split of rank 9 was believed to do 0.001, by two of higher rank, and did 0.026."""
+    found = search(lambda _: 10.0, largest=1e-3)
+    task, choice = found._by_error({"stretch"}, 1.0)
+    assert choice is not None and found._learned
+    shares = choice[len(task.groups) :].tolist()
+    for place, (offer, menu, share) in enumerate(zip(task.offers, task.menus, shares, strict=True)):
+        if form := menu.at(share):
+            name, error = offer.estimate(form)
+            assert error <= 1.25e-3 or (found._known(place, name).near(error, 1.25) and menu.error_at(share) > 5)
 
 
 def test_forms_that_do_not_fit_together_do_not_hide_what_channels_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,3 +166,9 @@ def test_twice_is_the_same_and_starts_from_the_cache(tmp_path: Path, monkeypatch
     assert once() == first
     assert once(target="0.8") != first
     assert set(tmp_path.iterdir()) == entries
+
+
+def test_measurements_lie_in_order() -> None:
+    known = Sensitivity(np.array([0.1, 0.5]), np.array([0.001, 0.005])).beside(0.3, 0.03)
+    assert known.errors.tolist() == [0.1, 0.3, 0.5] and known.of(np.array([0.3, 1.0])) == pytest.approx([0.03, 0.01])
+    assert known.near(0.25, 1.25) and not known.near(0.2, 1.25)
