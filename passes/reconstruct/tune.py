@@ -33,7 +33,7 @@ from .tuning.weights import fitting_batch
 NONE, FULL, SCALES = "none", "full", "scales"
 _JUDGED = 128
 _CHECKS = 8
-_EARLY = 1.5 / _CHECKS  # of the budget: only the first check comes before
+_EARLY = 0.5  # of what is left of the budget: checks that come before may have it begin again
 _FAR = 1.75
 _SLOWEST = 1 / 64
 _MEASURED = 256
@@ -97,7 +97,8 @@ class Tune:
         factor, after, chosen = found[-1] if found[-1][0] < 1 else min(found, key=lambda each: each[0])
         figures = {"error_before": before.divergence, "squared_before": before.error}
         if not factor < 1:
-            return Outcome(False, ("tuning brought nothing, so all is as it was",), figures)
+            why = f"on samples apart the network came no nearer than {factor:.3g} times the distance before"
+            return Outcome(False, (f"tuning brought nothing, so all is as it was: {why}",), figures)
         graph.become(chosen)
         figures |= {"error_after": after.divergence, "squared_after": after.error}
         return Outcome(True, (_told(before, after),), figures)
@@ -107,8 +108,8 @@ class Tune:
     ) -> Iterator[tuple[float, Distance, Graph]]:
         """Yield networks on the way, each by what factor it is farther than before, and how far.
 
-        Where the first is far off, steps are too long for what is left to gain: a quarter of them takes what is left of
-        the budget.
+        Where one in the first half is far off, steps are too long for what is left to gain: a quarter of their length
+        takes what is left of the budget.
         """
         make: Differentiator = context.differentiator or OnnxDifferentiator()
         samples = _whole(context.learning())

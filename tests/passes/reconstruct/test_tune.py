@@ -16,12 +16,14 @@ from optimise_onnx.ir.errors import BudgetError, UnsupportedOpError, UsageError
 from optimise_onnx.ir.feeds import Calibration, batch_size
 from optimise_onnx.ir.memory import memory_limit
 from optimise_onnx.passes.analysis.gradients.onnx_objective import OnnxObjective
+from optimise_onnx.passes.analysis.gradients.optimiser import Optimiser
 from optimise_onnx.passes.base import Context
 from optimise_onnx.passes.manager import PassManager, apply
 from optimise_onnx.passes.reconstruct import tune
 from optimise_onnx.passes.reconstruct.require_gradients import RequireGradients
 from optimise_onnx.passes.reconstruct.tune import Tune
 from optimise_onnx.passes.reconstruct.tuning import search
+from optimise_onnx.passes.reconstruct.tuning.examiner import Distance
 from optimise_onnx.passes.reconstruct.tuning.scales import Scales
 from tests.passes.cleanup.support import build, normal
 
@@ -73,6 +75,22 @@ def test_steps_that_are_far_too_long_are_taken_shorter(monkeypatch: pytest.Monke
         figures = apply(Tune(budget="64steps", rate=0.03, own=0.03), graph, shared).figures
         gains.append(figures.get("squared_after", figures["squared_before"]) / figures["squared_before"])
     assert gains[0] < 0.9 < gains[1]
+
+
+def test_steps_that_lead_away_later_are_taken_shorter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = iter([1.0, 1.6, 2.5, *np.linspace(1.2, 2.0, 8)])  # before; two checks, then eight of the second attempt
+    rates: list[float] = []
+
+    def steps(_objective: Any, _batches: Any, optimiser: Optimiser, schedule: Any) -> Any:
+        rates.append(optimiser.rate)
+        yield from (((place + 1) / schedule.checks, {}) for place in range(schedule.checks))
+
+    monkeypatch.setattr(tune, "search", steps)
+    monkeypatch.setattr(tune.Examiner, "of", lambda _self, _graph: Distance(error := next(errors), error))
+    graph, shared = removed(64)
+    note = apply(Tune(budget="8steps", rate=0.4), graph, shared).notes[0]
+    assert rates == [0.4, 0.1]
+    assert "no nearer than 1.2 times" in note
 
 
 def test_it_is_the_same_every_time() -> None:
