@@ -36,9 +36,12 @@ _FEW = 64  # samples that a reproducer holds
 _PACKAGES = ("optimise-onnx", "onnx", "onnxruntime", "onnx-graphsurgeon", "numpy", "scipy")
 
 
-def run_key(given: Graph, pipeline: str, seed: int, calibration: Calibration | None) -> str:
+def run_key(
+    given: Graph, pipeline: str, seed: int, calibration: Calibration | None, fit_samples: int | None = None
+) -> str:
     """Return a hash of what a run starts from: its state is no use to another."""
-    return digest(graph_digest(given), pipeline, seed, "" if calibration is None else calibration_digest(calibration))
+    samples = "" if calibration is None else calibration_digest(calibration)
+    return digest(graph_digest(given), pipeline, seed, samples, fit_samples or 0)
 
 
 @dataclass(frozen=True)

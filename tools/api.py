@@ -167,6 +167,7 @@ def _check_without(settings: Settings, sampled: bool) -> None:
     """Raise UsageError for what means nothing without data; ``sampled``: samples, labels or a metric were given."""
     needs = {
         "samples, labels and metric need data": sampled,
+        "fit_samples are some of the samples, so they need data": settings.fit_samples is not None,
         "forms are fitted to what layers read, so they need data": bool(settings.forms),
         "weights are tuned on samples, so tuning needs data": settings.tune not in (None, NONE),
         "scales of activations come from samples, so quantising needs data": bool(settings.quantise),

@@ -107,7 +107,7 @@ def execute(
     """
     first, rest = manager.split(FIRST)
     context = _context(original, running, calibration, runner, progress, verify_each, workers)
-    key = "" if resume is None else run_key(original, str(manager), running.seed, calibration)
+    key = "" if resume is None else run_key(original, str(manager), running.seed, calibration, running.fit_samples)
     kept = None if resume is None else Checkpoint(resume, key, given_facts(resume))
     with one_thread():
         begun = _begun(original, first, running, context)

@@ -21,7 +21,7 @@ from optimise_onnx.ir.errors import InvalidModelError, PassError, UsageError
 from optimise_onnx.ir.graph import Graph
 from optimise_onnx.passes.analysis.channels.groups import analyse
 from optimise_onnx.passes.base import Context
-from optimise_onnx.passes.checkpoint import Checkpoint, plan_from_json, plan_to_json
+from optimise_onnx.passes.checkpoint import Checkpoint, plan_from_json, plan_to_json, run_key
 from optimise_onnx.passes.codec import decode, encode
 from optimise_onnx.passes.manager import PassManager
 from optimise_onnx.passes.reconstruct.reconstruct import Reconstruct
@@ -105,6 +105,12 @@ def test_only_our_own_classes_are_made_from_a_file() -> None:
             decode({"type": name, "fields": {}})
     with pytest.raises(TypeError, match="no form in JSON"):
         encode(object())
+
+
+def test_other_samples_to_fit_make_another_run() -> None:
+    graph, context = calibrated(network("plain"), 8)
+    keys = {run_key(graph, "reconstruct", 0, context.calibration, some) for some in (None, 4, 6)}
+    assert len(keys) == 3
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ def test_data_that_are_refused(spoil: Spoil, said: str, folder: Path, run: Calla
         (("--per", "macs"), 2, "give allocation=greedy too"),
         (("--samples", "4"), 2, "need data"),
         (("--labels", "label"), 2, "need data"),
+        (("--fit-samples", "4"), 2, "so they need data"),
         (("--forms", "stretch"), 2, "so they need data"),
         (("--forms", "bigger"), 2, "no family of forms is called"),
         (("--align", "0"), 2, "--align"),
