@@ -181,17 +181,17 @@ class Context:
         return "" if self.calibration is None else digest(calibration_digest(self.calibration), self.fit_samples or 0)
 
     def fitting(self) -> Calibration:
-        """Samples to take statistics from: the first ``fit_samples``, less those that judge. Needs calibration data."""
+        """Samples to take statistics from: of those to descend on, the first ``fit_samples``, or all. Needs data."""
         learning = self.learning()
         return learning if self.fit_samples is None else learning.head(self.fit_samples)
 
     def solving(self) -> Calibration:
-        """Samples to solve layers on: the first ``fit_samples``, those that judge too where they are among them."""
+        """Samples to solve layers on: the first ``fit_samples``, or all, those that judge among them."""
         assert self.calibration is not None
         return self.calibration if self.fit_samples is None else self.calibration.head(self.fit_samples)
 
     def learning(self) -> Calibration:
-        """Samples to descend on: all but the quarter, at most 128, that judges."""
+        """Samples to descend on: all but the last quarter, at most 128, that judges."""
         assert self.calibration is not None
         return self.calibration.head(self.calibration.samples - self._judges())
 

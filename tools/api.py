@@ -153,6 +153,7 @@ def gathered(
 ) -> Gathered:
     """Read a model and its samples. Raises InvalidModelError, CalibrationError, UsageError."""
     if data is None:
+        _check_none_needed(settings)
         _check_without(settings, bool(labels or metric or samples is not None))
     graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
     if settings.quantise:
@@ -163,11 +164,16 @@ def gathered(
     return Gathered(graph, used, measured, scored)
 
 
+def _check_none_needed(running: Running) -> None:
+    """Raise UsageError for an option of any run that means nothing without data."""
+    if running.fit_samples is not None:
+        raise UsageError("fit_samples are some of the samples, so they need data", hint="give --data")
+
+
 def _check_without(settings: Settings, sampled: bool) -> None:
     """Raise UsageError for what means nothing without data; ``sampled``: samples, labels or a metric were given."""
     needs = {
         "samples, labels and metric need data": sampled,
-        "fit_samples are some of the samples, so they need data": settings.fit_samples is not None,
         "forms are fitted to what layers read, so they need data": bool(settings.forms),
         "weights are tuned on samples, so tuning needs data": settings.tune not in (None, NONE),
         "scales of activations come from samples, so quantising needs data": bool(settings.quantise),
@@ -217,6 +223,8 @@ def run_pipeline(
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner(len(cores()))
     original = load(source, input_shapes=running.input_shapes, trust=running.trust)
+    if data is None:
+        _check_none_needed(running)
     used = None if data is None else _fitted(data, original, running, samples, labels)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)
@@ -236,8 +244,9 @@ def _split(
     limit = None if samples is None else samples + max(most, batch_size(graph, 1))
     read = _calibration(data, graph, running, limit, {labels} if labels else set())
     step = read.step
-    if samples is not None and samples < step:
-        raise UsageError(f"samples={samples} is too few", hint=f"the model takes {step} at a time")
+    for name, count in (("samples", samples), ("fit_samples", running.fit_samples)):
+        if count is not None and count < step:
+            raise UsageError(f"{name}={count} is too few", hint=f"the model takes {step} at a time")
     used = read if samples is None or samples >= read.samples else read.head(samples)
     if used.samples == read.samples:
         used = read.head(read.samples - _apart(read.samples, step))

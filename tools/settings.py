@@ -77,7 +77,10 @@ class Running:
     )
     trust: bool = option(False, TRUST, "--trust")
     fit_samples: int | None = option(
-        None, "Choose channels and solve layers on the first N of the samples; --tune takes all.", metavar="N", least=1
+        None,
+        "Take statistics and solve layers on the first N of the samples only; --tune goes over all.",
+        metavar="N",
+        least=1,
     )
     tune_on: str = option(
         ONNXRUNTIME, f"What computes gradients: {ONNXRUNTIME}, or {TORCH} on a GPU where there is one.", metavar="NAME"

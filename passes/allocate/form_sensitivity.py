@@ -33,7 +33,8 @@ class Sensitivity:
 
     def near(self, error: float, factor: float) -> bool:
         """Say whether an error was measured that differs by less than a factor."""
-        return bool((np.abs(np.log(self.errors / error)) < np.log(factor)).any())
+        known, asked = np.maximum(self.errors, _SMALLEST), max(error, _SMALLEST)
+        return bool((np.abs(np.log(known / asked)) < np.log(factor)).any())
 
     def of(self, errors: Array) -> Array:
         """Return about what any errors do: the ratio is interpolated in the logarithm and constant beyond.

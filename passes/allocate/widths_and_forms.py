@@ -21,7 +21,8 @@ from .form_sensitivity import Sensitivity, Substitutes
 from .problem import Problem
 
 _WEIGHTS = 3
-_CHECKS = 8
+_CHECKS = 32  # rounds: a net, for each measures something new
+_TIGHTER = 0.7  # of the budget: where time is measured, less than it is asked for
 _NEAR = 1.25  # an error within this factor of one that was measured does as much for its size
 _SETTLED = 1.3
 
@@ -38,7 +39,8 @@ class Chosen:
 @dataclass(frozen=True)
 class JointSearch:
     """``curves`` of groups and ``layers``' sensitivities, by family, are measured one at a time; ``judge`` measures
-    all at once.
+    all at once, and single forms that are chosen far beyond those measured. What it finds there all families that are
+    tried later know, too.
     """
 
     task: Problem
@@ -47,7 +49,7 @@ class JointSearch:
     substitutes: Substitutes
     judge: Judge
     probe: CumulativeProbe
-    _learned: dict[tuple[int, str], Sensitivity] = field(default_factory=dict)
+    _further: dict[tuple[int, str], Sensitivity] = field(default_factory=dict, init=False, repr=False)
 
     def best(self) -> Chosen | None:
         """Return the best choice found, no worse than channels alone; None where the budget is out of reach.
@@ -76,10 +78,13 @@ class JointSearch:
         The weight is how many times worse forms are together than one by one, over the same of channels.
         """
         found, weight = None, 1.0
+        if self.task.measured:
+            self._by_error(families, weight, _TIGHTER)  # so that forms are known which less time may call for
         for _ in range(_WEIGHTS):
-            task, choice = self._by_error(families, weight)
-            if choice is None:
+            best = self._by_error(families, weight)
+            if best is None:
                 return found
+            task, choice = best
             both = self.probe.divergence(task.lost(choice)), together(task, choice, self.substitutes, self.judge)
             if found is None or sum(both) < found.divergence:
                 found = Chosen(task, choice, sum(both))
@@ -91,18 +96,26 @@ class JointSearch:
                 return found
         return found
 
-    def _by_error(self, families: Set[str], weight: float) -> tuple[Problem, Floats | None]:
-        """Choose, and again while what is chosen does other harm than was believed."""
-        for _ in range(_CHECKS):
-            task = replace(self.task, menus=tuple(self._menus(families, weight)))
-            choice = by_error(task, self.curves)
-            if choice is None or not self._learn(task, choice):
-                break
-        return task, choice
+    def _by_error(self, families: Set[str], weight: float, share: float = 1.0) -> tuple[Problem, Floats] | None:
+        """Choose within a share of the budget, and again while a form is chosen that no measurement is near.
 
-    def _learn(self, task: Problem, choice: Floats) -> bool:
+        None where the budget is out of reach.
+        """
+        found = None
+        for _ in range(_CHECKS):
+            menus = tuple(self._menus(families, weight))
+            task = replace(self.task, menus=menus, budget=share * self.task.budget)
+            choice = by_error(task, self.curves)
+            if choice is None:
+                return found
+            found = task, choice
+            if not self._measure(task, choice):
+                break
+        return found
+
+    def _measure(self, task: Problem, choice: Floats) -> bool:
         """Measure the forms of a choice whose errors lie far above those measured at first; say whether any was new."""
-        shares, learned = choice[len(task.groups) :].tolist(), False
+        shares, new = choice[len(task.groups) :].tolist(), False
         for place, (offer, menu, share) in enumerate(zip(task.offers, task.menus, shares, strict=True)):
             form = menu.at(share)
             if form is None:
@@ -110,13 +123,13 @@ class JointSearch:
             name, error = offer.estimate(form)
             known = self._known(place, name)
             if error > _NEAR * self.layers[place][name].errors[-1] and not known.near(error, _NEAR):
-                copy, learned = task.graph.copy(), True
+                copy, new = task.graph.copy(), True
                 self.substitutes.write(copy, offer.layer, form)
-                self._learned[place, name] = known.beside(error, self.judge.of(copy))
-        return learned
+                self._further[place, name] = known.beside(error, self.judge.of(copy))
+        return new
 
     def _known(self, place: int, name: str) -> Sensitivity:
-        return self._learned.get((place, name), self.layers[place][name])
+        return self._further.get((place, name), self.layers[place][name])
 
     def _menus(self, families: Set[str], weight: float) -> list[FormMenu]:
         menus = []

@@ -1,7 +1,7 @@
 """``tune``: gradient descent on all weights, towards the original's outputs and inner tensors, without labels.
 
-After least squares, which solves one layer at a time, this is what is left to gain. Samples that neither it nor the
-solves have seen decide whether it is kept, and how much of it.
+After least squares, which solves one layer at a time, this is what is left to gain. Samples that it does not descend on
+decide whether it is kept, and how much of it.
 
 References: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", arXiv 1503.02531; Romero et al.,
 "FitNets", ICLR 2015 (inner tensors as targets); Zhang et al., "mixup", ICLR 2018.
@@ -97,11 +97,12 @@ class Tune:
         factor, after, chosen = found[-1] if found[-1][0] < 1 else min(found, key=lambda each: each[0])
         figures = {"error_before": before.divergence, "squared_before": before.error}
         if not factor < 1:
-            why = f"on samples apart the network came no nearer than {factor:.3g} times the distance before"
-            return Outcome(False, (f"tuning brought nothing, so all is as it was: {why}",), figures)
+            nearest = min((distance for _, distance, _ in found), key=lambda each: each.error)
+            told = _told(before, nearest, "tuned at best")
+            return Outcome(False, (f"tuning brought nothing, so all is as it was: {told}",), figures)
         graph.become(chosen)
         figures |= {"error_after": after.divergence, "squared_after": after.error}
-        return Outcome(True, (_told(before, after),), figures)
+        return Outcome(True, (f"tuned: {_told(before, after)}",), figures)
 
     def _candidates(
         self, asked: Task, changes: Augment, context: Context, examiner: Examiner, before: Distance
@@ -140,9 +141,9 @@ class Tune:
         return task(graph.copy(), reference.graph, context.plan.kept, few, self.features, size, context.runner)
 
 
-def _told(before: Distance, after: Distance) -> str:
+def _told(before: Distance, after: Distance, which: str = "now") -> str:
     pairs = zip(("divergence", "squared error"), before, after, strict=True)
-    return "tuned: on samples apart " + ", ".join(f"{name} {then:.3g}, now {now:.3g}" for name, then, now in pairs)
+    return "on samples apart " + ", ".join(f"{name} {then:.3g}, {which} {other:.3g}" for name, then, other in pairs)
 
 
 def _whole(samples: Calibration) -> Feeds:

@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 from zoo import feeds
+from zoo.builder import Builder
 
 import optimise_onnx
 from optimise_onnx import Calibration, PassManager, Target, analyse, compress, load
 from optimise_onnx.ir.errors import TargetNotMetError, UsageError
 from optimise_onnx.ir.graph import Graph
+from optimise_onnx.tools.api import run_pipeline
 
 from .conftest import network
 
@@ -76,6 +78,23 @@ def test_samples_beyond_those_to_fit_are_tuned_on_alone(jobs: int) -> None:
     assert made(one) != made(mixed)
     tuned = {"tune": "full", "tune_budget": "4steps", "fit_samples": 16}
     assert made(one, **tuned) != made(mixed, **tuned)
+
+
+@pytest.mark.parametrize("name", ["samples", "fit_samples"])
+def test_fewer_samples_than_the_model_takes_at_a_time_are_refused(name: str) -> None:
+    b = Builder("fixed")
+    model = b.model(b.head(b.conv_relu(b.input("x", [8, 3, 8, 8]), 12), 5))
+    with pytest.raises(UsageError, match=f"{name}=3 is too few.*takes 8 at a time"):
+        compress(model, target="macs=0.6x", data=feeds(model, 0, 80), **{name: 3})
+
+
+def test_samples_to_fit_need_samples() -> None:
+    for needy in (
+        lambda: compress(network(), target="macs=0.6x", fit_samples=8),
+        lambda: run_pipeline(network(), PassManager.parse("fold-constants"), fit_samples=8),
+    ):
+        with pytest.raises(UsageError, match="fit_samples .* need data"):
+            needy()
 
 
 def test_a_target_that_is_met_already_changes_nothing_lossy() -> None:

@@ -1,4 +1,4 @@
-"""How far a network is from the original on samples that nothing is fitted to: what decides whether tuning is kept."""
+"""How far a network is from the original on samples that are not descended on: what decides whether tuning is kept."""
 
 from __future__ import annotations
 
