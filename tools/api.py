@@ -152,8 +152,8 @@ def gathered(
     example_inputs: Any = None,
 ) -> Gathered:
     """Read a model and its samples. Raises InvalidModelError, CalibrationError, UsageError."""
+    _check_fit_samples(settings, data)
     if data is None:
-        _check_none_needed(settings)
         _check_without(settings, bool(labels or metric or samples is not None))
     graph = load(source, example_inputs=example_inputs, input_shapes=settings.input_shapes, trust=settings.trust)
     if settings.quantise:
@@ -164,9 +164,9 @@ def gathered(
     return Gathered(graph, used, measured, scored)
 
 
-def _check_none_needed(running: Running) -> None:
-    """Raise UsageError for an option of any run that means nothing without data."""
-    if running.fit_samples is not None:
+def _check_fit_samples(running: Running, data: Data | None) -> None:
+    """Raise UsageError where some of the samples are to be fitted, and there are none."""
+    if data is None and running.fit_samples is not None:
         raise UsageError("fit_samples are some of the samples, so they need data", hint="give --data")
 
 
@@ -223,8 +223,7 @@ def run_pipeline(
     manager.check_carried_out(() if resume is None else given_facts(resume))
     runner = OrtRunner(len(cores()))
     original = load(source, input_shapes=running.input_shapes, trust=running.trust)
-    if data is None:
-        _check_none_needed(running)
+    _check_fit_samples(running, data)
     used = None if data is None else _fitted(data, original, running, samples, labels)
     with blamed(original, runner):
         original = sized(original, runner, running.input_shapes, used)

@@ -152,6 +152,12 @@ def _aimed(settings: Settings, target: Target) -> PassManager:
 def _bare(started: Started) -> Started:
     """Leave out what a worker makes anew, and what is sent apart."""
     known = started.context
-    bare = Context(known.runner, known.original, seed=known.seed, plan=known.plan, given=started.original)
-    bare.fit_samples = known.fit_samples
+    bare = Context(
+        known.runner,
+        known.original,
+        seed=known.seed,
+        plan=known.plan,
+        given=started.original,
+        fit_samples=known.fit_samples,
+    )
     return replace(started, context=bare)

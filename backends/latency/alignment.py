@@ -7,7 +7,7 @@ from onnx import TensorProto
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 from onnx.numpy_helper import from_array
 
-from ...ir.graph import Graph
+from ...ir.graph import IR_VERSION, Graph
 from ...ir.timing import Timer
 from .staircase import multiple
 
@@ -30,4 +30,4 @@ def convolutions(width: int = _WIDTH) -> Graph:
     shape = (1, _WIDTH, _SIDE, _SIDE)
     ends = [make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x0", f"x{len(weights)}")]
     graph = make_graph(nodes, "convolutions", ends[:1], ends[1:], weights)
-    return Graph.of(make_model(graph, opset_imports=[make_opsetid("", 13)], ir_version=8))
+    return Graph.of(make_model(graph, opset_imports=[make_opsetid("", 13)], ir_version=IR_VERSION))

@@ -9,7 +9,7 @@ import onnx.helper
 from numpy.typing import DTypeLike
 
 from ...ir.errors import InvalidModelError
-from ...ir.graph import Array
+from ...ir.graph import IR_VERSION, Array
 from ...ir.scratch import scratch
 from ..ort.profiler import Event, Events, by_node, events, seconds
 from ..ort.sessions import declare_external
@@ -130,7 +130,7 @@ class _Bench:
         output = onnx.ValueInfoProto(name=self._nodes[-1].output[0])
         graph = onnx.helper.make_graph(self._nodes, "units", inputs, [output], self._small + self._declared)
         opsets = [onnx.helper.make_opsetid(*domain) for domain in _DOMAINS]
-        return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
 def _copier(dtype: DTypeLike) -> str:

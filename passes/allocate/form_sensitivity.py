@@ -1,6 +1,6 @@
 """What other forms of layers do to the outputs: measured for a few forms of each layer, and told for all from there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from ..analysis.layers.forms import Form, FormMenu, fitted, regularised
 from ..analysis.layers.linear import Linear, stored_weight
 from ..analysis.layers.writing import stored_bias, write_bias, write_weight
 from ..analysis.statistics.input_moments import InputMoments
-from ..analysis.statistics.judge import judge
+from ..analysis.statistics.judge import Judge, judge
 from ..base import Context
 from .problem import Problem
 
@@ -77,6 +77,14 @@ class Substitutes:
         return found.matrix.astype(np.float32), shift
 
 
+def harm_of(forms: Iterable[tuple[Linear, Form]], graph: Graph, substitutes: Substitutes, judge: Judge) -> float:
+    """Measure what forms of layers, all of them at once, do to the outputs of the original ``graph``."""
+    copy = graph.copy()
+    for layer, form in forms:
+        substitutes.write(copy, layer, form)
+    return judge.of(copy)
+
+
 def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[str, Sensitivity]]:
     """Measure every layer by the families that it is offered, or read it from the cache.
 
@@ -93,9 +101,8 @@ def sensitivities(task: Problem, context: Context, samples: int) -> list[dict[st
         for number, ((layer, _, _), menu) in enumerate(zip(parts, menus, strict=True)):
             context.progress("trying forms", number / len(menus))
             for place in _places(menu, shares):
-                copy = task.graph.copy()
-                substitutes.write(copy, layer, menu.forms[place])
-                found[f"{number}_{place}"] = np.array(chosen.of(copy))
+                harm = harm_of([(layer, menu.forms[place])], task.graph, substitutes, chosen)
+                found[f"{number}_{place}"] = np.array(harm)
         return found
 
     depends = [samples, list(moments.key), shares, [[menu.shares, menu.errors] for menu in menus]]

@@ -6,18 +6,18 @@ in the original network, and families that make it worse are left out. What a fo
 that were measured is measured too, before it is believed.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ...ir.graph import Array
-from ..analysis.layers.forms import FormMenu
+from ..analysis.layers.forms import Form, FormMenu, Offer
 from ..analysis.statistics.judge import Judge
 from .combined import by_error, one_by_one
 from .cost_model import Floats
 from .cumulative import CumulativeProbe
-from .form_sensitivity import Sensitivity, Substitutes
+from .form_sensitivity import Sensitivity, Substitutes, harm_of
 from .problem import Problem
 
 _WEIGHTS = 3
@@ -115,17 +115,13 @@ class JointSearch:
 
     def _measure(self, task: Problem, choice: Floats) -> bool:
         """Measure the forms of a choice whose errors lie far above those measured at first; say whether any was new."""
-        shares, new = choice[len(task.groups) :].tolist(), False
-        for place, (offer, menu, share) in enumerate(zip(task.offers, task.menus, shares, strict=True)):
-            form = menu.at(share)
-            if form is None:
-                continue
+        new = False
+        for place, offer, form in _changed(task, choice):
             name, error = offer.estimate(form)
             known = self._known(place, name)
             if error > _NEAR * self.layers[place][name].errors[-1] and not known.near(error, _NEAR):
-                copy, new = task.graph.copy(), True
-                self.substitutes.write(copy, offer.layer, form)
-                self._further[place, name] = known.beside(error, self.judge.of(copy))
+                harm, new = harm_of([(offer.layer, form)], task.graph, self.substitutes, self.judge), True
+                self._further[place, name] = known.beside(error, harm)
         return new
 
     def _known(self, place: int, name: str) -> Sensitivity:
@@ -147,9 +143,14 @@ class JointSearch:
 
 def together(task: Problem, choice: Floats, substitutes: Substitutes, judge: Judge) -> float:
     """Measure what all forms of a choice do at once."""
-    copy = task.graph.copy()
-    for offer, menu, share in zip(task.offers, task.menus, choice[len(task.groups) :].tolist(), strict=True):
+    forms = ((offer.layer, form) for _, offer, form in _changed(task, choice))
+    return harm_of(forms, task.graph, substitutes, judge)
+
+
+def _changed(task: Problem, choice: Floats) -> Iterator[tuple[int, Offer, Form]]:
+    """Yield the number of every layer whose form a choice changes, its offer, and the form."""
+    shares = choice[len(task.groups) :].tolist()
+    for place, (offer, menu, share) in enumerate(zip(task.offers, task.menus, shares, strict=True)):
         form = menu.at(share)
         if form is not None:
-            substitutes.write(copy, offer.layer, form)
-    return judge.of(copy)
+            yield place, offer, form

@@ -118,17 +118,19 @@ class Tune:
         objective: Objective = make(asked, context.runner)
         if self.weights == SCALES:
             objective = Scales(objective)
-        gone, again, slower = 0.0, True, 1.0
-        while again:
-            again, begun, optimiser = False, gone, Optimiser(self.rate * slower, self.own * slower)
+        gone, slower = 0.0, 1.0
+        while True:
+            begun, optimiser = gone, Optimiser(self.rate * slower, self.own * slower)
             for done, weights in search(objective, batches, optimiser, self._schedule(1 - begun)):
                 gone, tried = begun + (1 - begun) * done, written(asked.graph, weights)
                 context.progress("tuning", gone)
                 distance = examiner.of(tried)
                 yield distance.over(before), distance, tried
                 if done < _EARLY and slower > _SLOWEST and not distance.error <= _FAR * before.error:
-                    again, slower = True, slower / 4
+                    slower /= 4
                     break
+            else:
+                return
 
     def _schedule(self, share: float) -> Schedule:
         steps, seconds = budget(self.budget)
