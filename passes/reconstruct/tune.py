@@ -90,8 +90,8 @@ class Tune:
         if not context.plan.kept and not context.plan.formed:
             return Outcome(False, ("nothing was removed, so nothing is tuned",))
         asked, changes = self._task(graph, context), augmentation(self.augment, self.mixed)
-        judging = views(graph, context.judging(_JUDGED), changes, context.rng())
-        examiner = Examiner(asked, judging, context.runner)
+        seen = views(graph, context.judging(_JUDGED), changes, context.rng())
+        examiner = Examiner(asked, seen, context.runner)
         before = examiner.of(graph)
         found = list(self._candidates(asked, changes, context, examiner, before))
         factor, after, chosen = found[-1] if found[-1][0] < 1 else min(found, key=lambda each: each[0])
@@ -102,7 +102,8 @@ class Tune:
             return Outcome(False, (f"tuning brought nothing, so all is as it was: {told}",), figures)
         graph.become(chosen)
         figures |= {"error_after": after.divergence, "squared_after": after.error}
-        return Outcome(True, (f"tuned: {_told(before, after)}",), figures)
+        doubt = "" if after.shown(before) else "; by chance so few samples may differ as much"
+        return Outcome(True, (f"tuned: {_told(before, after)}{doubt}",), figures)
 
     def _candidates(
         self, asked: Task, changes: Augment, context: Context, examiner: Examiner, before: Distance
@@ -144,8 +145,8 @@ class Tune:
 
 
 def _told(before: Distance, after: Distance, which: str = "now") -> str:
-    pairs = zip(("divergence", "squared error"), before, after, strict=True)
-    return "on samples apart " + ", ".join(f"{name} {then:.3g}, {which} {other:.3g}" for name, then, other in pairs)
+    told = f"divergence {before.divergence:.3g}, {which} {after.divergence:.3g}"
+    return f"on samples apart {told}, squared error {before.error:.3g}, {which} {after.error:.3g}"
 
 
 def _whole(samples: Calibration) -> Feeds:

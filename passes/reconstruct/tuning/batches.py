@@ -61,12 +61,16 @@ class Batches:
     def draw(self) -> Feeds:
         """Return the next batch."""
         chosen = self._next()
-        batch = self._moved(self._mirrored({name: values[chosen] for name, values in self._samples.items()}))
+        batch = self.changed({name: values[chosen] for name, values in self._samples.items()})
         if not self._augment.mixed or any(values.dtype.kind != "f" for values in batch.values()):
             return batch
         share = self._rng.beta(self._augment.mixed, self._augment.mixed, self._size).astype(np.float32)
         other = self._rng.permutation(self._size)
         return {name: _mixed(values, other, share) for name, values in batch.items()}
+
+    def changed(self, batch: Feeds) -> Feeds:
+        """Return a batch of the size given, its images mirrored and moved, in order."""
+        return self._moved(self._mirrored(batch))
 
     def _next(self) -> Array:
         count = len(next(iter(self._samples.values())))

@@ -86,7 +86,7 @@ def test_steps_that_lead_away_later_are_taken_shorter_too(monkeypatch: pytest.Mo
         yield from (((place + 1) / schedule.checks, {}) for place in range(schedule.checks))
 
     monkeypatch.setattr(tune, "search", steps)
-    monkeypatch.setattr(tune.Examiner, "of", lambda _self, _graph: Distance(error := next(errors), error))
+    monkeypatch.setattr(tune.Examiner, "of", lambda _self, _graph: Distance(*np.full((2, 3), next(errors))))
     graph, shared = removed(64)
     note = apply(Tune(budget="8steps", rate=0.4), graph, shared).notes[0]
     assert rates == [0.4, 0.1]

@@ -8,15 +8,17 @@ from zoo.builder import Builder
 
 from optimise_onnx.ir.errors import BudgetError, UsageError
 from optimise_onnx.ir.feeds import Calibration
-from optimise_onnx.ir.graph import Graph
+from optimise_onnx.ir.graph import Array, Graph
 from optimise_onnx.ir.memory import memory_limit
 from optimise_onnx.passes.analysis.gradients.arrays import NumpyArrays
 from optimise_onnx.passes.analysis.gradients.optimiser import Layout, Optimiser, is_matrix, orthogonalised
+from optimise_onnx.passes.analysis.statistics.divergence import divergence
 from optimise_onnx.passes.reconstruct.tuning.batches import Augment, Batches, augmentation
 from optimise_onnx.passes.reconstruct.tuning.ends import block_ends
-from optimise_onnx.passes.reconstruct.tuning.examiner import Distance, views
+from optimise_onnx.passes.reconstruct.tuning.examiner import Distance, Examiner, views
 from optimise_onnx.passes.reconstruct.tuning.images import planes
-from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget
+from optimise_onnx.passes.reconstruct.tuning.search import Schedule, budget, written
+from optimise_onnx.passes.reconstruct.tuning.task import task
 from optimise_onnx.passes.reconstruct.tuning.weights import fitting_batch, tunable
 from tests.passes.cleanup.support import build, normal
 
@@ -191,20 +193,60 @@ def test_scores_of_attention_count_where_it_is_written_in_products() -> None:
     [((1.0, 2.0), 1.0), ((0.5, 1.0), 0.5), ((1.1, 0.5), 0.524), ((1.3, 0.1), np.inf), ((0.5, np.nan), np.inf)],
 )
 def test_both_distances_decide(after: tuple[float, float], factor: float) -> None:
-    assert Distance(*after).over(Distance(1.0, 2.0)) == pytest.approx(factor, rel=1e-2)
-    assert Distance(0.0, 1.0).over(Distance(0.0, 2.0)) == pytest.approx(0.5**0.5)
-    assert Distance(0.1, 1.0).over(Distance(0.0, 2.0)) == np.inf
+    assert distance(*after).over(distance(1.0, 2.0)) == pytest.approx(factor, rel=1e-2)
+    assert distance(0.0, 1.0).over(distance(0.0, 2.0)) == pytest.approx(0.5)
+    assert distance(0.1, 1.0).over(distance(0.0, 2.0)) == np.inf
+    assert distance(0.0, 0.0).over(distance(0.0, 0.0)) == np.inf
+
+
+def distance(divergence: float, error: float) -> Distance:
+    return Distance(np.full(3, divergence), np.full(3, error))
+
+
+def test_what_chance_may_have_made_is_not_shown() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.uniform(1, 2, (2, 2000, 12))
+    after = rng.uniform(1, 2, before.shape)
+    assert 0.003 < np.mean(shown(before, after)) < 0.02
+    assert all(shown(before, before * rng.uniform(0.98, 1.0, before.shape)))
+    assert not any(shown(before[..., :1], before[..., :1] / 2)), "one group of samples shows nothing"
+    assert not any(shown(before[:, :5] * 0, after[:, :5]))
+
+
+def shown(before: Array, after: Array) -> list[bool]:
+    pairs = zip(before.transpose(1, 0, 2), after.transpose(1, 0, 2), strict=True)
+    return [Distance(*now).shown(Distance(*then)) for then, now in pairs]
+
+
+def test_errors_are_summed_over_what_is_made_of_the_same_samples() -> None:
+    """Of 40 images in two views, two at a time: twenty errors, each of four images."""
+    graph, runner = blocks(), digits.RUNNER
+    images = np.random.default_rng(0).standard_normal((40, 3, 8, 8)).astype(np.float32)
+    samples = Calibration.from_arrays({"x": images})
+    seen = views(graph, samples, Augment(flip=True), np.random.default_rng(1))
+    asked = task(graph.copy(), graph, {}, samples, 1.0, 8, runner)
+    head = tunable(graph)[-1]
+    off = written(graph, {head.name: head.array + np.float32(0.1)})
+    found, name = Examiner(asked, seen, runner).of(off), asked.graph.outputs[0].name
+    arrays = {"x": np.concatenate([next(view.batches(40))["x"] for view in seen])}
+    there, here = (runner.session(each, outputs=[name]).run(arrays)[name].astype(np.float64) for each in (graph, off))
+    apart = ((here - there) ** 2).sum(1).reshape(2, 40).sum(0)
+    np.testing.assert_allclose(found.errors, apart.reshape(20, 2).mean(1) / 2 * asked.factors[name], rtol=1e-4)
+    assert found.error == pytest.approx(apart.sum() / 80 * asked.factors[name], rel=1e-4)
+    assert found.divergence == pytest.approx(divergence(there, here, logits=True), rel=1e-4)
+    assert len(found.divergences) == 20
 
 
 def test_samples_apart_are_looked_at_mirrored_and_moved_too() -> None:
     graph = blocks()
     images = np.random.default_rng(0).standard_normal((9, 3, 8, 8)).astype(np.float32)
     samples = Calibration.from_arrays({"x": images})
-    found = next(views(graph, samples, Augment(flip=True, crop=2, mixed=0.4), np.random.default_rng(1)).batches(32))[
-        "x"
-    ]
-    assert len(found) == 18
-    np.testing.assert_array_equal(found[:9], images)
-    assert not np.array_equal(found[9:], images)
-    assert set(found[9:].ravel()) <= {0.0, *images.ravel()}
-    assert views(graph, samples, Augment(mixed=0.4), np.random.default_rng(1)) is samples
+    seen = views(graph, samples, Augment(flip=True, crop=2, mixed=0.4), np.random.default_rng(1))
+    plain, changed = (next(view.batches(32))["x"] for view in seen)
+    np.testing.assert_array_equal(plain, images)
+    for image, other in zip(images, changed, strict=True):
+        wide = [np.pad(way, ((0, 0), (2, 2), (2, 2))) for way in (image, image[..., ::-1])]
+        places = [way[:, i : i + 8, j : j + 8] for way in wide for i in range(5) for j in range(5)]
+        assert any(np.array_equal(other, place) for place in places)
+    assert not np.array_equal(changed, images)
+    assert views(graph, samples, Augment(mixed=0.4), np.random.default_rng(1)) == (samples,)
