@@ -240,6 +240,7 @@ class Allocate:
         layers, moments = sensitivities(task, context, self.samples), moments_of(context, task)
         chosen = judge(task.graph, context.judging(self.samples), context.runner)
         probe = CumulativeProbe.of(task.graph, task.ranking, moments, chosen)
+        context.progress("choosing widths and forms", 0.0)
         return JointSearch(task, curves, layers, Substitutes(moments), chosen, probe).best()
 
     def _bisected(self, task: Problem, context: Context) -> Decided:

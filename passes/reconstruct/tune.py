@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import ClassVar
 
@@ -122,9 +123,9 @@ class Tune:
         gone, slower = 0.0, 1.0
         while True:
             begun, optimiser = gone, Optimiser(self.rate * slower, self.own * slower)
-            for done, weights in search(objective, batches, optimiser, self._schedule(1 - begun)):
+            tell = partial(_tell, context, begun)
+            for done, weights in search(objective, batches, optimiser, self._schedule(1 - begun), tell):
                 gone, tried = begun + (1 - begun) * done, written(asked.graph, weights)
-                context.progress("tuning", gone)
                 distance = examiner.of(tried)
                 yield distance.over(before), distance, tried
                 if done < _EARLY and slower > _SLOWEST and not distance.error <= _FAR * before.error:
@@ -142,6 +143,10 @@ class Tune:
         assert reference is not None
         size, few = fitting_batch(graph, self.batch), context.learning().head(_MEASURED)
         return task(graph.copy(), reference.graph, context.plan.kept, few, self.features, size, context.runner)
+
+
+def _tell(context: Context, begun: float, done: float) -> None:
+    context.progress("tuning", begun + (1 - begun) * done)
 
 
 def _told(before: Distance, after: Distance, which: str = "now") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import cos, inf, pi
@@ -56,9 +56,13 @@ class Schedule:
 
 
 def search(
-    objective: Objective, batches: Batches, optimiser: Optimiser, schedule: Schedule
+    objective: Objective,
+    batches: Batches,
+    optimiser: Optimiser,
+    schedule: Schedule,
+    progress: Callable[[float], None],
 ) -> Iterator[tuple[float, Mapping[str, Array]]]:
-    """Go down, and yield at every check how much is done, and the averaged weights by name."""
+    """Go down, telling ``progress`` how much is done; yield that at every check, and the averaged weights by name."""
     begun, done, step, checked = monotonic(), 0.0, 0, 0
     weights, arrays = objective.start(), objective.arrays
     layout = Layout.of(weights)
@@ -70,6 +74,7 @@ def search(
         done = min(1.0, max((monotonic() - begun) / schedule.seconds, step / schedule.steps))
         rates = optimiser.rates(step, schedule.share(done)) | {"left": min(schedule.average, step / (_YOUNG + step))}
         state = advance(batches.draw(), state, rates)
+        progress(done)
         if done * schedule.checks >= checked + 1 or done == 1:
             checked += 1
             averaged = objective.whole(layout.parts(state["average"]))

@@ -81,7 +81,7 @@ def test_steps_that_lead_away_later_are_taken_shorter_too(monkeypatch: pytest.Mo
     errors = iter([1.0, 1.6, 2.5, *np.linspace(1.2, 2.0, 8)])  # before; two checks, then eight of the second attempt
     rates: list[float] = []
 
-    def steps(_objective: Any, _batches: Any, optimiser: Optimiser, schedule: Any) -> Any:
+    def steps(_objective: Any, _batches: Any, optimiser: Optimiser, schedule: Any, _progress: Any) -> Any:
         rates.append(optimiser.rate)
         yield from (((place + 1) / schedule.checks, {}) for place in range(schedule.checks))
 
@@ -91,6 +91,15 @@ def test_steps_that_lead_away_later_are_taken_shorter_too(monkeypatch: pytest.Mo
     note = apply(Tune(budget="8steps", rate=0.4), graph, shared).notes[0]
     assert rates == [0.4, 0.1]
     assert "brought nothing" in note and "squared error 1, tuned at best 1.2" in note
+
+
+def test_every_step_is_told_of() -> None:
+    told: list[tuple[str, float]] = []
+    graph, shared = removed(64)
+    shared.progress = lambda what, share: told.append((what, share))
+    apply(Tune(budget="20steps"), graph, shared)
+    shares = [share for what, share in told if what == "tuning"]
+    assert len(shares) >= 20 and shares == sorted(shares) and shares[-1] == 1
 
 
 def test_it_is_the_same_every_time() -> None:
