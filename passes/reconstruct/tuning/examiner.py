@@ -100,7 +100,7 @@ class Examiner:
         for name, known in self._scores.items():
             here, there = (np.moveaxis(values[name], known.classes, -1) for values in (wanted, found))
             places = sum(float(count.sum()) for count in known.counts)
-            divergence += float((known.counts[place] * known.apart(here, there)).sum()) / places
+            divergence += float((known.counts[place] * known.apart(here, there)).sum()) / max(places, 1.0)
         return divergence, error
 
     def _answers(self, name: str, classes: int) -> Answers:
