@@ -118,10 +118,21 @@ class Answers:
             found += [margins(each if logs else as_logits(each)).ravel() for each in pieces]
         return Answers(classes, logs, counts(reference, classes), temperature(np.concatenate(found)))
 
-    def apart(self, here: Array, there: Array) -> Array:
-        """Return the divergence at every place, (..., classes) -> (...)."""
-        scores = (here, there) if self.logs else (as_logits(here), as_logits(there))
-        return softened_divergences(*scores, self.heat)
+    @cached_property
+    def places(self) -> float:
+        """How often all places count together, at least once."""
+        return max(sum(float(count.sum(dtype=np.float64)) for count in self.counts), 1.0)
+
+    def apart(self, place: int, reference: Array, values: Array) -> float:
+        """Return the divergence of the batch number ``place``, summed over its places, each as often as it counts."""
+        old, new = (np.moveaxis(v, self.classes, -1) for v in (reference, values))
+        step, found = _step(old), 0.0
+        for at in range(0, len(old), step):
+            here, there, count = (v[at : at + step] for v in (old, new, self.counts[place]))
+            if not self.logs:
+                here, there = as_logits(here), as_logits(there)
+            found += float((count * softened_divergences(here, there, self.heat)).sum())
+        return found
 
 
 def _step(scores: Array) -> int:
@@ -133,20 +144,13 @@ class _OfProbabilities:
     """Divergence of probabilities, the mean over all places, each as often as it counts; nothing of a batch stays."""
 
     def __init__(self, reference: Pieces, answers: Answers) -> None:
-        self._reference, self._answers = reference, answers
-        self._sum, self._places = 0.0, 0.0
+        self._reference, self._answers, self._sum = reference, answers, 0.0
 
     def add(self, place: int, values: Array) -> None:
-        known = self._answers
-        old, new = (np.moveaxis(v, known.classes, -1) for v in (self._reference[place], values))
-        step = _step(old)
-        for at in range(0, len(old), step):
-            here, there, count = (v[at : at + step] for v in (old, new, known.counts[place]))
-            self._sum += float((count * known.apart(here, there)).sum())
-            self._places += float(count.sum())
+        self._sum += self._answers.apart(place, self._reference[place], values)
 
     def found(self) -> float:
-        return self._sum / max(self._places, 1)
+        return self._sum / self._answers.places
 
 
 class _OfWhole:

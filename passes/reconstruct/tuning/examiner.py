@@ -98,9 +98,7 @@ class Examiner:
             off = found[name].astype(np.float64) - wanted[name]
             error += self._asked.factors[name] * float((off**2).sum())
         for name, known in self._scores.items():
-            here, there = (np.moveaxis(values[name], known.classes, -1) for values in (wanted, found))
-            places = sum(float(count.sum()) for count in known.counts)
-            divergence += float((known.counts[place] * known.apart(here, there)).sum()) / max(places, 1.0)
+            divergence += known.apart(place, wanted[name], found[name]) / known.places
         return divergence, error
 
     def _answers(self, name: str, classes: int) -> Answers:
