@@ -4,10 +4,10 @@
         [--targets 1.5x,2x,3x]
 
 A criterion may be followed by what a greedy allocation divides its scores by, and by a step after which these are
-estimated anew: fisher/macs, fisher/activations/0.1; fisher/latency measures on one thread. Seed s calibrates with 512
-training images of its own. A cell is the mean top-1 drop in points over the seeds, and its standard deviation. SHARED
-is as in ``networks.py``. Validation images are only measured on. The table is printed anew whenever a job is done, all
-criteria of one seed before the next.
+estimated anew: fisher/macs, fisher/activations/0.1; fisher/latency measures on one thread. obs/gates chooses by gates
+that are trained within the target. Seed s calibrates with 512 training images of its own. A cell is the mean top-1
+drop in points over the seeds, and its standard deviation. SHARED is as in ``networks.py``. Validation images are only
+measured on. The table is printed anew whenever a job is done, all criteria of one seed before the next.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from optimise_onnx.passes.syntax import join
 
 TARGETS = {"1.5x": "macs=0.6667x", "2x": "macs=0.5x", "3x": "macs=0.3333x"}
 FINISH = {"plain": "remove-channels", "reconstructed": "remove-channels,reconstruct"}
+OTHERS = {"": "allocation=global", "gates": "allocation=gates"}
 SAMPLES = 512
 
 
@@ -54,7 +55,7 @@ class Job:
     def pipeline(self, target: str, finish: str) -> str:
         """What selects, allocates and removes for one target."""
         criterion, per, step = [*self.criterion.split("/"), "", ""][:3]
-        allocation = f"allocation=greedy,per={per}" if per else "allocation=global"
+        allocation = OTHERS.get(per, f"allocation=greedy,per={per}")
         propose = f"select-channels{{criterion={criterion}}},allocate{{target={TARGETS[target]},{allocation}}}"
         return join([MeetTarget(propose, finish, guard=False, step=float(step or 0))])
 
