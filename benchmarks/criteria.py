@@ -37,7 +37,7 @@ from optimise_onnx.passes.syntax import join
 
 TARGETS = {"1.5x": "macs=0.6667x", "2x": "macs=0.5x", "3x": "macs=0.3333x"}
 FINISH = {"plain": "remove-channels", "reconstructed": "remove-channels,reconstruct"}
-OTHERS = {"": "allocation=global", "gates": "allocation=gates"}
+ALLOCATIONS = {"": "allocation=global", "gates": "allocation=gates"}
 SAMPLES = 512
 
 
@@ -55,7 +55,7 @@ class Job:
     def pipeline(self, target: str, finish: str) -> str:
         """What selects, allocates and removes for one target."""
         criterion, per, step = [*self.criterion.split("/"), "", ""][:3]
-        allocation = OTHERS.get(per, f"allocation=greedy,per={per}")
+        allocation = ALLOCATIONS.get(per, f"allocation=greedy,per={per}")
         propose = f"select-channels{{criterion={criterion}}},allocate{{target={TARGETS[target]},{allocation}}}"
         return join([MeetTarget(propose, finish, guard=False, step=float(step or 0))])
 

@@ -126,6 +126,12 @@ def _numbers(model: onnx.ModelProto) -> dict[str, Shape]:
     return {name: cast(Shape, shape) for name, shape in dims.items() if all(map(_is_known, shape))}
 
 
+def settled(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
+    """Return a graph in which the lists are stored that follow from ``shapes``: itself where there are none."""
+    model = graph.to_model()
+    return Graph.of(model) if store_lists(model, shapes) else graph
+
+
 def complete(graph: Graph, shapes: Mapping[str, Shape]) -> bool:
     """Whether ``shapes`` holds every tensor that a node of the graph computes."""
     return all(t.name in shapes for node in graph.nodes for t in node.outputs if t.name)

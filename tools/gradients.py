@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir.arithmetic import store_lists
 from ..ir.errors import UsageError
 from ..ir.graph import Graph
 from ..ir.runner import Runner
-from ..ir.shapes import Shape, concrete, input_sizes
+from ..ir.shapes import Shape, concrete, input_sizes, settled
 from ..passes.analysis.gradients.task import Differentiator, Objective, Task
 from .settings import TORCH, Running
 
@@ -34,18 +33,12 @@ class TorchDifferentiator:
         """Raise UnsupportedOpError that names a node which PyTorch does not run."""
         from ..backends.torch.forward import Forward
 
-        Forward(_at(graph, shapes), "cpu", aimed)
+        Forward(settled(graph, shapes), "cpu", aimed)
 
     def __call__(self, task: Task, _runner: Runner, /) -> Objective:
         """Return what computes the task's slopes."""
         from ..backends.torch.objective import TorchObjective
 
         kept = {name: (left.axis, left.places) for name, left in task.kept.items() if left is not None}
-        original = _at(task.original, concrete(task.original, input_sizes(task.original, task.batch)))
-        return TorchObjective(_at(task.graph, task.shapes), original, kept, task.factors, task.weights)
-
-
-def _at(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
-    """Return a graph for one size of batch: what it computes of shapes is stored."""
-    model = graph.to_model()
-    return Graph.of(model) if store_lists(model, shapes) else graph
+        original = settled(task.original, concrete(task.original, input_sizes(task.original, task.batch)))
+        return TorchObjective(settled(task.graph, task.shapes), original, kept, task.factors, task.weights)

@@ -8,10 +8,9 @@ import numpy as np
 import onnx
 import onnx.helper
 
-from ...arithmetic import store_lists
 from ...bodies import Typed, body
 from ...graph import Graph, Tensor
-from ...shapes import Shape, concrete
+from ...shapes import Shape, concrete, settled
 from ..lowering.lowered import lowered
 from ..sheet import Sheet, floats
 from ..step import Step, is_real
@@ -32,9 +31,8 @@ def inside(step: Step, name: str, given: Sequence[Typed] = ()) -> tuple[Graph, M
         raise step.refuse(f"its body reads '{odd.name}' of {odd.dtype}, and gradients are in float32")
     sizes = {tensor.name: fixed(tensor) for tensor in graph.inputs}
     graph = lowered(graph, concrete(graph, sizes), step.sheet)
-    shapes, model = concrete(graph, sizes), graph.to_model()
-    if store_lists(model, shapes):
-        graph = Graph.of(model)
+    shapes = concrete(graph, sizes)
+    graph = settled(graph, shapes)
     unknown = next((tensor.name for tensor in graph.outputs if tensor.name not in shapes), None)
     if unknown:
         raise step.refuse(f"the shape of '{unknown}' is not known")
